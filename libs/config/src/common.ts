@@ -1,0 +1,38 @@
+import { z } from 'zod';
+import { secretFile } from './secret.ts';
+
+/** host:port of a neighbour. `dns:///name:port` asks DNS for every address, which headless services need. */
+export const target = (neighbour: string) =>
+  z
+    .string()
+    .regex(/^(?:dns:\/\/\/)?[0-9A-Za-z.-]+:[0-9]{1,5}$/, 'is not host:port or dns:///host:port')
+    .describe(`Where ${neighbour} answers: host:port, or dns:///host:port for a headless service.`);
+
+export const port = z.int().min(0).max(65_535);
+
+/** What every gRPC service needs. */
+export const ServerConfig = z
+  .strictObject({
+    host: z.string().min(1).default('127.0.0.1').describe('Address to listen on; 0.0.0.0 inside a container.'),
+    port: port.describe('Port of the gRPC server.'),
+    metricsPort: port.describe('Port of GET /metrics; 0 takes a free one.').default(0),
+    reflection: z.boolean().default(false).describe('Offer gRPC server reflection, for grpcurl and the like.'),
+    drainMs: z.int().min(0).max(60_000).default(10_000).describe('How long calls under way may take after SIGTERM.'),
+    inFlightMax: z.int().min(1).max(10_000).default(512).describe('Calls under way at once; more are refused.'),
+  })
+  .describe('Where the service listens.');
+
+export const LogConfig = z
+  .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
+  .default('info')
+  .describe('The least severe level that is logged.');
+
+/** Redis holds schedules and hints, never truth. */
+export const RedisConfig = z
+  .strictObject({
+    host: z.string().min(1).describe('Host of Redis.'),
+    port: port.describe('Port of Redis.'),
+    password: secretFile("Redis' password").optional(),
+    timeoutMs: z.int().min(1).max(50).default(50).describe('A call that takes longer is given up; at most 50 (C5).'),
+  })
+  .describe('Redis: schedules and hints, never truth.');

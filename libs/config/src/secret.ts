@@ -1,0 +1,60 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { inspect } from 'node:util';
+import { z } from 'zod';
+
+/** A text that prints, logs and serialises as `[secret]`. */
+export class Secret {
+  readonly #text: string;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  /** The text itself, for the one place that needs it. */
+  reveal(): string {
+    return this.#text;
+  }
+
+  toString(): string {
+    return '[secret]';
+  }
+
+  toJSON(): string {
+    return '[secret]';
+  }
+
+  [inspect.custom](): string {
+    return '[secret]';
+  }
+}
+
+let baseFolder = '.';
+
+/** Resolves file names in a configuration relative to this folder while `work` runs. */
+export const withBaseFolder = <T>(folder: string, work: () => T): T => {
+  const before = baseFolder;
+  baseFolder = folder;
+  try {
+    return work();
+  } finally {
+    baseFolder = before;
+  }
+};
+
+/** A setting that names a file; its value is the file's content without the last line break. */
+export const secretFile = (what: string) =>
+  z
+    .string()
+    .min(1)
+    .transform((path, context): Secret => {
+      try {
+        const text = readFileSync(resolve(baseFolder, path), 'utf8').replace(/\r?\n$/, '');
+        if (text === '') context.addIssue({ code: 'custom', message: `the file ${path} is empty` });
+        return new Secret(text);
+      } catch {
+        context.addIssue({ code: 'custom', message: `the file ${path} cannot be read` });
+        return z.NEVER;
+      }
+    })
+    .describe(`Path of a file that holds ${what}, relative to the configuration file.`);

@@ -1,0 +1,256 @@
+import {
+  create,
+  type DescMessage,
+  type DescMethod,
+  type DescService,
+  type Message,
+  type MessageInitShape,
+  type MessageShape,
+} from '@bufbuild/protobuf';
+import { type CallOptions as GrpcCallOptions, Client, credentials, Metadata, status } from '@grpc/grpc-js';
+import { type Clock, systemClock } from '@tillmesh/clock';
+import { activeTraceparent, durations, type Span, SpanKind, traceparentOf, withSpan } from '@tillmesh/telemetry';
+import { answerMarginMs, type CallContext, currentCall, METADATA, type Priority, remainingMs } from './call-context.ts';
+import { methodDefinition, qualifiedName } from './method.ts';
+import { type RpcError, rpcErrors, toRpcError } from './rpc-error.ts';
+
+const callSeconds = durations('rpc_client_call_duration_seconds', 'Time of calls made, waiting for a lane included.', [
+  'rpc_method',
+  'rpc_status_code',
+]);
+
+/** Runs a call in a bounded way to the neighbour; a Lane fits. */
+export type Passage = {
+  run<T>(
+    work: (signal: AbortSignal) => Promise<T>,
+    call: {
+      readonly signal?: AbortSignal | undefined;
+      readonly budgetMs?: number;
+      readonly isSick?: (error: unknown) => boolean;
+    },
+  ): Promise<T>;
+};
+
+export type CallOptions = {
+  /** The longest this call may take, ms; less where the present call has less left. */
+  readonly capMs?: number;
+  readonly signal?: AbortSignal;
+  /** Default: that of the present call, or `payment`. */
+  readonly priority?: Priority;
+  readonly merchant?: string;
+  /** Another way than the client's own, for methods that need their own lane. */
+  readonly passage?: Passage;
+};
+
+type ClientMethod<M> = M extends { methodKind: 'unary'; input: infer I extends DescMessage; output: infer O extends DescMessage }
+  ? (request: MessageInitShape<I>, options?: CallOptions) => Promise<MessageShape<O>>
+  : M extends {
+        methodKind: 'server_streaming';
+        input: infer I extends DescMessage;
+        output: infer O extends DescMessage;
+      }
+    ? (request: MessageInitShape<I>, options?: CallOptions) => AsyncIterable<MessageShape<O>>
+    : never;
+
+/** A typed client: every method of the service, rejecting with RpcError alone (and with what its lane throws). */
+export type RpcClient<Service extends DescService> = {
+  readonly [Method in keyof Service['method']]: ClientMethod<Service['method'][Method]>;
+} & {
+  /** Ends the connection. */
+  close(): void;
+};
+
+export type ClientOptions = {
+  /** host:port, dns:///host:port, or ipv4:a:1,b:2 for several. */
+  readonly target: string;
+  /** Who calls: the service's name. */
+  readonly caller: string;
+  /** The longest any call may take, ms. */
+  readonly capMs: number;
+  /** The lane that unary calls go through. */
+  readonly passage?: Passage;
+  readonly clock?: Clock;
+};
+
+/**
+ * The load-balancing block. grpc-js wants snake_case and {seconds, nanos}; anything else is dropped without an error and
+ * all calls go to one address, so a test reads it back.
+ */
+export const serviceConfig = {
+  loadBalancingConfig: [
+    {
+      outlier_detection: {
+        interval: { seconds: 5, nanos: 0 },
+        base_ejection_time: { seconds: 10, nanos: 0 },
+        max_ejection_time: { seconds: 60, nanos: 0 },
+        max_ejection_percent: 50,
+        // Every status but OK counts, refusals of bad input too: only an instance that fails nearly all is ejected.
+        failure_percentage_ejection: {
+          threshold: 85,
+          enforcement_percentage: 100,
+          minimum_hosts: 3,
+          request_volume: 50,
+        },
+        child_policy: [{ round_robin: {} }],
+      },
+    },
+  ],
+};
+
+const channelOptions = {
+  'grpc.service_config': JSON.stringify(serviceConfig),
+  'grpc.service_config_disable_resolution': 1,
+  // Two clients of one target would share one connection, and one's hanging calls would hold up the other's.
+  'grpc.use_local_subchannel_pool': 1,
+  'grpc.keepalive_time_ms': 10_000,
+  'grpc.keepalive_timeout_ms': 4_000,
+  'grpc.initial_reconnect_backoff_ms': 100,
+  'grpc.max_reconnect_backoff_ms': 1_000,
+  'grpc.dns_min_time_between_resolutions_ms': 5_000,
+  'grpc.max_receive_message_length': 4 * 1_024 * 1_024,
+};
+
+const PASS: Passage = { run: (work, call) => work(call.signal ?? new AbortController().signal) };
+
+// What speaks of the neighbour's health; everything else is an answer that it gave on purpose.
+const SICK: ReadonlySet<status> = new Set([
+  status.UNAVAILABLE,
+  status.DEADLINE_EXCEEDED,
+  status.INTERNAL,
+  status.UNKNOWN,
+  status.DATA_LOSS,
+]);
+const isSick = (error: unknown): boolean => SICK.has(toRpcError(error).code);
+
+/** Creates a client over its own connection. */
+export const createClient = <Service extends DescService>(
+  service: Service,
+  options: ClientOptions,
+): RpcClient<Service> => {
+  const client = new Client(options.target, credentials.createInsecure(), channelOptions);
+  const methods = service.methods.map((method) => [
+    method.localName,
+    method.methodKind === 'unary' ? unaryMethod(client, method, options) : streamMethod(client, method, options),
+  ]);
+  return { ...Object.fromEntries(methods), close: () => client.close() } as RpcClient<Service>;
+};
+
+const metadataFor = (options: ClientOptions, call: CallOptions, parent: CallContext | undefined, traceparent: string) => {
+  // A neighbour that restarts is waited for, within the budget, rather than failed at once.
+  const metadata = new Metadata({ waitForReady: true });
+  metadata.set(METADATA.caller, options.caller);
+  metadata.set(METADATA.priority, call.priority ?? parent?.priority ?? 'payment');
+  const merchant = call.merchant ?? parent?.merchant ?? '';
+  if (merchant !== '') metadata.set(METADATA.merchant, merchant);
+  if (traceparent !== '') metadata.set(METADATA.traceparent, traceparent);
+  return metadata;
+};
+
+const budgetFor = (options: ClientOptions, call: CallOptions, parent: CallContext | undefined, clock: Clock): number => {
+  const leftMs = remainingMs(clock, parent);
+  return Math.min(call.capMs ?? options.capMs, parent === undefined ? leftMs : leftMs - answerMarginMs(leftMs));
+};
+
+const unaryMethod = (client: Client, method: DescMethod, options: ClientOptions) => {
+  const { clock = systemClock } = options;
+  const definition = methodDefinition(method, Number.POSITIVE_INFINITY);
+  const name = qualifiedName(method);
+  const attributes = { 'rpc.system.name': 'grpc', 'rpc.method': name, 'server.address': options.target };
+
+  const send = (request: Message, metadata: Metadata, deadlineMs: number, signal: AbortSignal): Promise<Message> =>
+    new Promise((resolve, reject) => {
+      const grpcOptions: GrpcCallOptions = { deadline: clock.nowMs() + deadlineMs };
+      const onAbort = () => grpcCall.cancel();
+      const grpcCall = client.makeUnaryRequest(
+        definition.path,
+        definition.requestSerialize,
+        definition.responseDeserialize,
+        request,
+        metadata,
+        grpcOptions,
+        (error, response) => {
+          signal.removeEventListener('abort', onAbort);
+          if (error !== null) reject(toRpcError(error));
+          else if (response === undefined) reject(rpcErrors.internal('an answer without a message'));
+          else resolve(response);
+        },
+      );
+      signal.addEventListener('abort', onAbort, { once: true });
+    });
+
+  return async (init: MessageInitShape<DescMessage>, call: CallOptions = {}): Promise<Message> => {
+    const parent = currentCall();
+    const request = create(method.input, init) as Message;
+    const beganMs = clock.monotonicMs();
+    let code: status = status.OK;
+    try {
+      return await withSpan(name, { kind: SpanKind.CLIENT, attributes }, async (span) => {
+        const budgetMs = budgetFor(options, call, parent, clock);
+        const signal = anySignal(call.signal, parent?.signal);
+        const passage = call.passage ?? options.passage ?? PASS;
+        try {
+          return await passage.run(
+            (laneSignal) => {
+              const leftMs = budgetMs - (clock.monotonicMs() - beganMs);
+              if (leftMs <= 0) throw rpcErrors.deadlineTooShort(`no time is left to call ${name}; nothing was sent`);
+              return send(request, metadataFor(options, call, parent, traceparentOf(span)), leftMs, laneSignal);
+            },
+            { signal, budgetMs, isSick },
+          );
+        } catch (error) {
+          noteError(span, error);
+          throw error;
+        }
+      });
+    } catch (error) {
+      code = toRpcError(error).code;
+      throw error;
+    } finally {
+      const seconds = (clock.monotonicMs() - beganMs) / 1_000;
+      callSeconds.record({ rpc_method: name, rpc_status_code: status[code] ?? 'UNKNOWN' }, seconds);
+    }
+  };
+};
+
+const noteError = (span: Span, error: unknown): void => {
+  span.setAttribute('rpc.status_code', status[toRpcError(error).code] ?? 'UNKNOWN');
+};
+
+const streamMethod = (client: Client, method: DescMethod, options: ClientOptions) => {
+  const { clock = systemClock } = options;
+  const definition = methodDefinition(method, Number.POSITIVE_INFINITY);
+
+  // A stream has no lane and no span of its own: it may last minutes, and its messages are what matters.
+  return async function* (init: MessageInitShape<DescMessage>, call: CallOptions = {}): AsyncGenerator<Message> {
+    const parent = currentCall();
+    const request = create(method.input, init) as Message;
+    const metadata = metadataFor(options, call, parent, activeTraceparent());
+    const grpcOptions: GrpcCallOptions = call.capMs === undefined ? {} : { deadline: clock.nowMs() + call.capMs };
+    const stream = client.makeServerStreamRequest(
+      definition.path,
+      definition.requestSerialize,
+      definition.responseDeserialize,
+      request,
+      metadata,
+      grpcOptions,
+    );
+    const signal = anySignal(call.signal, parent?.signal);
+    const onAbort = () => stream.cancel();
+    signal?.addEventListener('abort', onAbort, { once: true });
+    if (signal?.aborted === true) onAbort();
+    try {
+      for await (const message of stream) yield message as Message;
+    } catch (error) {
+      throw toRpcError(error) satisfies RpcError;
+    } finally {
+      signal?.removeEventListener('abort', onAbort);
+      stream.cancel();
+    }
+  };
+};
+
+const anySignal = (...signals: readonly (AbortSignal | undefined)[]): AbortSignal | undefined => {
+  const present = signals.filter((signal) => signal !== undefined);
+  return present.length > 1 ? AbortSignal.any(present) : present[0];
+};
+

@@ -1,0 +1,34 @@
+export {
+  BUDGET_MS_MAX,
+  type CallContext,
+  currentCall,
+  PRIORITIES,
+  type Priority,
+  remainingMs,
+  runAsCall,
+  runInCall,
+} from './call-context.ts';
+export { type CallOptions, type ClientOptions, createClient, type Passage, type RpcClient, serviceConfig } from './client.ts';
+export {
+  type FieldViolation,
+  type ReasonName,
+  RpcError,
+  type RpcErrorDetails,
+  rpcErrors,
+  toRpcError,
+  TRANSPORT_REASON,
+} from './rpc-error.ts';
+export { runService, type ServiceParts, type ServiceSettings } from './run-service.ts';
+export {
+  type Binding,
+  bind,
+  type Implementation,
+  notYet,
+  notYetStream,
+  type RpcServer,
+  type ServeOptions,
+  type StreamHandler,
+  serve,
+  type UnaryHandler,
+} from './serve.ts';
+export { validateRequest } from './validation.ts';

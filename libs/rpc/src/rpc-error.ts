@@ -1,0 +1,142 @@
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { anyPack, anyUnpack, durationFromMs, durationMs } from '@bufbuild/protobuf/wkt';
+import { Metadata, type ServiceError, status } from '@grpc/grpc-js';
+import {
+  type BadRequest_FieldViolation,
+  BadRequestSchema,
+  ErrorInfoSchema,
+  RetryInfoSchema,
+} from '@tillmesh/proto/google/rpc/error_details_pb.ts';
+import { StatusSchema } from '@tillmesh/proto/google/rpc/status_pb.ts';
+import { ErrorReason } from '@tillmesh/proto/tillmesh/error/v1/reason_pb.ts';
+
+const DOMAIN = 'tillmesh';
+const DETAILS_KEY = 'grpc-status-details-bin';
+
+export type FieldViolation = Pick<BadRequest_FieldViolation, 'field' | 'description' | 'reason'>;
+
+/** A name of tillmesh.error.v1.ErrorReason without its prefix; the number is only how TypeScript spells it. */
+export type ReasonName = keyof typeof ErrorReason;
+
+export type RpcErrorDetails = {
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly violations?: readonly FieldViolation[];
+  /** When a repeat of the same call is worth while, ms from now. */
+  readonly retryAfterMs?: number;
+  readonly cause?: unknown;
+};
+
+/**
+ * The one error that crosses the wire, on both sides. `code` is a gRPC status, `reason` the stable name that programs act
+ * on; the message is for developers and says what to do next.
+ */
+export class RpcError extends Error {
+  override readonly name = 'RpcError';
+  readonly code: status;
+  readonly reason: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly violations: readonly FieldViolation[];
+  readonly retryAfterMs: number | undefined;
+
+  constructor(code: status, reason: string, message: string, details: RpcErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.code = code;
+    this.reason = reason;
+    this.metadata = details.metadata ?? {};
+    this.violations = details.violations ?? [];
+    this.retryAfterMs = details.retryAfterMs;
+  }
+
+  /** True where the call may not have been carried out although nothing refused it: the neighbour went away. */
+  get isTransport(): boolean {
+    return this.reason === TRANSPORT_REASON;
+  }
+}
+
+/** The reason of errors that the transport made, not a service: nobody answered. */
+export const TRANSPORT_REASON = 'TRANSPORT';
+
+type Maker = (message: string, details?: RpcErrorDetails) => RpcError;
+
+const maker =
+  (code: status, reason: Exclude<ReasonName, 'UNSPECIFIED'>): Maker =>
+  (message, details) =>
+    new RpcError(code, reason, message, details);
+
+/** Every error that Tillmesh's services answer with, by reason; what each means stands in reason.proto. */
+export const rpcErrors = {
+  requestInvalid: maker(status.INVALID_ARGUMENT, 'REQUEST_INVALID'),
+  merchantUnknown: maker(status.NOT_FOUND, 'MERCHANT_UNKNOWN'),
+  amountZero: maker(status.INVALID_ARGUMENT, 'AMOUNT_ZERO'),
+  amountAboveLimit: maker(status.INVALID_ARGUMENT, 'AMOUNT_ABOVE_LIMIT'),
+  currencyNotSupported: maker(status.INVALID_ARGUMENT, 'CURRENCY_NOT_SUPPORTED'),
+  paymentCodeUnknown: maker(status.INVALID_ARGUMENT, 'PAYMENT_CODE_UNKNOWN'),
+  orderNoMalformed: maker(status.INVALID_ARGUMENT, 'ORDER_NO_MALFORMED'),
+  merchantOrderNoReused: maker(status.ALREADY_EXISTS, 'MERCHANT_ORDER_NO_REUSED'),
+  messageTooLarge: maker(status.RESOURCE_EXHAUSTED, 'MESSAGE_TOO_LARGE'),
+  deadlineTooShort: maker(status.DEADLINE_EXCEEDED, 'DEADLINE_TOO_SHORT'),
+  paymentUnknown: maker(status.NOT_FOUND, 'PAYMENT_UNKNOWN'),
+  refundUnknown: maker(status.NOT_FOUND, 'REFUND_UNKNOWN'),
+  noRoute: maker(status.FAILED_PRECONDITION, 'NO_ROUTE'),
+  paymentState: maker(status.FAILED_PRECONDITION, 'PAYMENT_STATE'),
+  refundExceedsPaid: maker(status.FAILED_PRECONDITION, 'REFUND_EXCEEDS_PAID'),
+  merchantRefundNoReused: maker(status.ALREADY_EXISTS, 'MERCHANT_REFUND_NO_REUSED'),
+  repeatSameNumber: maker(status.UNAVAILABLE, 'REPEAT_SAME_NUMBER'),
+  dependencyUnavailable: maker(status.UNAVAILABLE, 'DEPENDENCY_UNAVAILABLE'),
+  laneFull: maker(status.RESOURCE_EXHAUSTED, 'LANE_FULL'),
+  notYetImplemented: maker(status.UNIMPLEMENTED, 'NOT_YET_IMPLEMENTED'),
+  internal: maker(status.INTERNAL, 'INTERNAL'),
+  operationNotSupported: maker(status.FAILED_PRECONDITION, 'OPERATION_NOT_SUPPORTED'),
+  accountUnknown: maker(status.NOT_FOUND, 'ACCOUNT_UNKNOWN'),
+  versionConflict: maker(status.ABORTED, 'VERSION_CONFLICT'),
+  notReady: maker(status.UNAVAILABLE, 'NOT_READY'),
+  refundCurrency: maker(status.INVALID_ARGUMENT, 'REFUND_CURRENCY'),
+} as const;
+
+/** The error's trailers: google.rpc.Status with ErrorInfo, and BadRequest and RetryInfo where there are some. */
+export const trailersOf = (error: RpcError): Metadata => {
+  const details = [
+    anyPack(
+      ErrorInfoSchema,
+      create(ErrorInfoSchema, { reason: error.reason, domain: DOMAIN, metadata: { ...error.metadata } }),
+    ),
+  ];
+  if (error.violations.length > 0) {
+    const fieldViolations = error.violations.map(({ field, description, reason }) => ({ field, description, reason }));
+    details.push(anyPack(BadRequestSchema, create(BadRequestSchema, { fieldViolations })));
+  }
+  if (error.retryAfterMs !== undefined) {
+    const retryDelay = durationFromMs(Math.round(error.retryAfterMs));
+    details.push(anyPack(RetryInfoSchema, create(RetryInfoSchema, { retryDelay })));
+  }
+  const trailers = new Metadata();
+  const bytes = toBinary(StatusSchema, create(StatusSchema, { code: error.code, message: error.message, details }));
+  trailers.set(DETAILS_KEY, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+  return trailers;
+};
+
+const isServiceError = (error: unknown): error is ServiceError =>
+  error instanceof Error && 'code' in error && 'details' in error && 'metadata' in error;
+
+/** Anything that a call was rejected with, as an RpcError. Errors without ErrorInfo come from the transport. */
+export const toRpcError = (error: unknown): RpcError => {
+  if (error instanceof RpcError) return error;
+  if (!isServiceError(error)) {
+    return new RpcError(status.UNKNOWN, TRANSPORT_REASON, 'the call failed in the client', { cause: error });
+  }
+  const bytes = error.metadata.get(DETAILS_KEY)[0];
+  if (!Buffer.isBuffer(bytes)) {
+    return new RpcError(error.code, TRANSPORT_REASON, error.details, { cause: error });
+  }
+  const { message, details } = fromBinary(StatusSchema, bytes);
+  const info = details.map((any) => anyUnpack(any, ErrorInfoSchema)).find((found) => found !== undefined);
+  const badRequest = details.map((any) => anyUnpack(any, BadRequestSchema)).find((found) => found !== undefined);
+  const retryDelay = details.map((any) => anyUnpack(any, RetryInfoSchema)).find((found) => found !== undefined)
+    ?.retryDelay;
+  return new RpcError(error.code, info?.reason ?? TRANSPORT_REASON, message || error.details, {
+    metadata: info?.metadata ?? {},
+    violations: badRequest?.fieldViolations ?? [],
+    ...(retryDelay === undefined ? {} : { retryAfterMs: durationMs(retryDelay) }),
+    cause: error,
+  });
+};

@@ -1,0 +1,103 @@
+import { systemClock } from '@tillmesh/clock';
+import { counter, createLog, type Log, type LogLevel, serveMetrics, startTelemetry } from '@tillmesh/telemetry';
+import { type Binding, type ServeOptions, serve } from './serve.ts';
+
+const escaped = counter('tillmesh_escaped_errors_total', 'Errors that no handler caught: bugs to mend.', ['kind']);
+
+export type ServiceParts = {
+  readonly services: readonly Binding[];
+  readonly serve?: Partial<ServeOptions>;
+  /** Called once the server listens; the service is ready when it resolves. */
+  readonly begin?: () => Promise<void>;
+  /** Called when the last call has ended: close pools, stop loops. */
+  readonly end?: () => Promise<void>;
+};
+
+export type ServiceSettings = {
+  readonly server: {
+    readonly host: string;
+    readonly port: number;
+    readonly metricsPort: number;
+    readonly reflection: boolean;
+    readonly drainMs: number;
+    readonly inFlightMax: number;
+  };
+  readonly logLevel: LogLevel;
+};
+
+/**
+ * The life of a service's process: configuration (exit 1 with every problem), telemetry, server, readiness, and on
+ * SIGTERM or SIGINT the way back in the opposite order.
+ */
+export const runService = async <Settings extends ServiceSettings>(options: {
+  readonly name: string;
+  readonly version: string;
+  readonly load: (env: NodeJS.ProcessEnv) => Settings;
+  readonly build: (settings: Settings, log: Log, stop: AbortSignal) => Promise<ServiceParts>;
+}): Promise<void> => {
+  const { name, version } = options;
+  let settings: Settings;
+  try {
+    settings = options.load(process.env);
+  } catch (error) {
+    process.stderr.write(`${name} cannot start: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.exit(1);
+  }
+  const log = createLog(name, settings.logLevel);
+  // A listener or a promise that nobody awaits must not end a process that carries payments.
+  process.on('unhandledRejection', (error) => {
+    escaped.add({ kind: 'rejection' });
+    log.fatal({ err: error }, 'a promise was rejected and nobody awaited it');
+  });
+  process.on('uncaughtException', (error) => {
+    escaped.add({ kind: 'exception' });
+    log.fatal({ err: error }, 'an error reached the top');
+  });
+
+  const stop = new AbortController();
+  try {
+    const stopTelemetry = await startTelemetry({ service: name, version, env: process.env, log });
+    const parts = await options.build(settings, log, stop.signal);
+    const { host, port, reflection, drainMs, inFlightMax, metricsPort } = settings.server;
+    const metrics = await serveMetrics({ host, port: metricsPort });
+    const server = await serve({
+      services: parts.services,
+      host,
+      port,
+      reflection,
+      inFlightMax,
+      log,
+      clock: systemClock,
+      ...parts.serve,
+    });
+
+    let leaving = false;
+    const leave = async (signal: string) => {
+      if (leaving) return;
+      leaving = true;
+      log.info({ signal }, 'draining');
+      await server.drain(drainMs);
+      stop.abort(new Error('the service stops'));
+      await parts.end?.();
+      await metrics.close();
+      await stopTelemetry();
+      log.info('stopped');
+      process.exit(0);
+    };
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.on(signal, () => {
+        leave(signal).catch((error: unknown) => {
+          log.fatal({ err: error }, 'could not stop in order');
+          process.exit(1);
+        });
+      });
+    }
+    await parts.begin?.();
+    server.setReady(true);
+    log.info({ host, port: server.port, metricsPort: metrics.port }, 'ready');
+  } catch (error) {
+    log.fatal({ err: error }, 'cannot start');
+    process.stderr.write(`${name} cannot start: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.exit(1);
+  }
+};

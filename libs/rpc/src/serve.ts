@@ -1,0 +1,315 @@
+import {
+  create,
+  type DescFile,
+  type DescMessage,
+  type DescMethod,
+  type DescService,
+  type Message,
+  type MessageInitShape,
+  type MessageShape,
+  toBinary,
+} from '@bufbuild/protobuf';
+import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
+import {
+  type Metadata,
+  type sendUnaryData,
+  Server,
+  ServerCredentials,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+  type UntypedHandleCall,
+} from '@grpc/grpc-js';
+import { ReflectionService } from '@grpc/reflection';
+import { type Clock, systemClock } from '@tillmesh/clock';
+import { errorTypeOf, type Log } from '@tillmesh/telemetry';
+import { HealthImplementation } from 'grpc-health-check';
+import type { CallContext } from './call-context.ts';
+import { OversizedRequest, serviceDefinition, UnreadableRequest } from './method.ts';
+import { RpcError, rpcErrors, trailersOf } from './rpc-error.ts';
+import { BUDGET_MS_MAX, createServerInterceptor, type ServerCall, serverCallOf } from './server-call.ts';
+import { validateRequest } from './validation.ts';
+
+/** Answers a unary call. May throw RpcError; anything else that it throws is told as INTERNAL and logged. */
+export type UnaryHandler<I extends DescMessage, O extends DescMessage> = (
+  request: MessageShape<I>,
+  call: CallContext,
+) => Promise<MessageInitShape<O>>;
+
+/** Answers with a stream. Ends when the iterable does; `call.signal` is aborted when the caller goes away. */
+export type StreamHandler<I extends DescMessage, O extends DescMessage> = (
+  request: MessageShape<I>,
+  call: CallContext,
+) => AsyncIterable<MessageInitShape<O>>;
+
+type Handler<M> = M extends { methodKind: 'unary'; input: infer I extends DescMessage; output: infer O extends DescMessage }
+  ? UnaryHandler<I, O>
+  : M extends {
+        methodKind: 'server_streaming';
+        input: infer I extends DescMessage;
+        output: infer O extends DescMessage;
+      }
+    ? StreamHandler<I, O>
+    : never;
+
+/** One handler for each method of the service; leaving one out does not compile. */
+export type Implementation<Service extends DescService> = {
+  readonly [Method in keyof Service['method']]: Handler<Service['method'][Method]>;
+};
+
+/** A service and its handlers. */
+export type Binding = { readonly service: DescService; readonly handlers: Readonly<Record<string, unknown>> };
+
+/** Binds handlers to their service; the compiler checks that they fit. */
+export const bind = <Service extends DescService>(service: Service, handlers: Implementation<Service>): Binding => ({
+  service,
+  handlers: handlers as Readonly<Record<string, unknown>>,
+});
+
+/** The handler of a method that a later version answers. */
+export const notYet = (what: string) => async (): Promise<never> => {
+  throw rpcErrors.notYetImplemented(`${what} is not answered by this version yet`);
+};
+
+/** The handler of a streaming method that a later version answers. */
+export const notYetStream = (what: string) =>
+  // biome-ignore lint/correctness/useYield: it only throws.
+  async function* (): AsyncGenerator<never> {
+    throw rpcErrors.notYetImplemented(`${what} is not answered by this version yet`);
+  };
+
+export type ServeOptions = {
+  readonly services: readonly Binding[];
+  readonly host: string;
+  readonly port: number;
+  readonly log: Log;
+  readonly clock?: Clock;
+  readonly reflection?: boolean;
+  /** Larger requests are refused with MESSAGE_TOO_LARGE. Default: 256 KiB. */
+  readonly requestBytesMax?: number;
+  /** Default: 40 s. */
+  readonly unaryMsMax?: number;
+  /** Default: 10 minutes. */
+  readonly streamMsMax?: number;
+  /** Default: 5 ms. */
+  readonly budgetMsMin?: number;
+  /** Calls under way at once. Default: 512. */
+  readonly inFlightMax?: number;
+};
+
+export type RpcServer = {
+  readonly port: number;
+  /** Names what health checks see: SERVING only while ready. */
+  setReady(ready: boolean): void;
+  /** Health says NOT_SERVING, new calls are refused, those under way end; after `graceMs` they are cut. */
+  drain(graceMs: number): Promise<void>;
+};
+
+const KIB = 1_024;
+const STREAM_RESETS = { burst: 100_000, ratePerSecond: 10_000 };
+
+/** Starts a gRPC server with health service, validation, budgets, metrics and traces. */
+export const serve = async (options: ServeOptions): Promise<RpcServer> => {
+  const { services, host, port, log, clock = systemClock } = options;
+  const inFlightMax = options.inFlightMax ?? 512;
+  const requestBytesMax = options.requestBytesMax ?? 256 * KIB;
+  const methods = new Map(
+    services.flatMap(({ service }) => service.methods.map((method) => [`/${service.typeName}/${method.name}`, method])),
+  );
+  let draining = false;
+  const inFlight = { count: 0 };
+  const server = new Server({
+    interceptors: [
+      createServerInterceptor({
+        methods,
+        limits: {
+          unaryMsMax: options.unaryMsMax ?? BUDGET_MS_MAX,
+          streamMsMax: options.streamMsMax ?? 600_000,
+          budgetMsMin: options.budgetMsMin ?? 5,
+          inFlightMax,
+        },
+        clock,
+        isDraining: () => draining,
+        inFlight,
+      }),
+    ],
+    // Never below what our own clients may have under way on one connection.
+    'grpc.max_concurrent_streams': Math.ceil(inFlightMax * 1.2),
+    'grpc.max_connection_age_ms': 90_000,
+    'grpc.max_connection_age_grace_ms': 45_000,
+    'grpc.keepalive_time_ms': 20_000,
+    'grpc.keepalive_timeout_ms': 5_000,
+    // What is larger than requestBytesMax is refused by name up to here; beyond, grpc-js refuses it.
+    'grpc.max_receive_message_length': 4 * KIB * KIB,
+  });
+  tolerateStreamResets(server);
+
+  const health = new HealthImplementation({ '': 'NOT_SERVING' });
+  health.addToServer(server);
+  for (const { service, handlers } of services) {
+    health.setStatus(service.typeName, 'NOT_SERVING');
+    server.addService(
+      serviceDefinition(service, requestBytesMax),
+      Object.fromEntries(
+        service.methods.map((method) => [
+          method.localName,
+          handlerOf(method, handlers[method.localName], { log, requestBytesMax }),
+        ]),
+      ),
+    );
+  }
+  if (options.reflection === true) addReflection(server, services);
+
+  const boundPort = await new Promise<number>((resolve, reject) =>
+    server.bindAsync(`${host}:${port}`, ServerCredentials.createInsecure(), (error, bound) =>
+      error === null ? resolve(bound) : reject(error),
+    ),
+  );
+
+  const setReady = (ready: boolean) => {
+    for (const name of ['', ...services.map(({ service }) => service.typeName)]) {
+      health.setStatus(name, ready ? 'SERVING' : 'NOT_SERVING');
+    }
+  };
+  return {
+    port: boundPort,
+    setReady,
+    drain: async (graceMs) => {
+      setReady(false);
+      draining = true;
+      const shutdown = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
+      await Promise.race([shutdown, clock.sleep(graceMs)]);
+      server.forceShutdown();
+    },
+  };
+};
+
+/**
+ * Node's http2 server allows a burst of 1,000 stream resets and then 33 a second before it closes the connection with all its
+ * innocent calls; each expired or cancelled call is one reset. grpc-js has no option for it (grpc/grpc-node#2872), so its
+ * private options are set; a test notices when they move.
+ */
+const tolerateStreamResets = (server: Server): void => {
+  const { commonServerOptions } = server as unknown as { commonServerOptions: Record<string, unknown> | undefined };
+  if (commonServerOptions === undefined) return;
+  commonServerOptions['streamResetBurst'] = STREAM_RESETS.burst;
+  commonServerOptions['streamResetRate'] = STREAM_RESETS.ratePerSecond;
+};
+
+const withDependencies = (file: DescFile): DescFile[] => [file, ...file.dependencies.flatMap(withDependencies)];
+
+const addReflection = (server: Server, services: readonly Binding[]): void => {
+  const files = new Map(
+    services.flatMap(({ service }) => withDependencies(service.file)).map((file) => [file.name, file]),
+  );
+  const fileDescriptorProtos = [...files.values()].map((file) =>
+    Buffer.from(toBinary(FileDescriptorProtoSchema, file.proto)),
+  );
+  const format = 'Protocol Buffer 3 DescriptorProto';
+  const definitions = Object.fromEntries(
+    services.map(({ service }) => [service.typeName, { format, type: {}, fileDescriptorProtos }]),
+  );
+  // The package's type asks for more than it reads: fileDescriptorProtos alone (grpc-node, packages/grpc-reflection).
+  new ReflectionService(definitions as unknown as ConstructorParameters<typeof ReflectionService>[0], {
+    services: services.map(({ service }) => service.typeName),
+  }).addToServer(server);
+};
+
+type HandlerTools = { readonly log: Log; readonly requestBytesMax: number };
+
+const handlerOf = (method: DescMethod, handler: unknown, tools: HandlerTools): UntypedHandleCall => {
+  if (typeof handler !== 'function') throw new TypeError(`${method.parent.typeName} has no handler for ${method.name}`);
+  return method.methodKind === 'unary'
+    ? unaryHandler(method, handler as UnaryHandler<DescMessage, DescMessage>, tools)
+    : streamHandler(method, handler as StreamHandler<DescMessage, DescMessage>, tools);
+};
+
+const accept = (method: DescMethod, request: unknown, { requestBytesMax }: HandlerTools): Message => {
+  if (request instanceof OversizedRequest) {
+    throw rpcErrors.messageTooLarge(`the request has ${request.bytes} bytes; ${requestBytesMax} are allowed`, {
+      metadata: { limit_bytes: String(requestBytesMax) },
+    });
+  }
+  if (request instanceof UnreadableRequest) {
+    throw rpcErrors.requestInvalid(`the request is not a ${method.input.typeName}`);
+  }
+  const message = request as Message;
+  validateRequest(method.input, message);
+  return message;
+};
+
+const asRpcError = (error: unknown, call: ServerCall, log: Log): RpcError => {
+  if (error instanceof RpcError) return error;
+  if (call.context.signal.aborted && call.context.signal.reason instanceof RpcError) return call.context.signal.reason;
+  log.error({ err: error, method: call.context.method }, 'a handler failed');
+  return rpcErrors.internal(`the service failed on its own: ${errorTypeOf(error)}`, { cause: error });
+};
+
+const contextOf = (metadata: Metadata): ServerCall => {
+  const call = serverCallOf(metadata);
+  if (call === undefined) throw new Error('the call did not pass the interceptor');
+  return call;
+};
+
+/** Rejects with the signal's reason once it is aborted. */
+const untilAborted = (signal: AbortSignal): { readonly promise: Promise<never>; readonly forget: () => void } => {
+  let onAbort = () => {};
+  const promise = new Promise<never>((_resolve, reject) => {
+    onAbort = () => reject(signal.reason);
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+  });
+  promise.catch(() => undefined);
+  return { promise, forget: () => signal.removeEventListener('abort', onAbort) };
+};
+
+const unaryHandler =
+  (method: DescMethod, handler: UnaryHandler<DescMessage, DescMessage>, tools: HandlerTools) =>
+  (grpcCall: ServerUnaryCall<unknown, Message>, callback: sendUnaryData<Message>): void => {
+    const call = contextOf(grpcCall.metadata);
+    const answer = async (): Promise<void> => {
+      const aborted = untilAborted(call.context.signal);
+      try {
+        const request = accept(method, grpcCall.request, tools);
+        // The answer leaves before the caller's deadline also when the handler does not stop.
+        const response = await Promise.race([handler(request, call.context), aborted.promise]);
+        callback(null, create(method.output, response));
+      } catch (error) {
+        const failure = asRpcError(error, call, tools.log);
+        call.failure = failure;
+        callback({ code: failure.code, details: failure.message, metadata: trailersOf(failure) });
+      } finally {
+        aborted.forget();
+      }
+    };
+    // answer() has caught everything that a handler can do; what is left is grpc-js refusing to send.
+    call.run(answer).catch((error: unknown) => tools.log.error({ err: error }, 'an answer could not be sent'));
+  };
+
+const streamHandler =
+  (method: DescMethod, handler: StreamHandler<DescMessage, DescMessage>, tools: HandlerTools) =>
+  (stream: ServerWritableStream<unknown, Message>): void => {
+    const call = contextOf(stream.metadata);
+    stream.on('error', (error) => call.abort(error));
+    const answer = async (): Promise<void> => {
+      const aborted = untilAborted(call.context.signal);
+      try {
+        const request = accept(method, stream.request, tools);
+        const iterator = handler(request, call.context)[Symbol.asyncIterator]();
+        for (;;) {
+          const step = await Promise.race([iterator.next(), aborted.promise]);
+          if (step.done === true) break;
+          if (!stream.write(create(method.output, step.value))) {
+            await Promise.race([new Promise((resolve) => stream.once('drain', resolve)), aborted.promise]);
+          }
+        }
+        stream.end();
+      } catch (error) {
+        const failure = asRpcError(error, call, tools.log);
+        call.failure = failure;
+        stream.emit('error', { code: failure.code, details: failure.message, metadata: trailersOf(failure) });
+      } finally {
+        aborted.forget();
+      }
+    };
+    call.run(answer).catch((error: unknown) => tools.log.error({ err: error }, 'a stream could not be ended'));
+  };

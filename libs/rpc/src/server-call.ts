@@ -1,0 +1,200 @@
+import type { DescMethod } from '@bufbuild/protobuf';
+import { Metadata, ServerInterceptingCall, type ServerInterceptor, status } from '@grpc/grpc-js';
+import type { Clock } from '@tillmesh/clock';
+import {
+  counter,
+  contextOfTraceparent,
+  durations,
+  errorTypeOf,
+  runInSpan,
+  type Span,
+  SpanKind,
+  SpanStatusCode,
+  startSpan,
+} from '@tillmesh/telemetry';
+import {
+  answerMarginMs,
+  BUDGET_MS_MAX,
+  type CallContext,
+  METADATA,
+  PRIORITIES,
+  type Priority,
+  runInCall,
+} from './call-context.ts';
+import { qualifiedName } from './method.ts';
+import { type RpcError, rpcErrors, trailersOf } from './rpc-error.ts';
+
+const callSeconds = durations('rpc_server_call_duration_seconds', 'Time from headers to status of calls served.', [
+  'rpc_method',
+  'rpc_status_code',
+]);
+const callErrors = counter('tillmesh_rpc_server_errors_total', 'Calls answered with an error, by reason.', [
+  'rpc_method',
+  'reason',
+]);
+
+/** What the interceptor knows of a call and the handler goes on with. */
+export type ServerCall = {
+  readonly context: CallContext;
+  readonly abort: (reason: unknown) => void;
+  /** Set by the handler before the error leaves, for metrics and the span. */
+  failure: RpcError | undefined;
+  /** Runs the handler with the call and its span active. */
+  readonly run: <T>(work: () => T) => T;
+};
+
+const calls = new WeakMap<Metadata, ServerCall>();
+
+/** The call that arrived with these headers. */
+export const serverCallOf = (metadata: Metadata): ServerCall | undefined => calls.get(metadata);
+
+const textOf = (metadata: Metadata, key: string): string => {
+  const value = metadata.get(key)[0];
+  return typeof value === 'string' ? value.slice(0, 128) : '';
+};
+
+const priorityOf = (text: string): Priority => PRIORITIES.find((priority) => priority === text) ?? 'list';
+
+export type AdmissionLimits = {
+  /** The longest a call of this service may take, ms. Streams have a longer one than unary calls. */
+  readonly unaryMsMax: number;
+  readonly streamMsMax: number;
+  /** A call that has less than this left when it arrives is refused, ms. */
+  readonly budgetMsMin: number;
+  readonly inFlightMax: number;
+};
+
+/**
+ * The one interceptor of the server side: budget, priority, caller, trace and metrics of every call, and the refusals that
+ * need no look at the message.
+ */
+export const createServerInterceptor = (options: {
+  readonly methods: ReadonlyMap<string, DescMethod>;
+  readonly limits: AdmissionLimits;
+  readonly clock: Clock;
+  readonly isDraining: () => boolean;
+  readonly inFlight: { count: number };
+}): ServerInterceptor => {
+  const { methods, limits, clock, isDraining, inFlight } = options;
+
+  return (definition, nextCall) => {
+    const method = methods.get(definition.path);
+    // Health and reflection are not ours to measure or to refuse.
+    if (method === undefined) return nextCall as ServerInterceptingCall;
+    const name = qualifiedName(method);
+    const streaming = method.methodKind !== 'unary';
+    const beganMs = clock.monotonicMs();
+    const abort = new AbortController();
+    let serverCall: ServerCall | undefined;
+    let span: Span | undefined;
+    let ended = false;
+
+    const end = (code: status) => {
+      if (ended) return;
+      ended = true;
+      inFlight.count -= 1;
+      cancelTimer();
+      const failure = serverCall?.failure;
+      const codeName = status[code] ?? String(code);
+      callSeconds.record({ rpc_method: name, rpc_status_code: codeName }, (clock.monotonicMs() - beganMs) / 1_000);
+      if (failure !== undefined) callErrors.add({ rpc_method: name, reason: failure.reason });
+      if (span === undefined) return;
+      span.setAttribute('rpc.status_code', codeName);
+      if (isServerFault(code)) {
+        const errorType = failure === undefined ? codeName : errorTypeOf(failure);
+        span.setAttribute('error.type', errorType);
+        span.setStatus({ code: SpanStatusCode.ERROR, message: errorType });
+      } else if (failure !== undefined) span.setAttribute('tillmesh.reason', failure.reason);
+      span.end();
+    };
+    let cancelTimer = () => {};
+
+    const call = new ServerInterceptingCall(nextCall, {
+      start: (next) =>
+        next({
+          onReceiveMetadata: (metadata, nextMetadata) => {
+            inFlight.count += 1;
+            const budgetMs = budgetOf(call.getDeadline(), streaming ? limits.streamMsMax : limits.unaryMsMax, clock);
+            const workMs = budgetMs - answerMarginMs(budgetMs);
+            const parent = contextOfTraceparent(textOf(metadata, METADATA.traceparent));
+            const caller = textOf(metadata, METADATA.caller);
+            const ownSpan = startSpan(name, {
+              kind: SpanKind.SERVER,
+              parent,
+              attributes: { 'rpc.system.name': 'grpc', 'rpc.method': name, 'tillmesh.caller': caller },
+            });
+            span = ownSpan;
+            const context: CallContext = {
+              method: name,
+              caller,
+              priority: priorityOf(textOf(metadata, METADATA.priority)),
+              merchant: textOf(metadata, METADATA.merchant),
+              answerByMs: beganMs + workMs,
+              signal: abort.signal,
+            };
+            serverCall = {
+              context,
+              abort: (reason) => abort.abort(reason),
+              failure: undefined,
+              run: (work) => runInSpan(ownSpan, parent, () => runInCall(context, work)),
+            };
+            const refusal = refuse(budgetMs);
+            if (refusal !== undefined) {
+              serverCall.failure = refusal;
+              call.sendStatus({ code: refusal.code, details: refusal.message, metadata: trailersOf(refusal) });
+              return;
+            }
+            cancelTimer = clock.after(workMs, () =>
+              abort.abort(rpcErrors.deadlineTooShort(`${name} did not finish within its ${Math.round(workMs)} ms`)),
+            );
+            calls.set(metadata, serverCall);
+            nextMetadata(metadata);
+          },
+          onCancel: () => {
+            abort.abort(new Error('the caller went away'));
+            end(status.CANCELLED);
+          },
+        }),
+      sendStatus: (sent, next) => {
+        end(sent.code ?? status.UNKNOWN);
+        next(sent);
+      },
+    });
+
+    const refuse = (budgetMs: number): RpcError | undefined => {
+      if (isDraining()) return rpcErrors.notReady('the service is draining; another instance answers', { retryAfterMs: 100 });
+      if (budgetMs < limits.budgetMsMin) {
+        return rpcErrors.deadlineTooShort(
+          `${Math.max(0, Math.floor(budgetMs))} ms are left and ${limits.budgetMsMin} ms are needed; nothing was done. Call with a longer deadline`,
+          { metadata: { needed_ms: String(limits.budgetMsMin), remaining_ms: String(Math.max(0, Math.floor(budgetMs))) } },
+        );
+      }
+      if (inFlight.count > limits.inFlightMax) {
+        return rpcErrors.laneFull(`${limits.inFlightMax} calls are under way already; nothing was done`, {
+          retryAfterMs: 200,
+          metadata: { lane: 'server' },
+        });
+      }
+      return undefined;
+    };
+    return call;
+  };
+};
+
+// OpenTelemetry's rule for servers: these say that we failed, the others that the caller did.
+const SERVER_FAULTS: ReadonlySet<status> = new Set([
+  status.UNKNOWN,
+  status.DEADLINE_EXCEEDED,
+  status.UNIMPLEMENTED,
+  status.INTERNAL,
+  status.UNAVAILABLE,
+  status.DATA_LOSS,
+]);
+const isServerFault = (code: status): boolean => SERVER_FAULTS.has(code);
+
+const budgetOf = (deadline: Date | number, maxMs: number, clock: Clock): number => {
+  const deadlineMs = deadline instanceof Date ? deadline.getTime() : deadline;
+  return Number.isFinite(deadlineMs) ? Math.min(deadlineMs - clock.nowMs(), maxMs) : maxMs;
+};
+
+export { BUDGET_MS_MAX };
