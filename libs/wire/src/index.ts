@@ -1,0 +1,18 @@
+export {
+  attemptStateMap,
+  declineReasonMap,
+  type EnumMap,
+  kindMap,
+  learnedByMap,
+  outcomeKindMap,
+  paymentStateMap,
+  refundCauseMap,
+  refundStateMap,
+  signatureMap,
+  transportMap,
+  type VisiblePaymentState,
+  walletMap,
+} from './enums.ts';
+export { moneyFromWire, moneyToWire } from './money.ts';
+export { type AttemptFacts, attemptResultToWire, outcomeFromWire } from './outcome.ts';
+export { actionFromWire, actionToWire, attemptToWire, paymentToWire, refundToWire } from './payment.ts';
