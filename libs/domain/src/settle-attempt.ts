@@ -35,14 +35,15 @@ const settleSuccess = (
   attempt: Known['attempts'][number],
   outcome: Extract<Outcome, { kind: 'succeeded' }>,
 ): Settlement => {
+  // Asked before anything else: another amount contradicts what is known of a paid attempt too.
+  if (!equalMoney(outcome.paid, payment.amount)) {
+    const { currency, minorUnits } = outcome.paid;
+    return { kind: 'hold', why: `the channel took ${minorUnits} ${currency}, another amount than was asked` };
+  }
   if (attempt.state === 'succeeded' || attempt.state === 'surplus') {
     return attempt.channelTransactionId === outcome.channelTransactionId
       ? { kind: 'unchanged', why: 'duplicate' }
       : { kind: 'hold', why: `the channel names a second transaction, ${outcome.channelTransactionId}` };
-  }
-  if (!equalMoney(outcome.paid, payment.amount)) {
-    const { currency, minorUnits } = outcome.paid;
-    return { kind: 'hold', why: `the channel took ${minorUnits} ${currency}, another amount than was asked` };
   }
   const paysFor = nextState(PAYMENTS, payment.state, 'confirmed');
   return paysFor === undefined
@@ -60,17 +61,6 @@ const settleSuccess = (
         startNext: false,
         surplus: false,
       };
-};
-
-const endWithoutMoney = (
-  payment: Known,
-  outcome: Extract<Outcome, { kind: 'failed_definite' }>,
-  nowMs: number,
-): PaymentEvent => {
-  if (outcome.closed) return 'closed';
-  const mayContinue =
-    payment.kind === 'payment_code' && payment.attempts.length < ATTEMPTS_MAX && nowMs < payment.expireAtMs;
-  return mayContinue ? 'declined' : 'failed';
 };
 
 const settleFailure = (
@@ -91,9 +81,13 @@ const settleFailure = (
   if (payment.state !== 'paying' || othersLive) {
     return { kind: 'moved', attempt: attemptMove, payment: undefined, startNext: false, surplus: false };
   }
-  const startNext = options.hasNextAttempt && payment.attempts.length < ATTEMPTS_MAX;
+  // What was closed was closed because no more money is wanted, and after expiry none is either.
+  const mayGoOn = !outcome.closed && options.nowMs < payment.expireAtMs && payment.attempts.length < ATTEMPTS_MAX;
+  const startNext = options.hasNextAttempt && mayGoOn;
   if (startNext) return { kind: 'moved', attempt: attemptMove, payment: undefined, startNext, surplus: false };
-  const event = endWithoutMoney(payment, outcome, options.nowMs);
+  // Only a till can show another payment code; every other kind has ended.
+  const withoutMoney = payment.kind === 'payment_code' && mayGoOn ? 'declined' : 'failed';
+  const event: PaymentEvent = outcome.closed ? 'closed' : withoutMoney;
   const to = nextState(PAYMENTS, payment.state, event);
   if (to === undefined) return { kind: 'hold', why: `${event} does not move a payment that is ${payment.state}` };
   return { kind: 'moved', attempt: attemptMove, payment: { event, to }, startNext: false, surplus: false };
