@@ -1,5 +1,5 @@
 import type { AttemptNo, MerchantId, MerchantRefundNo } from './ids.ts';
-import type { Money } from './money.ts';
+import { equalMoney, type Money } from './money.ts';
 import type { OrderNo } from './order-number.ts';
 import type { LearnedBy } from './outcome.ts';
 import type { Moves } from './state-machine.ts';
@@ -72,12 +72,10 @@ const EVENT_OF: Record<RefundNews['state'], RefundEvent> = {
 
 /** What news does to a refund, whoever learned it. */
 export const settleRefund = (refund: Pick<Refund, 'state' | 'amount'>, news: RefundNews): RefundSettlement => {
-  if (news.state === refund.state) return { kind: 'unchanged', why: 'duplicate' };
   const amountDiffers =
-    news.state === 'succeeded' &&
-    news.refunded !== undefined &&
-    (news.refunded.currency !== refund.amount.currency || news.refunded.minorUnits !== refund.amount.minorUnits);
+    news.state === 'succeeded' && news.refunded !== undefined && !equalMoney(news.refunded, refund.amount);
   if (amountDiffers) return { kind: 'hold', why: 'the channel gave back another amount than was asked' };
+  if (news.state === refund.state) return { kind: 'unchanged', why: 'duplicate' };
   const event = EVENT_OF[news.state];
   const moves: Moves<RefundState, RefundEvent> = REFUND_MOVES;
   const to = moves[refund.state][event];
