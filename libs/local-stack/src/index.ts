@@ -1,0 +1,10 @@
+export type { Account, Accounts } from './accounts.ts';
+export { stopLeftovers } from './leftovers.ts';
+export type { LocalGroup, LocalNode } from './local-group.ts';
+export type { LocalRedis } from './local-redis.ts';
+export { LocalStackError, type LocalStackProblem } from './local-stack-error.ts';
+export type { NodeSignal } from './mariadb-node.ts';
+export { freePorts, isPortFree } from './ports.ts';
+export { type ChildSpec, createSupervisor, type Supervisor, type SupervisorEvent } from './process-supervisor.ts';
+export { type FoundServers, findServers, type MariadbServer, type MissingServer, type RedisServer } from './servers.ts';
+export { type LocalStack, type LocalStackOptions, startLocalStack } from './start-local-stack.ts';

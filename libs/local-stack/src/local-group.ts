@@ -1,0 +1,162 @@
+import type { Clock } from '@tillmesh/clock';
+import type { Connection } from 'mysql2/promise';
+import { DATABASE } from './accounts.ts';
+import { rowsOf } from './administrator.ts';
+import {
+  createMariadbProcess,
+  type MariadbProcess,
+  type NodePlace,
+  type NodeSignal,
+  type NodeSurroundings,
+} from './mariadb-node.ts';
+import { LOCAL_HOST } from './ports.ts';
+import { awaitAttached, followPrimary, openPrimary } from './replication.ts';
+
+/** One database server. */
+export type LocalNode = {
+  /** Group and letter, such as `g1-a`. */
+  readonly name: string;
+  readonly host: string;
+  readonly port: number;
+  readonly serverId: number;
+  /** The process number, undefined while it does not run. */
+  readonly pid: number | undefined;
+  /** True also for a process that SIGSTOP holds. */
+  isRunning(): boolean;
+  /** Sends the signal at once; resolves for SIGKILL and SIGTERM when the process has ended. */
+  kill(signal: NodeSignal): Promise<void>;
+  /**
+   * Starts it again in place, on its own data. A replica is back when it follows its primary (if that runs); the
+   * primary when a replica is attached, semi-sync is on and it takes writes. Nothing happens when it runs.
+   *
+   * @throws {LocalStackError} `child_not_ready` or, with the process running on read-only, `replication_broken`.
+   */
+  start(): Promise<void>;
+  /** Lends a connection with all rights, over the unix socket: for tests and drills, never for services. */
+  administer<T>(work: (connection: Connection) => Promise<T>): Promise<T>;
+};
+
+/** One order group: a primary and its replicas. */
+export type LocalGroup = {
+  readonly tag: number;
+  readonly database: string;
+  readonly nodes: readonly LocalNode[];
+  primary(): LocalNode;
+  replicas(): readonly LocalNode[];
+};
+
+/** A group with what only the stack itself does. */
+export type ControlledGroup = LocalGroup & {
+  /** Starts all nodes and opens the primary. `gate` bounds how many servers start at the same moment. */
+  startAll(gate: <T>(work: () => Promise<T>) => Promise<T>, signal?: AbortSignal): Promise<void>;
+  /** Ends the primary first: while its replicas live, no session waits for an acknowledgement that cannot come. */
+  stopAll(): Promise<void>;
+};
+
+export const NODE_LETTERS = ['a', 'b', 'c'] as const;
+
+/** The places of a group's nodes; server ids differ over all groups. */
+export const placesOfGroup = (tag: number, portOf: (name: string) => number): readonly NodePlace[] =>
+  NODE_LETTERS.map((letter, index) => {
+    const name = `g${tag}-${letter}`;
+    return { name, groupTag: tag, serverId: tag * 10 + index + 1, port: portOf(name) };
+  });
+
+export const createLocalGroup = (options: {
+  readonly tag: number;
+  readonly places: readonly NodePlace[];
+  readonly surroundings: NodeSurroundings;
+  readonly clock: Clock;
+}): ControlledGroup => {
+  const { tag, places, surroundings, clock } = options;
+  const processes = places.map((place) => createMariadbProcess(place, surroundings));
+  const primaryProcess = processes[0] as MariadbProcess;
+  const replicaProcesses = processes.slice(1);
+  /** Set while the primary is up but has not been opened yet, because no replica was there. */
+  let primaryWaits = false;
+  const starting = new Map<MariadbProcess, Promise<void>>();
+
+  const open = async (signal?: AbortSignal) => {
+    await primaryProcess.administer(async (connection) => {
+      await openPrimary(clock, primaryProcess.name, connection, signal);
+      // Asked first: IF NOT EXISTS alone would write a transaction to the binlog at every start.
+      const present = await rowsOf(connection, `SHOW DATABASES LIKE '${DATABASE}'`);
+      if (present.length === 0) await connection.query(`CREATE DATABASE ${DATABASE}`);
+    });
+    primaryWaits = false;
+  };
+
+  const startPrimaryProcess = async (signal?: AbortSignal) => {
+    await primaryProcess.start(signal);
+    primaryWaits = true;
+  };
+
+  const startReplicaProcess = async (replica: MariadbProcess, signal?: AbortSignal) => {
+    await replica.start(signal);
+    await replica.administer((connection) =>
+      followPrimary(
+        connection,
+        { host: LOCAL_HOST, port: primaryProcess.port },
+        surroundings.accounts.public.replication,
+      ),
+    );
+  };
+
+  const attached = (replica: MariadbProcess, signal?: AbortSignal) =>
+    replica.administer((connection) => awaitAttached(clock, replica.name, connection, signal));
+
+  const startAgain = async (process: MariadbProcess) => {
+    if (process === primaryProcess) {
+      await startPrimaryProcess();
+      await open();
+      return;
+    }
+    await startReplicaProcess(process);
+    if (primaryProcess.pid() === undefined) return;
+    await attached(process);
+    if (primaryWaits) await open();
+  };
+
+  const nodeOf = (process: MariadbProcess): LocalNode => ({
+    name: process.name,
+    host: LOCAL_HOST,
+    port: process.port,
+    serverId: process.serverId,
+    get pid() {
+      return process.pid();
+    },
+    isRunning: () => process.pid() !== undefined,
+    kill: (signal) => process.kill(signal),
+    start: () => {
+      // Two callers that start the same node wait for the same start.
+      const underWay = starting.get(process);
+      if (underWay !== undefined) return underWay;
+      if (process.pid() !== undefined) return Promise.resolve();
+      const start = startAgain(process).finally(() => starting.delete(process));
+      starting.set(process, start);
+      return start;
+    },
+    administer: (work) => process.administer(work),
+  });
+  const nodes = processes.map(nodeOf);
+
+  return {
+    tag,
+    database: DATABASE,
+    nodes,
+    primary: () => nodes[0] as LocalNode,
+    replicas: () => nodes.slice(1),
+    startAll: async (gate, signal) => {
+      await Promise.all([
+        gate(() => startPrimaryProcess(signal)),
+        ...replicaProcesses.map((replica) => gate(() => startReplicaProcess(replica, signal))),
+      ]);
+      await Promise.all(replicaProcesses.map((replica) => attached(replica, signal)));
+      await open(signal);
+    },
+    stopAll: async () => {
+      await primaryProcess.stop();
+      await Promise.all(replicaProcesses.map((replica) => replica.stop()));
+    },
+  };
+};

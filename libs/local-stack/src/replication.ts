@@ -1,0 +1,121 @@
+import type { Clock } from '@tillmesh/clock';
+import type { Connection } from 'mysql2/promise';
+import type { Account } from './accounts.ts';
+import { rowsOf } from './administrator.ts';
+import { LocalStackError } from './local-stack-error.ts';
+import { pollUntil } from './waiting.ts';
+
+/** Where a replica gets its rows from and how it fares. */
+export type ReplicaState = {
+  readonly primaryPort: number;
+  /** The thread that receives: `Yes` only while it is connected. */
+  readonly receiving: boolean;
+  /** The thread that executes. */
+  readonly executing: boolean;
+  readonly secondsBehind: number | undefined;
+  /** The last error of either thread; empty when all is well. */
+  readonly problem: string;
+};
+
+/** Undefined for a node that is no replica. */
+export const readReplicaState = async (connection: Connection): Promise<ReplicaState | undefined> => {
+  const row = (await rowsOf(connection, 'SHOW SLAVE STATUS'))[0];
+  if (row === undefined) return undefined;
+  const behind: unknown = row['Seconds_Behind_Master'];
+  return {
+    primaryPort: Number(row['Master_Port']),
+    receiving: row['Slave_IO_Running'] === 'Yes',
+    executing: row['Slave_SQL_Running'] === 'Yes',
+    secondsBehind: behind === null ? undefined : Number(behind),
+    problem: [row['Last_IO_Error'], row['Last_SQL_Error']].filter((text) => text !== '').join('; '),
+  };
+};
+
+/** The primary's side of semi-sync. */
+export type SemiSyncState = {
+  readonly on: boolean;
+  /** Replicas that are attached and will acknowledge. */
+  readonly clients: number;
+};
+
+export const readSemiSyncState = async (connection: Connection): Promise<SemiSyncState> => {
+  const rows = await rowsOf(connection, "SHOW GLOBAL STATUS LIKE 'Rpl_semi_sync_master_%'");
+  const values = new Map(rows.map((row) => [String(row['Variable_name']), String(row['Value'])]));
+  return {
+    on: values.get('Rpl_semi_sync_master_status') === 'ON',
+    clients: Number(values.get('Rpl_semi_sync_master_clients') ?? 0),
+  };
+};
+
+/**
+ * Makes a node that has just been started replicate from the primary. Does not wait until it is connected: the
+ * primary may be away.
+ */
+export const followPrimary = async (
+  connection: Connection,
+  primary: { readonly host: string; readonly port: number },
+  replication: Account,
+): Promise<void> => {
+  const password = replication.password.reveal();
+  await connection.query(
+    `CHANGE MASTER TO MASTER_HOST = ?, MASTER_PORT = ?, MASTER_USER = ?, MASTER_PASSWORD = ?,
+       MASTER_USE_GTID = slave_pos, MASTER_CONNECT_RETRY = 1`,
+    [primary.host, primary.port, replication.user, password],
+  );
+  await connection.query('START SLAVE');
+};
+
+const ATTACH_MS = 20_000;
+const POLL_MS = 50;
+
+/** Waits until a replica is connected to its primary and executes. */
+export const awaitAttached = async (
+  clock: Clock,
+  name: string,
+  connection: Connection,
+  signal?: AbortSignal,
+): Promise<void> => {
+  let state: ReplicaState | undefined;
+  const answer = await pollUntil({
+    clock,
+    everyMs: POLL_MS,
+    withinMs: ATTACH_MS,
+    signal,
+    probe: async () => {
+      state = await readReplicaState(connection);
+      return state?.receiving === true && state.executing ? 'attached' : undefined;
+    },
+  });
+  if (answer === 'attached') return;
+  throw new LocalStackError(
+    'replication_broken',
+    `${name} does not follow its primary: ${state?.problem || 'no error is told'}\n  If its data has gone its own way, delete its folder: it is then made anew from the primary.`,
+  );
+};
+
+/**
+ * Lets a primary take writes: waits until at least one replica is attached, then turns semi-sync on and read_only
+ * off, in this order, so that no write is ever answered that no replica has.
+ */
+export const openPrimary = async (
+  clock: Clock,
+  name: string,
+  connection: Connection,
+  signal?: AbortSignal,
+): Promise<void> => {
+  const answer = await pollUntil({
+    clock,
+    everyMs: POLL_MS,
+    withinMs: ATTACH_MS,
+    signal,
+    probe: async () => ((await readSemiSyncState(connection)).clients >= 1 ? 'attached' : undefined),
+  });
+  if (answer === 'late') {
+    throw new LocalStackError(
+      'replication_broken',
+      `${name} stays read-only: no replica attached itself within ${ATTACH_MS} ms. Start one: the primary opens with it.`,
+    );
+  }
+  await connection.query('SET GLOBAL rpl_semi_sync_master_enabled = ON');
+  await connection.query('SET GLOBAL read_only = OFF');
+};

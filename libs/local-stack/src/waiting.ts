@@ -1,0 +1,50 @@
+import type { Clock } from '@tillmesh/clock';
+
+/** Resolves with the promise's value, or with `late` after `withinMs`. The promise itself goes on. */
+export const within = <T>(clock: Clock, withinMs: number, promise: Promise<T>): Promise<T | 'late'> =>
+  new Promise((resolve, reject) => {
+    const cancel = clock.after(withinMs, () => resolve('late'));
+    promise.then(resolve, reject).finally(cancel);
+  });
+
+/**
+ * Asks `probe` again and again until it answers something other than undefined.
+ *
+ * @returns the answer, or `late` after `withinMs`; one probe that has begun is always awaited.
+ * @throws the signal's reason when it is aborted, and whatever the probe throws.
+ */
+export const pollUntil = async <T>(options: {
+  readonly clock: Clock;
+  readonly everyMs: number;
+  readonly withinMs: number;
+  readonly signal?: AbortSignal | undefined;
+  readonly probe: () => Promise<T | undefined> | T | undefined;
+}): Promise<T | 'late'> => {
+  const { clock, everyMs, withinMs, signal, probe } = options;
+  const lateAtMs = clock.monotonicMs() + withinMs;
+  for (;;) {
+    signal?.throwIfAborted();
+    const answer = await probe();
+    if (answer !== undefined) return answer;
+    if (clock.monotonicMs() >= lateAtMs) return 'late';
+    await clock.sleep(everyMs, signal);
+  }
+};
+
+/** Lets at most `concurrentMax` pieces of work run at a time; the others wait in the order they came. */
+export const createGate = (concurrentMax: number) => {
+  let running = 0;
+  const waiting: (() => void)[] = [];
+  return async <T>(work: () => Promise<T>): Promise<T> => {
+    if (running >= concurrentMax) await new Promise<void>((resolve) => waiting.push(resolve));
+    else running += 1;
+    try {
+      return await work();
+    } finally {
+      const next = waiting.shift();
+      // The place is handed on rather than freed, so that nobody can slip in between.
+      if (next === undefined) running -= 1;
+      else next();
+    }
+  };
+};
