@@ -30,12 +30,20 @@ export const PAYMENT_STATES = [
 export type PaymentState = (typeof PAYMENT_STATES)[number];
 
 /** What can happen to a payment. */
-export type PaymentEvent = 'bound' | 'voided' | 'confirmed' | 'declined' | 'failed' | 'closed' | 'continued';
+export type PaymentEvent = 'bound' | 'deferred' | 'voided' | 'confirmed' | 'declined' | 'failed' | 'closed' | 'continued';
 
 /** Every legal move of a payment. Final states have none. */
 export const PAYMENT_MOVES = {
   unbound: { bound: 'paying', voided: 'void' },
-  paying: { confirmed: 'succeeded', declined: 'declined', failed: 'failed', closed: 'closed', voided: 'void' },
+  paying: {
+    confirmed: 'succeeded',
+    declined: 'declined',
+    failed: 'failed',
+    closed: 'closed',
+    // Before its first channel call, when it cannot be decided whether another order has the number: a repeat decides.
+    deferred: 'unbound',
+    voided: 'void',
+  },
   declined: { continued: 'paying', confirmed: 'succeeded', closed: 'closed' },
   succeeded: {},
   failed: {},

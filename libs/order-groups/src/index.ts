@@ -1,0 +1,14 @@
+export type { Created } from './bounce.ts';
+export { openConnection, type Account } from './connection.ts';
+export { DatabaseError } from './database-error.ts';
+export type { DueItem, DueWork } from './due-work.ts';
+export type { GroupStatus } from './group-client.ts';
+export { UnknownGroup } from './group-clients.ts';
+export { type GroupMap, GroupMapConfig, type GroupState, placementOf } from './group-map.ts';
+export { type MigrationReport, migrateGroup } from './migrate.ts';
+export type { AttemptPlan, NewPayment } from './order-group.ts';
+export { createOrderGroups, type OrderGroups, OrderGroupsConfig } from './order-groups.ts';
+export { ClockWentBack } from './order-number-source.ts';
+export type { StoredPayment, StoredRefund } from './payment-rows.ts';
+export type { Applied, AttemptNews, Continued, ReadPayment } from './payment-store.ts';
+export type { ChannelRefundNews, NewRefund, RefundCreated } from './refund-store.ts';

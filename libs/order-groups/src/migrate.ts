@@ -1,0 +1,91 @@
+import type { Clock } from '@tillmesh/clock';
+import { type Account, type Connection, type Deadline, openConnection, type Statement } from './connection.ts';
+import { DatabaseError } from './database-error.ts';
+import type { GroupDescription } from './group-map.ts';
+import { MIGRATIONS } from './schema.ts';
+
+export type MigrationReport = { readonly tag: number; readonly from: number; readonly to: number };
+
+const LOCK: Statement = { summary: 'SELECT lock', sql: "SELECT GET_LOCK('tillmesh_migration', 30) AS locked", text: true };
+const SCHEMA_TABLE: Statement = {
+  summary: 'CREATE TABLE schema_step',
+  sql: `CREATE TABLE IF NOT EXISTS schema_step (
+    version INT UNSIGNED NOT NULL,
+    step INT UNSIGNED NOT NULL,
+    done_at BIGINT NOT NULL,
+    PRIMARY KEY (version, step)
+  ) ENGINE=InnoDB`,
+  text: true,
+};
+const STEPS_DONE: Statement = { summary: 'SELECT schema_step', sql: 'SELECT version, step FROM schema_step', text: true };
+const STEP_DONE: Statement = {
+  summary: 'INSERT schema_step',
+  sql: 'INSERT INTO schema_step (version, step, done_at) VALUES (?, ?, ?)',
+};
+const READ_ONLY: Statement = { summary: 'SELECT read_only', sql: 'SELECT @@global.read_only AS read_only', text: true };
+
+// What a step says that was done before and not noted: DDL commits by itself, so a crash can fall between the two.
+const DONE_BEFORE: ReadonlySet<string> = new Set(['ER_TABLE_EXISTS_ERROR', 'ER_TRG_ALREADY_EXISTS', 'ER_DUP_ENTRY']);
+
+/**
+ * Brings one group to the latest schema. Forward only, resumable after a crash at any point; two at once wait for each other.
+ *
+ * @throws {DatabaseError}
+ */
+export const migrateGroup = async (options: {
+  readonly group: GroupDescription;
+  readonly account: Account;
+  readonly clock: Clock;
+}): Promise<MigrationReport> => {
+  const { group, account, clock } = options;
+  // A step may rebuild a large table; nobody pays while waiting for it.
+  const deadline: Deadline = { atMs: clock.monotonicMs() + 3_600_000 };
+  const connection = await connectToPrimary(group, account, clock, deadline);
+  try {
+    const { rows: locked } = await connection.run(LOCK, [], deadline);
+    if (String(locked[0]?.['locked']) !== '1') throw new DatabaseError('TILLMESH_MIGRATION_LOCKED', 'not_written');
+    await connection.run(SCHEMA_TABLE, [], deadline);
+    const { rows } = await connection.run(STEPS_DONE, [], deadline);
+    const done = new Set(rows.map((row) => `${row['version']}.${row['step']}`));
+    const complete = MIGRATIONS.filter(({ version, statements }) => done.has(`${version}.${statements.length - 1}`));
+    const from = complete.at(-1)?.version ?? 0;
+    for (const { version, statements } of MIGRATIONS) {
+      for (const [step, statement] of statements.entries()) {
+        if (done.has(`${version}.${step}`)) continue;
+        await runOnce(connection, statement, deadline);
+        await connection.run(STEP_DONE, [version, step, clock.nowMs()], deadline);
+      }
+    }
+    return { tag: group.tag, from, to: MIGRATIONS.at(-1)?.version ?? 0 };
+  } finally {
+    connection.cut();
+  }
+};
+
+const runOnce = async (connection: Connection, statement: Statement, deadline: Deadline): Promise<void> => {
+  try {
+    await connection.run(statement, [], deadline);
+  } catch (error) {
+    if (!(error instanceof DatabaseError) || !DONE_BEFORE.has(error.code)) throw error;
+  }
+};
+
+const connectToPrimary = async (
+  group: GroupDescription,
+  account: Account,
+  clock: Clock,
+  deadline: Deadline,
+): Promise<Connection> => {
+  let last: unknown;
+  for (const endpoint of group.endpoints) {
+    try {
+      const connection = await openConnection(endpoint, account, deadline, clock);
+      const { rows } = await connection.run(READ_ONLY, [], deadline);
+      if (String(rows[0]?.['read_only']) === '0') return connection;
+      connection.cut();
+    } catch (error) {
+      last = error;
+    }
+  }
+  throw last ?? new DatabaseError('TILLMESH_NO_PRIMARY', 'not_written');
+};

@@ -1,0 +1,371 @@
+import type { Clock } from '@tillmesh/clock';
+import {
+  ATTEMPTS_MAX,
+  type AttemptNo,
+  type ClientAction,
+  groupTagOf,
+  isFinalPayment,
+  isLiveAttempt,
+  type LearnedBy,
+  type MerchantId,
+  type MerchantOrderNo,
+  nextState,
+  type OrderNo,
+  type Outcome,
+  type Payment,
+  PAYMENT_MOVES,
+  type PaymentState,
+  type Settlement,
+  settleAttempt,
+  toOrderKey,
+} from '@tillmesh/domain';
+import { counter, type Log } from '@tillmesh/telemetry';
+import { bigintParameter, type Connection, type Deadline, type Parameter } from './connection.ts';
+import { DatabaseError } from './database-error.ts';
+import type { GroupClients } from './group-clients.ts';
+import { type GroupMap, placementOf } from './group-map.ts';
+import type { AttemptPlan } from './order-group.ts';
+import type { OrderNumberSource } from './order-number-source.ts';
+import * as sql from './order-statements.ts';
+import { paymentOfRows, type StoredPayment } from './payment-rows.ts';
+import { transaction } from './transaction.ts';
+
+/** News about an attempt, and what to do next. */
+export type AttemptNews = {
+  readonly attemptNo: AttemptNo;
+  readonly outcome: Outcome;
+  readonly learnedBy: LearnedBy;
+  /** The channel's code in its own words; at most 64 characters are kept. */
+  readonly channelCode: string;
+  readonly action: ClientAction | undefined;
+  /** Started in the same commit, should the outcome be a definite failure. */
+  readonly nextAttempt: AttemptPlan | undefined;
+  readonly nextCheckAfterMs: number;
+  readonly source: string;
+};
+
+export type Applied = {
+  readonly stored: StoredPayment;
+  readonly changed: boolean;
+  /** Its caller, and nobody else, has to call the channel for the next attempt. */
+  readonly nextAttemptStarted: boolean;
+  readonly surplusRefundNo: OrderNo | undefined;
+};
+
+export type Continued =
+  | { readonly kind: 'started'; readonly stored: StoredPayment }
+  | { readonly kind: 'conflict'; readonly stored: StoredPayment };
+
+export type ReadPayment = { readonly stored: StoredPayment; readonly fromReplica: boolean };
+
+/** Payments in their groups: reading, and every change but the first INSERT. */
+export type PaymentStore = {
+  read(orderNo: OrderNo): Promise<ReadPayment | undefined>;
+  /** From a replica where one answers. */
+  readNearby(orderNo: OrderNo): Promise<ReadPayment | undefined>;
+  /** The order that a merchant's number stands for, at its home or, where a jump took the number, at its buddy. */
+  readOfMerchant(merchantId: MerchantId, merchantOrderNo: MerchantOrderNo, nearby: boolean): Promise<ReadPayment | undefined>;
+  /** The one place where news moves a payment. Undefined where there is no such payment. */
+  apply(orderNo: OrderNo, news: AttemptNews): Promise<Applied | undefined>;
+  /** One attempt more on a declined payment. */
+  continueWith(
+    orderNo: OrderNo,
+    expectedVersion: number,
+    attempt: AttemptPlan,
+    options: { readonly nextCheckAfterMs: number; readonly source: string },
+  ): Promise<Continued | undefined>;
+  /** Closes a payment none of whose attempts is live. `changed` is false where it is final or an attempt is live. */
+  close(orderNo: OrderNo, reason: string, source: string): Promise<{ readonly stored: StoredPayment; readonly changed: boolean } | undefined>;
+  /** Sets when the syncer looks next; a final payment is left alone. */
+  schedule(orderNo: OrderNo, afterMs: number, needsPerson: string): Promise<void>;
+};
+
+const APPLY_TRIES_MAX = 5;
+
+const held = counter('tillmesh_payments_held_total', 'News that contradicts what is known; a person has to look.');
+const surplusCount = counter('tillmesh_surplus_total', 'Money that came for nothing and goes back by itself.');
+
+const key = (orderNo: OrderNo) => bigintParameter(toOrderKey(orderNo));
+const codeColumn = (code: string): string => code.slice(0, 64);
+
+type Moved = Extract<Settlement, { kind: 'moved' }>;
+
+const nextCheckAt = (payment: Payment, moved: Moved, news: AttemptNews, nowMs: number): number | null => {
+  const state = moved.payment?.to ?? payment.state;
+  const othersLive = payment.attempts.some(
+    (attempt) => attempt.attemptNo !== news.attemptNo && isLiveAttempt(attempt.state),
+  );
+  if (isFinalPayment(state) && !othersLive) return null;
+  return state === 'declined' ? payment.expireAtMs : nowMs + news.nextCheckAfterMs;
+};
+
+const actionText = (payment: Payment, moved: Moved, news: AttemptNews): string | null => {
+  const stays = (moved.payment?.to ?? payment.state) === 'paying' && !moved.startNext;
+  const action = news.action ?? payment.action;
+  return stays && action !== undefined ? JSON.stringify(action) : null;
+};
+
+const applyParameters = (payment: Payment, moved: Moved, news: AttemptNews, nowMs: number): Parameter[] => {
+  const { outcome } = news;
+  const failed = outcome.kind === 'failed_definite' ? outcome : undefined;
+  const succeeded = outcome.kind === 'succeeded' ? outcome : undefined;
+  const ruleId = failed?.evidence.transport === 'answered' ? failed.evidence.ruleId : '';
+  const declineReason = moved.payment === undefined ? (payment.declineReason ?? null) : (failed?.reason ?? null);
+  return [
+    news.attemptNo,
+    moved.payment?.to ?? payment.state,
+    moved.payment === undefined ? null : news.learnedBy,
+    declineReason,
+    moved.payment === undefined ? null : (succeeded?.paidAtMs ?? null),
+    actionText(payment, moved, news),
+    moved.payment === undefined ? payment.needsPerson : '',
+    nowMs,
+    nextCheckAt(payment, moved, news, nowMs),
+    moved.startNext ? 1 : 0,
+    moved.attempt.to,
+    codeColumn(news.channelCode),
+    news.source,
+    moved.attempt.to,
+    succeeded?.channelTransactionId ?? null,
+    codeColumn(news.channelCode),
+    ruleId,
+    news.learnedBy,
+    isLiveAttempt(moved.attempt.to) ? null : nowMs,
+    key(payment.orderNo),
+    payment.version,
+  ];
+};
+
+/** Creates the store of payments over the groups. */
+export const createPaymentStore = (options: {
+  readonly map: GroupMap;
+  readonly groups: GroupClients;
+  readonly numbers: OrderNumberSource;
+  readonly statementMsMax: number;
+  readonly clock: Clock;
+  readonly log: Log;
+}): PaymentStore => {
+  const { map, groups, numbers, statementMsMax, clock, log } = options;
+  const within = (): Deadline => ({ atMs: clock.monotonicMs() + statementMsMax });
+
+  const select = (orderNo: OrderNo, deadline: Deadline) => async (connection: Connection) =>
+    paymentOfRows((await connection.run(sql.SELECT_PAYMENT, [key(orderNo)], deadline)).rows);
+
+  const selectOfMerchant = (merchantId: MerchantId, merchantOrderNo: MerchantOrderNo, deadline: Deadline) =>
+    async (connection: Connection) =>
+      paymentOfRows((await connection.run(sql.SELECT_PAYMENT_OF_MERCHANT, [merchantId, merchantOrderNo], deadline)).rows);
+
+  const readAtPrimary = (orderNo: OrderNo): Promise<StoredPayment | undefined> => {
+    const deadline = within();
+    return groups.of(groupTagOf(orderNo)).write(deadline, select(orderNo, deadline));
+  };
+
+  const read = async (orderNo: OrderNo, way: 'read' | 'readNearby'): Promise<ReadPayment | undefined> => {
+    const client = groups.find(groupTagOf(orderNo));
+    if (client === undefined) return undefined;
+    const deadline = within();
+    const { value, fromReplica } = await client[way](deadline, select(orderNo, deadline));
+    return value === undefined ? undefined : { stored: value, fromReplica };
+  };
+
+  /** Runs statements at the group's primary, all or nothing. `lost` when the compare-and-set found another version. */
+  const change = async (
+    orderNo: OrderNo,
+    statements: readonly { readonly statement: typeof sql.APPLY_TO_ATTEMPT; readonly parameters: readonly Parameter[] }[],
+  ): Promise<'won' | 'lost'> => {
+    const deadline = within();
+    const [first, ...others] = statements;
+    if (first === undefined) return 'lost';
+    return groups.of(groupTagOf(orderNo)).write(deadline, async (connection) => {
+      const runFirst = async () => (await connection.run(first.statement, first.parameters, deadline)).affectedRows > 0;
+      if (others.length === 0) return (await runFirst()) ? 'won' : 'lost';
+      return transaction(connection, deadline, async () => {
+        if (!(await runFirst())) return { commit: false, value: 'lost' as const };
+        for (const { statement, parameters } of others) await connection.run(statement, parameters, deadline);
+        return { commit: true, value: 'won' as const };
+      });
+    });
+  };
+
+  const insertAttempt = (orderNo: OrderNo, attemptNo: number, plan: AttemptPlan) => ({
+    statement: sql.INSERT_ATTEMPT,
+    parameters: [key(orderNo), attemptNo, plan.accountId, plan.channelId, plan.token, plan.routeReason, clock.nowMs()],
+  });
+
+  const insertSurplusRefund = (payment: Payment, refundNo: OrderNo, news: AttemptNews) => {
+    const nowMs = clock.nowMs();
+    return {
+      statement: sql.INSERT_REFUND,
+      parameters: [
+        key(refundNo),
+        key(payment.orderNo),
+        `surplus-${news.attemptNo}`,
+        payment.amount.currency,
+        bigintParameter(payment.amount.minorUnits),
+        'surplus',
+        'the payment had ended before this money came',
+        news.attemptNo,
+        nowMs,
+        nowMs,
+        nowMs,
+        news.source,
+      ],
+    };
+  };
+
+  const hold = async (stored: StoredPayment, why: string, news: AttemptNews): Promise<'won' | 'lost'> => {
+    const { payment } = stored;
+    if (payment.needsPerson === why) return 'won';
+    held.add();
+    log.error({ orderNo: payment.orderNo, attemptNo: news.attemptNo, why }, 'a payment is held for a person');
+    return change(payment.orderNo, [
+      {
+        statement: sql.MOVE_PAYMENT,
+        parameters: [
+          payment.state,
+          0,
+          payment.declineReason ?? null,
+          why.slice(0, 255),
+          clock.nowMs(),
+          stored.nextCheckAtMs ?? null,
+          codeColumn(news.channelCode),
+          news.source,
+          key(payment.orderNo),
+          payment.version,
+        ],
+      },
+    ]);
+  };
+
+  const move = async (
+    stored: StoredPayment,
+    moved: Moved,
+    news: AttemptNews,
+  ): Promise<{ readonly result: 'won' | 'lost'; readonly refundNo: OrderNo | undefined }> => {
+    const { payment } = stored;
+    const apply = { statement: sql.APPLY_TO_ATTEMPT, parameters: applyParameters(payment, moved, news, clock.nowMs()) };
+    if (moved.surplus) {
+      const refundNo = await numbers.next(groupTagOf(payment.orderNo));
+      const result = await change(payment.orderNo, [apply, insertSurplusRefund(payment, refundNo, news)]);
+      if (result === 'won') {
+        surplusCount.add();
+        log.error({ orderNo: payment.orderNo, attemptNo: news.attemptNo, refundNo }, 'money came for nothing; it goes back');
+      }
+      return { result, refundNo };
+    }
+    const next = moved.startNext ? news.nextAttempt : undefined;
+    const statements =
+      next === undefined ? [apply] : [apply, insertAttempt(payment.orderNo, payment.attempts.length + 1, next)];
+    return { result: await change(payment.orderNo, statements), refundNo: undefined };
+  };
+
+  const apply = async (orderNo: OrderNo, news: AttemptNews): Promise<Applied | undefined> => {
+    for (let tries = 0; tries < APPLY_TRIES_MAX; tries += 1) {
+      const stored = await readAtPrimary(orderNo);
+      if (stored === undefined) return undefined;
+      const settlement = settleAttempt(stored.payment, news.attemptNo, news.outcome, {
+        nowMs: clock.nowMs(),
+        hasNextAttempt: news.nextAttempt !== undefined,
+      });
+      if (settlement.kind === 'unchanged') {
+        return { stored, changed: false, nextAttemptStarted: isOwn(stored, news.nextAttempt), surplusRefundNo: undefined };
+      }
+      if (settlement.kind === 'hold') {
+        if ((await hold(stored, settlement.why, news)) === 'lost') continue;
+        return { stored, changed: false, nextAttemptStarted: false, surplusRefundNo: undefined };
+      }
+      const { result, refundNo } = await move(stored, settlement, news);
+      if (result === 'lost') continue;
+      const after = await readAtPrimary(orderNo);
+      return {
+        stored: after ?? stored,
+        changed: true,
+        nextAttemptStarted: settlement.startNext,
+        surplusRefundNo: refundNo,
+      };
+    }
+    throw new DatabaseError('TILLMESH_VERSION_CONFLICT', 'not_written');
+  };
+
+  return {
+    read: (orderNo) => read(orderNo, 'read'),
+    readNearby: (orderNo) => read(orderNo, 'readNearby'),
+    readOfMerchant: async (merchantId, merchantOrderNo, nearby) => {
+      const way = nearby ? 'readNearby' : 'read';
+      const { home, buddy } = placementOf(map, merchantId, merchantOrderNo);
+      const deadline = within();
+      const ask = async (tag: typeof home) => {
+        const { value, fromReplica } = await groups.of(tag)[way](deadline, selectOfMerchant(merchantId, merchantOrderNo, deadline));
+        return value === undefined || !isShown(value.payment.state) ? undefined : { stored: value, fromReplica };
+      };
+      const [atHome, atBuddy] = await Promise.allSettled([ask(home), buddy === undefined ? undefined : ask(buddy)]);
+      // A jumped order at the buddy is shown only once it is bound; then the one at home, should there be one, lost.
+      if (atBuddy.status === 'fulfilled' && atBuddy.value !== undefined) return atBuddy.value;
+      if (atHome.status === 'fulfilled' && atHome.value !== undefined) return atHome.value;
+      const failed = [atHome, atBuddy].find((answer) => answer.status === 'rejected');
+      if (failed !== undefined) throw failed.reason;
+      return undefined;
+    },
+    apply,
+    continueWith: async (orderNo, expectedVersion, attempt, { nextCheckAfterMs, source }) => {
+      const stored = await readAtPrimary(orderNo);
+      if (stored === undefined) return undefined;
+      const { payment } = stored;
+      // The answer to the first try was lost.
+      if (isOwn(stored, attempt)) return { kind: 'started', stored };
+      const to = nextState<PaymentState, string>(PAYMENT_MOVES, payment.state, 'continued');
+      if (payment.version !== expectedVersion || to === undefined || payment.attempts.length >= ATTEMPTS_MAX) {
+        return { kind: 'conflict', stored };
+      }
+      const nowMs = clock.nowMs();
+      const result = await change(orderNo, [
+        {
+          statement: sql.MOVE_PAYMENT,
+          parameters: [to, 1, null, '', nowMs, nowMs + nextCheckAfterMs, 'continued', source, key(orderNo), payment.version],
+        },
+        insertAttempt(orderNo, payment.attempts.length + 1, attempt),
+      ]);
+      const after = (await readAtPrimary(orderNo)) ?? stored;
+      return result === 'won' ? { kind: 'started', stored: after } : { kind: 'conflict', stored: after };
+    },
+    close: async (orderNo, reason, source) => {
+      for (let tries = 0; tries < APPLY_TRIES_MAX; tries += 1) {
+        const stored = await readAtPrimary(orderNo);
+        if (stored === undefined) return undefined;
+        const { payment } = stored;
+        const to = nextState<PaymentState, string>(PAYMENT_MOVES, payment.state, 'closed');
+        const live = payment.attempts.some(({ state }) => isLiveAttempt(state));
+        if (to === undefined || live) return { stored, changed: false };
+        const parameters = [
+          to,
+          0,
+          payment.declineReason ?? null,
+          '',
+          clock.nowMs(),
+          null,
+          codeColumn(reason),
+          source,
+          key(orderNo),
+          payment.version,
+        ];
+        if ((await change(orderNo, [{ statement: sql.MOVE_PAYMENT, parameters }])) === 'lost') continue;
+        return { stored: (await readAtPrimary(orderNo)) ?? stored, changed: true };
+      }
+      throw new DatabaseError('TILLMESH_VERSION_CONFLICT', 'not_written');
+    },
+    schedule: async (orderNo, afterMs, needsPerson) => {
+      const note = needsPerson.slice(0, 255);
+      const parameters = [clock.nowMs() + afterMs, note, note, key(orderNo)];
+      await change(orderNo, [{ statement: sql.SCHEDULE_PAYMENT, parameters }]);
+    },
+  };
+};
+
+const isShown = (state: PaymentState): boolean => state !== 'void' && state !== 'unbound';
+
+/** True where the latest attempt is this caller's own and its channel was not called yet. */
+const isOwn = (stored: StoredPayment, plan: AttemptPlan | undefined): boolean => {
+  const last = stored.payment.attempts.at(-1);
+  return plan !== undefined && last?.state === 'started' && stored.tokens.get(last.attemptNo) === plan.token;
+};
+

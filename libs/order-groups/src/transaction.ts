@@ -1,0 +1,23 @@
+import type { Connection, Deadline } from './connection.ts';
+import { BEGIN, COMMIT, ROLLBACK } from './order-statements.ts';
+
+/** What a transaction's work wants: to be kept or not, and its answer. */
+export type TransactionEnd<T> = { readonly commit: boolean; readonly value: T };
+
+/** Runs `work` in a transaction on a connection that is lent for it. A failure rolls back; where even that fails the connection is cut. */
+export const transaction = async <T>(
+  connection: Connection,
+  deadline: Deadline,
+  work: () => Promise<TransactionEnd<T>>,
+): Promise<T> => {
+  await connection.run(BEGIN, [], deadline);
+  let end: TransactionEnd<T>;
+  try {
+    end = await work();
+  } catch (error) {
+    await connection.run(ROLLBACK, [], deadline).catch(() => connection.cut());
+    throw error;
+  }
+  await connection.run(end.commit ? COMMIT : ROLLBACK, [], deadline);
+  return end.value;
+};
