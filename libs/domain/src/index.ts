@@ -82,9 +82,9 @@ export {
   type ClientAction,
   isFinalPayment,
   liveAttempt,
-  type Payment,
   PAYMENT_MOVES,
   PAYMENT_STATES,
+  type Payment,
   type PaymentEvent,
   type PaymentState,
 } from './payment.ts';

@@ -158,7 +158,8 @@ export const parseChannelOrderNo = (
   text: string,
 ): { readonly orderNo: OrderNo; readonly attemptNo: AttemptNo } | undefined => {
   const parsed = parseOrderNo(text.slice(0, 25));
-  const attemptNo = text.length === 26 && /^[0-9]$/.test(text.slice(25)) ? parseAttemptNo(Number(text.slice(25))) : undefined;
+  const attemptNo =
+    text.length === 26 && /^[0-9]$/.test(text.slice(25)) ? parseAttemptNo(Number(text.slice(25))) : undefined;
   if (parsed === undefined || attemptNo === undefined || attemptNo > ATTEMPTS_MAX) return undefined;
   return { orderNo: parsed.orderNo, attemptNo };
 };

@@ -1,28 +1,13 @@
 import type { AttemptState } from './attempt.ts';
 import { isLiveAttempt } from './attempt.ts';
-import type {
-  AccountId,
-  AttemptNo,
-  ChannelId,
-  ChannelTransactionId,
-  MerchantId,
-  MerchantOrderNo,
-} from './ids.ts';
+import type { AccountId, AttemptNo, ChannelId, ChannelTransactionId, MerchantId, MerchantOrderNo } from './ids.ts';
 import type { Money } from './money.ts';
 import type { OrderNo } from './order-number.ts';
 import type { DeclineReason, LearnedBy } from './outcome.ts';
 import type { Moves } from './state-machine.ts';
 import type { PaymentKind, Wallet } from './wallet.ts';
 
-export const PAYMENT_STATES = [
-  'unbound',
-  'paying',
-  'declined',
-  'succeeded',
-  'failed',
-  'closed',
-  'void',
-] as const;
+export const PAYMENT_STATES = ['unbound', 'paying', 'declined', 'succeeded', 'failed', 'closed', 'void'] as const;
 /**
  * Where a payment stands. `unbound` and `void` are the store's own and never leave it: an order that was written away
  * from its home and is not yet allowed to be paid, and one that lost to another order of the same merchant number.
@@ -30,7 +15,15 @@ export const PAYMENT_STATES = [
 export type PaymentState = (typeof PAYMENT_STATES)[number];
 
 /** What can happen to a payment. */
-export type PaymentEvent = 'bound' | 'deferred' | 'voided' | 'confirmed' | 'declined' | 'failed' | 'closed' | 'continued';
+export type PaymentEvent =
+  | 'bound'
+  | 'deferred'
+  | 'voided'
+  | 'confirmed'
+  | 'declined'
+  | 'failed'
+  | 'closed'
+  | 'continued';
 
 /** Every legal move of a payment. Final states have none. */
 export const PAYMENT_MOVES = {

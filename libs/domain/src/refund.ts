@@ -81,7 +81,8 @@ export const settleRefund = (refund: Pick<Refund, 'state' | 'amount'>, news: Ref
   const to = moves[refund.state][event];
   if (to !== undefined) return { kind: 'moved', event, to };
   const contradicts =
-    (refund.state === 'failed' && news.state === 'succeeded') || (refund.state === 'succeeded' && news.state === 'failed');
+    (refund.state === 'failed' && news.state === 'succeeded') ||
+    (refund.state === 'succeeded' && news.state === 'failed');
   return contradicts
     ? { kind: 'hold', why: `the channel says ${news.state} of a refund that is ${refund.state}` }
     : { kind: 'unchanged', why: `${news.state} is older news than ${refund.state}` };

@@ -23,7 +23,10 @@ export type RoutedAccount = {
 /** Everything that a choice depends on; a value, so that a choice can be repeated. */
 export type RoutingTable = {
   readonly version: bigint;
-  readonly merchants: ReadonlyMap<MerchantId, { readonly displayName: string; readonly accountIds: readonly AccountId[] }>;
+  readonly merchants: ReadonlyMap<
+    MerchantId,
+    { readonly displayName: string; readonly accountIds: readonly AccountId[] }
+  >;
   readonly accounts: ReadonlyMap<AccountId, RoutedAccount>;
 };
 
@@ -56,7 +59,11 @@ export type NoRoute =
 
 type Verdict =
   | { readonly kind: 'fits' }
-  | { readonly kind: 'skipped'; readonly by: 'offer' | 'currency' | 'amount' | 'tried' | 'switch'; readonly reason: string };
+  | {
+      readonly kind: 'skipped';
+      readonly by: 'offer' | 'currency' | 'amount' | 'tried' | 'switch';
+      readonly reason: string;
+    };
 
 const judge = (account: RoutedAccount, question: RouteQuestion): Verdict => {
   const skipped = (by: Extract<Verdict, { kind: 'skipped' }>['by'], reason: string): Verdict => ({
@@ -133,7 +140,9 @@ export const chooseAccount = (table: RoutingTable, question: RouteQuestion, frac
 const reasonOf = (account: RoutedAccount, verdict: Verdict, chosen: RoutedAccount | undefined): string => {
   if (verdict.kind === 'skipped') return verdict.reason;
   if (account === chosen) return `chosen: rank ${account.rank}, weight ${account.weight}`;
-  return account.rank === chosen?.rank ? `fits: chance chose another of rank ${account.rank}` : `fits: rank ${account.rank}`;
+  return account.rank === chosen?.rank
+    ? `fits: chance chose another of rank ${account.rank}`
+    : `fits: rank ${account.rank}`;
 };
 
 /**

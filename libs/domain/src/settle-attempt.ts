@@ -3,7 +3,7 @@ import { ATTEMPT_MOVES, type AttemptEvent, type AttemptState, isLiveAttempt } fr
 import { ATTEMPTS_MAX, type AttemptNo } from './ids.ts';
 import { equalMoney } from './money.ts';
 import type { Outcome } from './outcome.ts';
-import { type Payment, PAYMENT_MOVES, type PaymentEvent, type PaymentState } from './payment.ts';
+import { PAYMENT_MOVES, type Payment, type PaymentEvent, type PaymentState } from './payment.ts';
 import { type Moves, nextState } from './state-machine.ts';
 
 /** What news does to a payment. */

@@ -26,5 +26,4 @@ const RULES: readonly (readonly [RegExp, Wallet])[] = [
 ];
 
 /** The wallet that issues such payment codes; undefined where none does. */
-export const walletOfPaymentCode = (code: string): Wallet | undefined =>
-  RULES.find(([form]) => form.test(code))?.[1];
+export const walletOfPaymentCode = (code: string): Wallet | undefined => RULES.find(([form]) => form.test(code))?.[1];

@@ -50,10 +50,15 @@ export type LaneStatistics = {
 
 type Waiting = { readonly admit: () => void };
 
-const callSeconds = durations('tillmesh_lane_call_seconds', 'Time of calls in a lane, waiting excluded.', ['lane', 'end']);
+const callSeconds = durations('tillmesh_lane_call_seconds', 'Time of calls in a lane, waiting excluded.', [
+  'lane',
+  'end',
+]);
 const rejections = counter('tillmesh_lane_rejections_total', 'Calls that a lane refused.', ['lane', 'cause']);
 const inFlightGauge = gauge('tillmesh_lane_in_flight', 'Calls under way in a lane.', ['lane']);
-const openGauge = gauge('tillmesh_lane_open', '1 while the lane refuses calls because its neighbour is sick.', ['lane']);
+const openGauge = gauge('tillmesh_lane_open', '1 while the lane refuses calls because its neighbour is sick.', [
+  'lane',
+]);
 
 /**
  * One bounded way to one neighbour: a slot stands for a request that is really outstanding, a queue with a deadline stands
@@ -236,7 +241,8 @@ export class Lane {
 const assertConfig = (config: LaneConfig): void => {
   const positive = ['concurrentMax', 'timeoutMs', 'halfOpenAfterMs'] as const;
   for (const field of positive) {
-    if (!(config[field] > 0)) throw new RangeError(`lane ${config.name}: ${field} must be above 0, not ${config[field]}`);
+    if (!(config[field] > 0))
+      throw new RangeError(`lane ${config.name}: ${field} must be above 0, not ${config[field]}`);
   }
   if (!(config.queuedMax >= 0)) throw new RangeError(`lane ${config.name}: queuedMax must not be below 0`);
 };

@@ -7,7 +7,7 @@ import {
   type MessageInitShape,
   type MessageShape,
 } from '@bufbuild/protobuf';
-import { type CallOptions as GrpcCallOptions, Client, credentials, Metadata, status } from '@grpc/grpc-js';
+import { Client, credentials, type CallOptions as GrpcCallOptions, Metadata, status } from '@grpc/grpc-js';
 import { type Clock, systemClock } from '@tillmesh/clock';
 import { activeTraceparent, durations, type Span, SpanKind, traceparentOf, withSpan } from '@tillmesh/telemetry';
 import { answerMarginMs, type CallContext, currentCall, METADATA, type Priority, remainingMs } from './call-context.ts';
@@ -42,7 +42,11 @@ export type CallOptions = {
   readonly passage?: Passage;
 };
 
-type ClientMethod<M> = M extends { methodKind: 'unary'; input: infer I extends DescMessage; output: infer O extends DescMessage }
+type ClientMethod<M> = M extends {
+  methodKind: 'unary';
+  input: infer I extends DescMessage;
+  output: infer O extends DescMessage;
+}
   ? (request: MessageInitShape<I>, options?: CallOptions) => Promise<MessageShape<O>>
   : M extends {
         methodKind: 'server_streaming';
@@ -135,7 +139,12 @@ export const createClient = <Service extends DescService>(
   return { ...Object.fromEntries(methods), close: () => client.close() } as RpcClient<Service>;
 };
 
-const metadataFor = (options: ClientOptions, call: CallOptions, parent: CallContext | undefined, traceparent: string) => {
+const metadataFor = (
+  options: ClientOptions,
+  call: CallOptions,
+  parent: CallContext | undefined,
+  traceparent: string,
+) => {
   // A neighbour that restarts is waited for, within the budget, rather than failed at once.
   const metadata = new Metadata({ waitForReady: true });
   metadata.set(METADATA.caller, options.caller);
@@ -146,7 +155,12 @@ const metadataFor = (options: ClientOptions, call: CallOptions, parent: CallCont
   return metadata;
 };
 
-const budgetFor = (options: ClientOptions, call: CallOptions, parent: CallContext | undefined, clock: Clock): number => {
+const budgetFor = (
+  options: ClientOptions,
+  call: CallOptions,
+  parent: CallContext | undefined,
+  clock: Clock,
+): number => {
   const leftMs = remainingMs(clock, parent);
   return Math.min(call.capMs ?? options.capMs, parent === undefined ? leftMs : leftMs - answerMarginMs(leftMs));
 };
@@ -253,4 +267,3 @@ const anySignal = (...signals: readonly (AbortSignal | undefined)[]): AbortSigna
   const present = signals.filter((signal) => signal !== undefined);
   return present.length > 1 ? AbortSignal.any(present) : present[0];
 };
-

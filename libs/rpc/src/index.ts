@@ -8,15 +8,22 @@ export {
   runAsCall,
   runInCall,
 } from './call-context.ts';
-export { type CallOptions, type ClientOptions, createClient, type Passage, type RpcClient, serviceConfig } from './client.ts';
+export {
+  type CallOptions,
+  type ClientOptions,
+  createClient,
+  type Passage,
+  type RpcClient,
+  serviceConfig,
+} from './client.ts';
 export {
   type FieldViolation,
   type ReasonName,
   RpcError,
   type RpcErrorDetails,
   rpcErrors,
-  toRpcError,
   TRANSPORT_REASON,
+  toRpcError,
 } from './rpc-error.ts';
 export { runService, type ServiceParts, type ServiceSettings } from './run-service.ts';
 export {

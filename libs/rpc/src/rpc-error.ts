@@ -8,7 +8,7 @@ import {
   RetryInfoSchema,
 } from '@tillmesh/proto/google/rpc/error_details_pb.ts';
 import { StatusSchema } from '@tillmesh/proto/google/rpc/status_pb.ts';
-import { ErrorReason } from '@tillmesh/proto/tillmesh/error/v1/reason_pb.ts';
+import type { ErrorReason } from '@tillmesh/proto/tillmesh/error/v1/reason_pb.ts';
 
 const DOMAIN = 'tillmesh';
 const DETAILS_KEY = 'grpc-status-details-bin';
@@ -131,8 +131,9 @@ export const toRpcError = (error: unknown): RpcError => {
   const { message, details } = fromBinary(StatusSchema, bytes);
   const info = details.map((any) => anyUnpack(any, ErrorInfoSchema)).find((found) => found !== undefined);
   const badRequest = details.map((any) => anyUnpack(any, BadRequestSchema)).find((found) => found !== undefined);
-  const retryDelay = details.map((any) => anyUnpack(any, RetryInfoSchema)).find((found) => found !== undefined)
-    ?.retryDelay;
+  const retryDelay = details
+    .map((any) => anyUnpack(any, RetryInfoSchema))
+    .find((found) => found !== undefined)?.retryDelay;
   return new RpcError(error.code, info?.reason ?? TRANSPORT_REASON, message || error.details, {
     metadata: info?.metadata ?? {},
     violations: badRequest?.fieldViolations ?? [],

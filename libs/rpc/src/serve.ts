@@ -12,11 +12,11 @@ import {
 import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
 import {
   type Metadata,
-  type sendUnaryData,
   Server,
   ServerCredentials,
   type ServerUnaryCall,
   type ServerWritableStream,
+  type sendUnaryData,
   type UntypedHandleCall,
 } from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
@@ -41,7 +41,11 @@ export type StreamHandler<I extends DescMessage, O extends DescMessage> = (
   call: CallContext,
 ) => AsyncIterable<MessageInitShape<O>>;
 
-type Handler<M> = M extends { methodKind: 'unary'; input: infer I extends DescMessage; output: infer O extends DescMessage }
+type Handler<M> = M extends {
+  methodKind: 'unary';
+  input: infer I extends DescMessage;
+  output: infer O extends DescMessage;
+}
   ? UnaryHandler<I, O>
   : M extends {
         methodKind: 'server_streaming';
@@ -62,7 +66,7 @@ export type Binding = { readonly service: DescService; readonly handlers: Readon
 /** Binds handlers to their service; the compiler checks that they fit. */
 export const bind = <Service extends DescService>(service: Service, handlers: Implementation<Service>): Binding => ({
   service,
-  handlers: handlers as Readonly<Record<string, unknown>>,
+  handlers,
 });
 
 /** The handler of a method that a later version answers. */
@@ -72,7 +76,7 @@ export const notYet = (what: string) => async (): Promise<never> => {
 
 /** The handler of a streaming method that a later version answers. */
 export const notYetStream = (what: string) =>
-  // biome-ignore lint/correctness/useYield: it only throws.
+  // oxlint-disable-next-line require-yield -- It only throws.
   async function* (): AsyncGenerator<never> {
     throw rpcErrors.notYetImplemented(`${what} is not answered by this version yet`);
   };

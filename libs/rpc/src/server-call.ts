@@ -1,9 +1,9 @@
 import type { DescMethod } from '@bufbuild/protobuf';
-import { Metadata, ServerInterceptingCall, type ServerInterceptor, status } from '@grpc/grpc-js';
+import { type Metadata, ServerInterceptingCall, type ServerInterceptor, status } from '@grpc/grpc-js';
 import type { Clock } from '@tillmesh/clock';
 import {
-  counter,
   contextOfTraceparent,
+  counter,
   durations,
   errorTypeOf,
   runInSpan,
@@ -162,11 +162,17 @@ export const createServerInterceptor = (options: {
     });
 
     const refuse = (budgetMs: number): RpcError | undefined => {
-      if (isDraining()) return rpcErrors.notReady('the service is draining; another instance answers', { retryAfterMs: 100 });
+      if (isDraining())
+        return rpcErrors.notReady('the service is draining; another instance answers', { retryAfterMs: 100 });
       if (budgetMs < limits.budgetMsMin) {
         return rpcErrors.deadlineTooShort(
           `${Math.max(0, Math.floor(budgetMs))} ms are left and ${limits.budgetMsMin} ms are needed; nothing was done. Call with a longer deadline`,
-          { metadata: { needed_ms: String(limits.budgetMsMin), remaining_ms: String(Math.max(0, Math.floor(budgetMs))) } },
+          {
+            metadata: {
+              needed_ms: String(limits.budgetMsMin),
+              remaining_ms: String(Math.max(0, Math.floor(budgetMs))),
+            },
+          },
         );
       }
       if (inFlight.count > limits.inFlightMax) {

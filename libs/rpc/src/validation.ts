@@ -14,7 +14,8 @@ const violationsMax = 20;
 export const validateRequest = <Schema extends DescMessage>(schema: Schema, request: Message): void => {
   const result = validator.validate(schema, request as MessageShape<Schema>);
   if (result.kind === 'valid') return;
-  if (result.kind === 'error') throw rpcErrors.internal(`the rules of ${schema.typeName} cannot be applied`, { cause: result.error });
+  if (result.kind === 'error')
+    throw rpcErrors.internal(`the rules of ${schema.typeName} cannot be applied`, { cause: result.error });
   const violations = result.violations.slice(0, violationsMax).map((violation) => ({
     // A path of names, such as amount.currency, as callers wrote them.
     field: violation.field.map((part) => ('name' in part ? part.name : '')).join('.'),

@@ -1,12 +1,12 @@
 import { create } from '@bufbuild/protobuf';
 import { Client, credentials, Metadata, status } from '@grpc/grpc-js';
 import { systemClock } from '@tillmesh/clock';
-import { createLog } from '@tillmesh/telemetry';
 import { GetPaymentRequestSchema, QueryService } from '@tillmesh/proto/tillmesh/query/v1/query_service_pb.ts';
 import {
   RoutingService,
   type WatchRoutingTableResponse,
 } from '@tillmesh/proto/tillmesh/routing/v1/routing_service_pb.ts';
+import { createLog } from '@tillmesh/telemetry';
 import { afterEach, expect, test } from 'vitest';
 import {
   bind,
@@ -37,7 +37,9 @@ const startQuery = async (
   options: Partial<Parameters<typeof serve>[0]> = {},
 ): Promise<{ server: RpcServer; client: RpcClient<typeof QueryService> }> => {
   const server = await serve({
-    services: [bind(QueryService, { getPayment, listPayments: notYet('ListPayments'), getTrajectory: notYet('GetTrajectory') })],
+    services: [
+      bind(QueryService, { getPayment, listPayments: notYet('ListPayments'), getTrajectory: notYet('GetTrajectory') }),
+    ],
     host: '127.0.0.1',
     port: 0,
     log,
@@ -94,12 +96,12 @@ test('carries reason, metadata and retry delay of an error', async () => {
 
 test('a handler that throws or rejects is one INTERNAL answer, and the next call is served', async () => {
   let calls = 0;
-  const { client } = await startQuery((() => {
+  const { client } = await startQuery(() => {
     calls += 1;
     if (calls === 1) throw new Error('thrown with a secret');
     if (calls === 2) return Promise.reject(new TypeError('rejected with a secret'));
     return Promise.resolve({});
-  }) as Implementation<typeof QueryService>['getPayment']);
+  });
   for (let call = 0; call < 2; call += 1) {
     const failure = await failureOf(client.getPayment({ payment: PAYMENT }));
     expect(failure).toMatchObject({ code: status.INTERNAL, reason: 'INTERNAL' });
@@ -118,7 +120,9 @@ test('a method that a later version answers says so', async () => {
 
 test('a request over the size limit is refused by name', async () => {
   const { client } = await startQuery(async () => ({}), { requestBytesMax: 1_000 });
-  const failure = await failureOf(client.getPayment({ payment: { ref: { case: 'orderNo', value: '1'.repeat(2_000) } } }));
+  const failure = await failureOf(
+    client.getPayment({ payment: { ref: { case: 'orderNo', value: '1'.repeat(2_000) } } }),
+  );
   expect(failure).toMatchObject({
     code: status.RESOURCE_EXHAUSTED,
     reason: 'MESSAGE_TOO_LARGE',
@@ -127,7 +131,10 @@ test('a request over the size limit is refused by name', async () => {
 });
 
 /** Calls with headers that our own client would never send. */
-const rawCall = (port: number, options: { deadline?: number; bytes?: Buffer; metadata?: Metadata }): Promise<RpcError> =>
+const rawCall = (
+  port: number,
+  options: { deadline?: number; bytes?: Buffer; metadata?: Metadata },
+): Promise<RpcError> =>
   new Promise((resolve, reject) => {
     const raw = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
     toClose.push(() => raw.close());
@@ -137,7 +144,7 @@ const rawCall = (port: number, options: { deadline?: number; bytes?: Buffer; met
       (bytes: Buffer) => bytes,
       options.bytes ?? Buffer.alloc(0),
       options.metadata ?? new Metadata(),
-      { ...(options.deadline === undefined ? {} : { deadline: options.deadline }) },
+      options.deadline === undefined ? {} : { deadline: options.deadline },
       (error) => {
         if (error === null) reject(new Error('was answered'));
         else import('../src/rpc-error.ts').then(({ toRpcError }) => resolve(toRpcError(error)), reject);
@@ -265,7 +272,9 @@ test('a stream gives every message and ends; its error has a reason', async () =
   };
   await collect(client.watchRoutingTable({ knownVersion: 4n }));
   expect(versions).toEqual([5n, 6n]);
-  expect(await failureOf(collect(client.watchRoutingTable({ knownVersion: 9n })))).toMatchObject({ reason: 'NOT_READY' });
+  expect(await failureOf(collect(client.watchRoutingTable({ knownVersion: 9n })))).toMatchObject({
+    reason: 'NOT_READY',
+  });
   expect(versions).toEqual([5n, 6n, 10n, 11n]);
 });
 

@@ -54,11 +54,7 @@ export const failSpan = (span: Span, error: unknown): void => {
 };
 
 /** Runs `work` inside a span: ended when the promise settles, failed when it rejects. Free of cost while tracing is off. */
-export const withSpan = async <T>(
-  name: string,
-  options: SpanOptions,
-  work: (span: Span) => Promise<T>,
-): Promise<T> => {
+export const withSpan = async <T>(name: string, options: SpanOptions, work: (span: Span) => Promise<T>): Promise<T> => {
   if (!tracingOn) return work(OFF_SPAN);
   const parent = options.parent ?? context.active();
   const span = startSpan(name, { ...options, parent });

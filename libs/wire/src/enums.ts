@@ -24,7 +24,9 @@ export type EnumMap<Word extends string, Wire extends number> = {
 };
 
 // A record makes the compiler list every word; the way back is derived, so the two cannot disagree.
-const enumMap = <Word extends string, Wire extends number>(wireOf: Readonly<Record<Word, Wire>>): EnumMap<Word, Wire> => {
+const enumMap = <Word extends string, Wire extends number>(
+  wireOf: Readonly<Record<Word, Wire>>,
+): EnumMap<Word, Wire> => {
   const wordOf = new Map<number, Word>(
     (Object.entries(wireOf) as [Word, Wire][]).map(([word, value]) => [value, word]),
   );

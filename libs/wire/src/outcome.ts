@@ -104,6 +104,8 @@ export const outcomeFromWire = (result: AttemptResult | undefined): Outcome => {
       return { kind: 'pending_payer' };
     case OutcomeKind.PROCESSING:
       return { kind: 'processing' };
+    case OutcomeKind.UNKNOWN:
+    case OutcomeKind.UNSPECIFIED:
     default:
       return unknownOutcome(result.channelMessage);
   }

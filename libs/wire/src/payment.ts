@@ -11,6 +11,7 @@ import {
   toChannelOrderNo,
 } from '@tillmesh/domain';
 import type { AttemptSchema } from '@tillmesh/proto/tillmesh/payment/v1/attempt_pb.ts';
+import { LearnedBy } from '@tillmesh/proto/tillmesh/payment/v1/outcome_pb.ts';
 import {
   type ClientActionSchema,
   DeclineReason,
@@ -18,7 +19,6 @@ import {
   PaymentState,
   type ClientAction as WireClientAction,
 } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
-import { LearnedBy } from '@tillmesh/proto/tillmesh/payment/v1/outcome_pb.ts';
 import type { RefundSchema } from '@tillmesh/proto/tillmesh/payment/v1/refund_pb.ts';
 import {
   attemptStateMap,
@@ -55,7 +55,10 @@ export const actionFromWire = (action: WireClientAction | undefined): ClientActi
       return { kind: 'jsapi', parameters: action.action.value.parameters };
     case 'redirectUrl':
       return { kind: 'redirect', url: action.action.value };
+    case undefined:
+      return undefined;
     default:
+      // A newer service may know an action that this version does not: there is none that we could show.
       return undefined;
   }
 };
