@@ -41,6 +41,17 @@ describe('the wallet of a payment code', () => {
     );
   });
 
+  test('is none as soon as anything but a digit stands anywhere in a good code', () => {
+    const good = fc.constantFrom('120061098828009406', '150000000000000000', '28763443825664394', '6200000000000000000');
+    const other = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 1 }).filter((text) => !/^[0-9]$/.test(text));
+    fc.assert(
+      fc.property(good, fc.nat(19), fc.nat(1), other, (code, place, replaced, text) => {
+        expect(walletOfPaymentCode(code.slice(0, place) + text + code.slice(place + replaced))).toBeUndefined();
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
   for (const [why, code] of [
     ['is empty', ''],
     ['holds a letter', '12006109882800940a'],
