@@ -2,36 +2,25 @@ import type { Clock } from '@tillmesh/clock';
 import type { Connection } from 'mysql2/promise';
 import { DATABASE } from './accounts.ts';
 import { rowsOf } from './administrator.ts';
-import {
-  createMariadbProcess,
-  type MariadbProcess,
-  type NodePlace,
-  type NodeSignal,
-  type NodeSurroundings,
-} from './mariadb-node.ts';
+import { removeOldBinlogs } from './binlog-space.ts';
+import { executeRelayLog } from './execute-relay-log.ts';
+import { createMariadbProcess, type MariadbProcess, type NodePlace, type NodeSurroundings } from './mariadb-node.ts';
 import { LOCAL_HOST } from './ports.ts';
 import { awaitAttached, followPrimary, openPrimary } from './replication.ts';
+import { createServerLife, type ServerLife } from './server-life.ts';
+import { allOrNone } from './waiting.ts';
 
-/** One database server. */
-export type LocalNode = {
+/**
+ * One database server. A replica is back from `start()` when it follows its primary (if that runs); the primary when
+ * a replica is attached, semi-sync is on and it takes writes. `start()` throws LocalStackError `child_not_ready` or,
+ * with the process running on read-only, `replication_broken`.
+ */
+export type LocalNode = ServerLife & {
   /** Group and letter, such as `g1-a`. */
   readonly name: string;
   readonly host: string;
   readonly port: number;
   readonly serverId: number;
-  /** The process number, undefined while it does not run. */
-  readonly pid: number | undefined;
-  /** True also for a process that SIGSTOP holds. */
-  isRunning(): boolean;
-  /** Sends the signal at once; resolves for SIGKILL and SIGTERM when the process has ended. */
-  kill(signal: NodeSignal): Promise<void>;
-  /**
-   * Starts it again in place, on its own data. A replica is back when it follows its primary (if that runs); the
-   * primary when a replica is attached, semi-sync is on and it takes writes. Nothing happens when it runs.
-   *
-   * @throws {LocalStackError} `child_not_ready` or, with the process running on read-only, `replication_broken`.
-   */
-  start(): Promise<void>;
   /** Lends a connection with all rights, over the unix socket: for tests and drills, never for services. */
   administer<T>(work: (connection: Connection) => Promise<T>): Promise<T>;
 };
@@ -74,7 +63,6 @@ export const createLocalGroup = (options: {
   const replicaProcesses = processes.slice(1);
   /** Set while the primary is up but has not been opened yet, because no replica was there. */
   let primaryWaits = false;
-  const starting = new Map<MariadbProcess, Promise<void>>();
 
   const open = async (signal?: AbortSignal) => {
     await primaryProcess.administer(async (connection) => {
@@ -93,13 +81,11 @@ export const createLocalGroup = (options: {
 
   const startReplicaProcess = async (replica: MariadbProcess, signal?: AbortSignal) => {
     await replica.start(signal);
-    await replica.administer((connection) =>
-      followPrimary(
-        connection,
-        { host: LOCAL_HOST, port: primaryProcess.port },
-        surroundings.accounts.public.replication,
-      ),
-    );
+    await replica.administer(async (connection) => {
+      await executeRelayLog(clock, replica.name, connection, replica.dataFolder, signal);
+      const primary = { host: LOCAL_HOST, port: primaryProcess.port };
+      await followPrimary(connection, primary, surroundings.accounts.public.replication);
+    });
   };
 
   const attached = (replica: MariadbProcess, signal?: AbortSignal) =>
@@ -117,27 +103,15 @@ export const createLocalGroup = (options: {
     if (primaryWaits) await open();
   };
 
-  const nodeOf = (process: MariadbProcess): LocalNode => ({
-    name: process.name,
-    host: LOCAL_HOST,
-    port: process.port,
-    serverId: process.serverId,
-    get pid() {
-      return process.pid();
-    },
-    isRunning: () => process.pid() !== undefined,
-    kill: (signal) => process.kill(signal),
-    start: () => {
-      // Two callers that start the same node wait for the same start.
-      const underWay = starting.get(process);
-      if (underWay !== undefined) return underWay;
-      if (process.pid() !== undefined) return Promise.resolve();
-      const start = startAgain(process).finally(() => starting.delete(process));
-      starting.set(process, start);
-      return start;
-    },
-    administer: (work) => process.administer(work),
-  });
+  const nodeOf = (process: MariadbProcess): LocalNode =>
+    // Assigned, not spread: a spread would read the process number once and keep it.
+    Object.assign(createServerLife({ pid: process.pid, kill: process.kill, start: () => startAgain(process) }), {
+      name: process.name,
+      host: LOCAL_HOST,
+      port: process.port,
+      serverId: process.serverId,
+      administer: process.administer,
+    });
   const nodes = processes.map(nodeOf);
 
   return {
@@ -147,12 +121,16 @@ export const createLocalGroup = (options: {
     primary: () => nodes[0] as LocalNode,
     replicas: () => nodes.slice(1),
     startAll: async (gate, signal) => {
-      await Promise.all([
-        gate(() => startPrimaryProcess(signal)),
-        ...replicaProcesses.map((replica) => gate(() => startReplicaProcess(replica, signal))),
-      ]);
+      await allOrNone(
+        [
+          (inner) => gate(() => startPrimaryProcess(inner)),
+          ...replicaProcesses.map((replica) => (inner: AbortSignal) => gate(() => startReplicaProcess(replica, inner))),
+        ],
+        signal,
+      );
       await Promise.all(replicaProcesses.map((replica) => attached(replica, signal)));
       await open(signal);
+      await Promise.all(processes.map((process) => process.administer(removeOldBinlogs)));
     },
     stopAll: async () => {
       await primaryProcess.stop();

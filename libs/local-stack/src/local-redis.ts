@@ -1,24 +1,21 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
-import type { NodeSignal } from './mariadb-node.ts';
 import { LOCAL_HOST } from './ports.ts';
 import type { Supervisor } from './process-supervisor.ts';
 import { redisConfig } from './redis-settings.ts';
+import { createServerLife, type ServerLife } from './server-life.ts';
 import type { RedisServer } from './servers.ts';
 
-/** The Redis of a local stack. Holds schedules and hints, never truth. */
-export type LocalRedis = {
-  readonly host: string;
-  readonly port: number;
-  /** The process number, undefined while it does not run. */
-  readonly pid: number | undefined;
-  /** True also for a process that SIGSTOP holds. */
-  isRunning(): boolean;
-  /** Sends the signal at once; resolves for SIGKILL and SIGTERM when the process has ended. */
-  kill(signal: NodeSignal): Promise<void>;
-  /** Starts it again on its own data and waits until that is loaded. Nothing happens when it runs. */
-  start(): Promise<void>;
+/** The Redis of a local stack; back from `start()` when it has loaded its data. Holds schedules and hints, never truth. */
+export type LocalRedis = ServerLife & { readonly host: string; readonly port: number };
+
+/** A Redis with what only the stack itself does. */
+export type ControlledRedis = {
+  readonly redis: LocalRedis;
+  /** The first start, which can be given up. */
+  start(signal?: AbortSignal): Promise<void>;
+  stop(): Promise<void>;
 };
 
 export const REDIS_NAME = 'redis';
@@ -53,12 +50,9 @@ export const createLocalRedis = (options: {
   readonly port: number;
   readonly home: string;
   readonly supervisor: Supervisor;
-}): LocalRedis & { startWith(signal?: AbortSignal): Promise<void>; stop(): Promise<void> } => {
+}): ControlledRedis => {
   const { server, port, home, supervisor } = options;
-  const pid = () => supervisor.pid(REDIS_NAME);
-  let starting: Promise<void> | undefined;
-
-  const startProcess = async (signal?: AbortSignal) => {
+  const start = async (signal?: AbortSignal) => {
     const dataFolder = join(home, 'data');
     mkdirSync(dataFolder, { recursive: true, mode: 0o700 });
     const configFile = join(home, 'redis.conf');
@@ -76,25 +70,15 @@ export const createLocalRedis = (options: {
       signal,
     );
   };
-  const startWith = (signal?: AbortSignal): Promise<void> => {
-    if (starting !== undefined) return starting;
-    if (pid() !== undefined) return Promise.resolve();
-    starting = startProcess(signal).finally(() => {
-      starting = undefined;
-    });
-    return starting;
-  };
-
-  return {
-    host: LOCAL_HOST,
-    port,
-    get pid() {
-      return pid();
-    },
-    isRunning: () => pid() !== undefined,
+  const life = createServerLife({
+    pid: () => supervisor.pid(REDIS_NAME),
     kill: (signal) => supervisor.kill(REDIS_NAME, signal),
-    start: () => startWith(),
-    startWith,
+    start: () => start(),
+  });
+  return {
+    // Assigned, not spread: a spread would read the process number once and keep it.
+    redis: Object.assign(life, { host: LOCAL_HOST, port }),
+    start,
     stop: () => supervisor.stop(REDIS_NAME),
   };
 };

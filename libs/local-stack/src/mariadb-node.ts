@@ -7,11 +7,9 @@ import { asAdministrator, rowsOf } from './administrator.ts';
 import { mariadbConfig } from './mariadb-settings.ts';
 import { copyTemplate } from './mariadb-template.ts';
 import type { Supervisor } from './process-supervisor.ts';
+import type { ServerSignal } from './server-life.ts';
 import type { MariadbServer } from './servers.ts';
 import type { StackFolder } from './stack-folder.ts';
-
-/** Signals that a drill may send to a server. */
-export type NodeSignal = 'SIGKILL' | 'SIGTERM' | 'SIGSTOP' | 'SIGCONT';
 
 /** Which node of which group, and where it listens. */
 export type NodePlace = {
@@ -33,10 +31,10 @@ export type NodeSurroundings = {
 
 /** A database server as a process; who is primary is the group's affair. */
 export type MariadbProcess = NodePlace & {
-  readonly socket: string;
+  readonly dataFolder: string;
   /** Starts the server on its data and waits until it answers; it is read-only and does not replicate yet. */
   start(signal?: AbortSignal): Promise<void>;
-  kill(signal: NodeSignal): Promise<void>;
+  kill(signal: ServerSignal): Promise<void>;
   stop(): Promise<void>;
   pid(): number | undefined;
   administer<T>(work: (connection: Connection) => Promise<T>): Promise<T>;
@@ -50,13 +48,13 @@ const STOP_GRACE_MS = 2_000;
 export const createMariadbProcess = (place: NodePlace, surroundings: NodeSurroundings): MariadbProcess => {
   const { server, folder, template, accounts, supervisor, asRoot } = surroundings;
   const home = folder.of(place.name);
+  const dataFolder = join(home, 'data');
   const socket = join(folder.sockets, `${place.name}.sock`);
   const way = { socket, administrator: accounts.administrator };
   const administer: MariadbProcess['administer'] = (work) => asAdministrator(way, work);
 
   const writeConfiguration = async () => {
     await mkdir(home, { recursive: true, mode: 0o700 });
-    const dataFolder = join(home, 'data');
     await copyTemplate(template, dataFolder);
     const initFile = join(home, 'accounts.sql');
     writeFileSync(initFile, accountsSql(accounts), { mode: 0o600 });
@@ -67,9 +65,10 @@ export const createMariadbProcess = (place: NodePlace, surroundings: NodeSurroun
 
   return {
     ...place,
-    socket,
+    dataFolder,
     administer,
     start: async (signal) => {
+      signal?.throwIfAborted();
       await writeConfiguration();
       await supervisor.start(
         {

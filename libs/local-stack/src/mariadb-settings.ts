@@ -25,6 +25,7 @@ export const STORAGE_SETTINGS: readonly Setting[] = [
 
 const DURABILITY: readonly Setting[] = [
   ['log_bin', 'binlog', 'Replication.'],
+  ['max_binlog_size', '64M', 'Old files are removed at a start, file by file.'],
   ['binlog_format', 'ROW', 'A replica executes what the primary did, not what it might have meant.'],
   ['sync_binlog', '1', 'A commit that was answered survives a crash of the machine.'],
   ['innodb_flush_log_at_trx_commit', '1', 'The same for the engine; anything else would make benches lie.'],

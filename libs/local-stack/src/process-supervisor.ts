@@ -179,6 +179,7 @@ export const createSupervisor = (options: {
   };
 
   const relaunch = async (child: Child): Promise<void> => {
+    if (child.ending.signal.aborted) return;
     const running = launch(child);
     const problem = await problemOf(child, running, child.ending.signal).catch(() => undefined);
     // The exit of the child that hangs leads to the next restart, after a longer wait.

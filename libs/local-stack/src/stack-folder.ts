@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { lstatSync, mkdirSync } from 'node:fs';
+import { lstatSync, mkdirSync, realpathSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { LocalStackError } from './local-stack-error.ts';
@@ -54,19 +54,26 @@ const makePrivate = (folder: string): void => {
   }
 };
 
+/** Where things are, without making or checking anything. */
+export const stackPaths = (root: string): Omit<StackFolder, 'sockets'> => ({
+  root,
+  logs: join(root, 'logs'),
+  secrets: join(root, 'secrets'),
+  ownerFile: join(root, 'owner.json'),
+  portsFile: join(root, 'ports.json'),
+  of: (name) => join(root, name),
+});
+
 /** @throws {LocalStackError} `options_wrong` for a path that is not absolute or a folder of another user. */
-export const openStackFolder = (root: string): StackFolder => {
-  if (!isAbsolute(root))
-    throw new LocalStackError('options_wrong', `the data folder ${root} has to be an absolute path`);
-  const folder: StackFolder = {
-    root,
-    logs: join(root, 'logs'),
-    secrets: join(root, 'secrets'),
-    sockets: socketFolderOf(root, [tmpdir(), '/tmp'], userInfo().uid),
-    ownerFile: join(root, 'owner.json'),
-    portsFile: join(root, 'ports.json'),
-    of: (name) => join(root, name),
-  };
-  for (const path of [folder.root, folder.logs, folder.secrets, folder.sockets]) makePrivate(path);
+export const openStackFolder = (path: string): StackFolder => {
+  if (!isAbsolute(path)) {
+    throw new LocalStackError('options_wrong', `the data folder ${path} has to be an absolute path`);
+  }
+  mkdirSync(path, { recursive: true, mode: 0o700 });
+  // One stack has one name, so that its owner is found whatever link somebody comes by.
+  const root = realpathSync(path);
+  const sockets = socketFolderOf(root, [tmpdir(), '/tmp'], userInfo().uid);
+  const folder: StackFolder = { ...stackPaths(root), sockets };
+  for (const inner of [folder.logs, folder.secrets, folder.sockets]) makePrivate(inner);
   return folder;
 };

@@ -11,7 +11,7 @@ import { createSupervisor } from './process-supervisor.ts';
 import { findServers, type MissingServer } from './servers.ts';
 import { openStackFolder } from './stack-folder.ts';
 import { choosePorts, demandPorts } from './stack-ports.ts';
-import { createGate } from './waiting.ts';
+import { allOrNone, createGate } from './waiting.ts';
 
 /** What to start and where. */
 export type LocalStackOptions = {
@@ -132,20 +132,24 @@ export const startLocalStack = async (options: LocalStackOptions): Promise<Local
     if (redis !== undefined) stopAll.push(() => redis.stop());
 
     const gate = createGate(STARTS_CONCURRENT_MAX);
-    await Promise.all([
-      ...groups.map(async (group) => {
-        await group.startAll(gate, signal);
-        onProgress(`group ${group.tag} takes writes: primary ${addressOf(group.primary())}, 2 semi-sync replicas`);
-      }),
-      ...(redis === undefined
-        ? []
-        : [
-            gate(() => redis.startWith(signal)).then(() =>
-              onProgress(`redis ${servers.redis?.version} answers at ${addressOf(redis)}`),
-            ),
-          ]),
-    ]);
-    return { groups, redis, accounts: accounts.public, stop };
+    await allOrNone(
+      [
+        ...groups.map((group) => async (signal: AbortSignal) => {
+          await group.startAll(gate, signal);
+          onProgress(`group ${group.tag} takes writes: primary ${addressOf(group.primary())}, 2 semi-sync replicas`);
+        }),
+        ...(redis === undefined
+          ? []
+          : [
+              async (signal: AbortSignal) => {
+                await redis.start(signal);
+                onProgress(`redis ${servers.redis?.version} answers at ${addressOf(redis.redis)}`);
+              },
+            ]),
+      ],
+      options.signal,
+    );
+    return { groups, redis: redis?.redis, accounts: accounts.public, stop };
   } catch (error) {
     await stop();
     throw error;

@@ -48,3 +48,25 @@ export const createGate = (concurrentMax: number) => {
     }
   };
 };
+
+/**
+ * Does all of it at the same time. When one piece fails the others are told by their signal, and the failure is
+ * thrown when all of them have ended: nothing goes on behind the caller's back.
+ */
+export const allOrNone = async (
+  works: readonly ((signal: AbortSignal) => Promise<void>)[],
+  outer?: AbortSignal,
+): Promise<void> => {
+  const failed = new AbortController();
+  const signal = outer === undefined ? failed.signal : AbortSignal.any([failed.signal, outer]);
+  const failures: unknown[] = [];
+  await Promise.all(
+    works.map((work) =>
+      work(signal).catch((error: unknown) => {
+        failures.push(error);
+        failed.abort(error);
+      }),
+    ),
+  );
+  if (failures.length > 0) throw failures[0];
+};
