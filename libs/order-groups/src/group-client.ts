@@ -141,26 +141,26 @@ export const createGroupClient = (options: {
     }
   };
 
-  const look = async (): Promise<void> => {
-    await Promise.all(nodes.map(lookAt));
-    choosePrimary();
-    await probe();
-    openGauge.set({ group: String(group.tag) }, admitsNewOrders() ? 0 : 1);
+  let looking: Promise<void> | undefined;
+  const look = (): Promise<void> => {
+    looking ??= (async () => {
+      await Promise.all(nodes.map(lookAt));
+      choosePrimary();
+      await probe();
+      openGauge.set({ group: String(group.tag) }, admitsNewOrders() ? 0 : 1);
+    })().finally(() => {
+      looking = undefined;
+    });
+    return looking;
   };
 
   const admitsNewOrders = (): boolean =>
     group.state === 'open' && circuit.state === 'closed' && primary !== undefined && primary.unsafe === '';
 
-  let lookingSoon = false;
   /** The next look would come in a second; what just failed is worth one now. */
   const lookSoon = (): void => {
-    if (lookingSoon || stop.signal.aborted) return;
-    lookingSoon = true;
-    look()
-      .catch((error: unknown) => log.error({ err: error, group: group.tag }, 'could not look at the group'))
-      .finally(() => {
-        lookingSoon = false;
-      });
+    if (stop.signal.aborted) return;
+    look().catch((error: unknown) => log.error({ err: error, group: group.tag }, 'could not look at the group'));
   };
 
   const noteFailure = (error: unknown): DatabaseError => {

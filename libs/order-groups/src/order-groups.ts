@@ -6,7 +6,7 @@ import { createBounce, type Created } from './bounce.ts';
 import { type DueWork, claimDue } from './due-work.ts';
 import type { GroupStatus } from './group-client.ts';
 import { createGroupClients } from './group-clients.ts';
-import { GroupMapConfig } from './group-map.ts';
+import { type GroupMap, GroupMapConfig } from './group-map.ts';
 import type { NewPayment, OrderGroup } from './order-group.ts';
 import { createOrderNumberSource } from './order-number-source.ts';
 import { createPaymentStore, type PaymentStore } from './payment-store.ts';
@@ -39,7 +39,7 @@ export const OrderGroupsConfig = z
     monitorEveryMs: z.int().min(100).max(10_000).default(500).describe('Between looks at every database server.'),
   })
   .describe('The order groups and the account to use there.');
-export type OrderGroupsConfig = z.output<typeof OrderGroupsConfig>;
+export type OrderGroupsConfig = Omit<z.output<typeof OrderGroupsConfig>, 'map'> & { readonly map: GroupMap };
 
 /** The failure counter's period of the published design (W11). */
 const CIRCUIT_WINDOW_MS = 60_000;

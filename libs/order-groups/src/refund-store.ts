@@ -96,7 +96,7 @@ export const createRefundStore = (options: {
     select(orderNo, 'read', sql.SELECT_REFUND_OF_ORDER, [key(orderNo), merchantRefundNo]);
 
   const create = async (refund: NewRefund): Promise<RefundCreated> => {
-    const { orderNo, merchantRefundNo, source } = refund;
+    const { orderNo, merchantRefundNo } = refund;
     const of = (await payments.read(orderNo))?.stored;
     if (of === undefined) return { kind: 'payment_unknown' };
     const before = await readOfOrder(orderNo, merchantRefundNo);
