@@ -9,6 +9,6 @@ export { type MigrationReport, migrateGroup } from './migrate.ts';
 export type { AttemptPlan, NewPayment } from './order-group.ts';
 export { createOrderGroups, type OrderGroups, OrderGroupsConfig } from './order-groups.ts';
 export { ClockWentBack } from './order-number-source.ts';
-export type { StoredPayment, StoredRefund } from './payment-rows.ts';
+export { asWritten, type StoredPayment, type StoredRefund } from './payment-rows.ts';
 export type { Applied, AttemptNews, Continued, ReadPayment } from './payment-store.ts';
 export type { ChannelRefundNews, NewRefund, RefundCreated } from './refund-store.ts';

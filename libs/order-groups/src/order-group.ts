@@ -32,6 +32,8 @@ export type NewPayment = {
   readonly terminalId: string;
   readonly storeId: string;
   readonly traceparent: string;
+  /** Wall clock, ms. */
+  readonly createdAtMs: number;
   readonly expireAtMs: number;
   readonly attempt: AttemptPlan;
   readonly firstCheckAfterMs: number;

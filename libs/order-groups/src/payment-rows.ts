@@ -25,6 +25,7 @@ import {
   type Wallet,
 } from '@tillmesh/domain';
 import type { Row } from './connection.ts';
+import type { NewPayment } from './order-group.ts';
 
 /** A payment with what only the store and the syncer need. */
 export type StoredPayment = {
@@ -111,6 +112,59 @@ export const paymentOfRows = (rows: readonly Row[]): StoredPayment | undefined =
     nextCheckAtMs: optionalWhole(row, 'next_check_at'),
     checkCount: whole(row, 'check_count'),
     tokens: new Map(attemptRows.map((attempt) => [whole(attempt, 'attempt_no'), text(attempt, 'token')])),
+  };
+};
+
+/**
+ * What the rows of an order that was just written hold, without reading them again.
+ *
+ * @param version 1 for an order written at home, 2 for one that jumped and was bound.
+ */
+export const asWritten = (orderNo: OrderNo, written: NewPayment, version: number): StoredPayment => {
+  const { attempt, createdAtMs, firstCheckAfterMs } = written;
+  const zero = money(written.amount.currency, 0n);
+  return {
+    payment: {
+      orderNo,
+      merchantId: written.merchantId,
+      merchantOrderNo: written.merchantOrderNo,
+      amount: written.amount,
+      kind: written.kind,
+      wallet: written.wallet,
+      subject: written.subject,
+      state: 'paying',
+      version,
+      attempts: [
+        {
+          attemptNo: 1 as AttemptNo,
+          accountId: attempt.accountId,
+          channelId: attempt.channelId,
+          state: 'started',
+          channelTransactionId: undefined,
+          channelCode: '',
+          ruleId: '',
+          learnedBy: undefined,
+          routeReason: attempt.routeReason,
+          startedAtMs: createdAtMs,
+          settledAtMs: undefined,
+        },
+      ],
+      action: undefined,
+      learnedBy: undefined,
+      declineReason: undefined,
+      refundReserved: zero,
+      refunded: zero,
+      createdAtMs,
+      expireAtMs: written.expireAtMs,
+      paidAtMs: undefined,
+      terminalId: written.terminalId,
+      storeId: written.storeId,
+      traceparent: written.traceparent,
+      needsPerson: '',
+    },
+    nextCheckAtMs: createdAtMs + firstCheckAfterMs,
+    checkCount: 0,
+    tokens: new Map([[1, attempt.token]]),
   };
 };
 

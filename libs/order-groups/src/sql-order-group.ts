@@ -38,8 +38,7 @@ export const createSqlOrderGroup = (client: GroupClient, clock: Clock): OrderGro
     state: 'paying' | 'unbound',
     deadline: Deadline,
   ): Promise<WriteResult> => {
-    const nowMs = clock.nowMs();
-    const { attempt } = payment;
+    const { attempt, createdAtMs } = payment;
     const { affectedRows } = await connection.run(
       sql.INSERT_PAYMENT,
       [
@@ -55,11 +54,11 @@ export const createSqlOrderGroup = (client: GroupClient, clock: Clock): OrderGro
         payment.terminalId,
         payment.storeId,
         payment.traceparent,
-        nowMs,
+        createdAtMs,
         payment.expireAtMs,
-        nowMs,
+        createdAtMs,
         // An order that nobody may pay is nothing to check.
-        state === 'paying' ? nowMs + payment.firstCheckAfterMs : null,
+        state === 'paying' ? createdAtMs + payment.firstCheckAfterMs : null,
         attempt.accountId,
         attempt.channelId,
         attempt.token,

@@ -87,6 +87,7 @@ export const newPayment = (changes: Partial<NewPayment> = {}): NewPayment => {
     terminalId: 'till-1',
     storeId: '',
     traceparent: '',
+    createdAtMs: systemClock.nowMs(),
     expireAtMs: systemClock.nowMs() + 600_000,
     attempt: {
       accountId: 'wechat-a' as AccountId,

@@ -1,0 +1,52 @@
+import { equalMoney, type Payment } from '@tillmesh/domain';
+import { asWritten, type NewPayment, type OrderGroups, type StoredPayment } from '@tillmesh/order-groups';
+import { rpcErrors } from '@tillmesh/rpc';
+
+/** Long enough for a group to be noticed and avoided, short enough for a till that waits. */
+const REPEAT_AFTER_MS = 500;
+
+export type OrderCreated = { readonly stored: StoredPayment; readonly created: boolean; readonly bounced: boolean };
+
+/** The first field in which a repeat differs from what was written; undefined where it is the same request. */
+const differingField = (asked: NewPayment, written: Payment): string | undefined => {
+  if (!equalMoney(asked.amount, written.amount)) return 'amount';
+  if (asked.kind !== written.kind) return 'kind';
+  if (asked.wallet !== written.wallet) return 'wallet';
+  if (asked.subject !== written.subject) return 'subject';
+  if (asked.terminalId !== written.terminalId) return 'terminal_id';
+  return asked.storeId === written.storeId ? undefined : 'store_id';
+};
+
+/**
+ * Writes an order, or finds the one that its merchant number stands for.
+ *
+ * @throws {RpcError} MERCHANT_ORDER_NO_REUSED, naming the field, where the number was used for another request.
+ * @throws {RpcError} REPEAT_SAME_NUMBER where it cannot be decided now.
+ */
+export const createOrder = async (orders: OrderGroups, payment: NewPayment): Promise<OrderCreated> => {
+  const created = await orders.create(payment);
+  switch (created.kind) {
+    case 'repeat':
+      throw rpcErrors.repeatSameNumber(
+        `whether this number is in use cannot be decided now (${created.why}); nothing was taken. Send the same number again`,
+        { retryAfterMs: REPEAT_AFTER_MS, metadata: { why: created.why } },
+      );
+    case 'existing': {
+      const field = differingField(payment, created.stored.payment);
+      if (field === undefined) return { stored: created.stored, created: false, bounced: false };
+      const { orderNo } = created.stored.payment;
+      throw rpcErrors.merchantOrderNoReused(
+        `this merchant order number stands for order ${orderNo}, whose ${field} is another; use a new number`,
+        { metadata: { field, order_no: orderNo } },
+      );
+    }
+    case 'payable': {
+      const { orderNo, way } = created;
+      const bounced = way === 'jump';
+      if (way !== 'repeat') return { stored: asWritten(orderNo, payment, bounced ? 2 : 1), created: true, bounced };
+      const read = await orders.payments.read(orderNo);
+      if (read === undefined) throw rpcErrors.internal('an order that was just written cannot be read');
+      return { stored: read.stored, created: true, bounced };
+    }
+  }
+};
