@@ -45,15 +45,28 @@ const childOf = (schema: z.ZodType, key: PropertyKey): z.ZodType | undefined => 
   if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault) {
     return childOf(schema.unwrap() as z.ZodType, key);
   }
-  if (schema instanceof z.ZodPipe) return childOf(schema.in as z.ZodType, key);
+  if (schema instanceof z.ZodPipe) {
+    return childOf(schema.in as z.ZodType, key) ?? childOf(schema.out as z.ZodType, key);
+  }
   if (schema instanceof z.ZodDiscriminatedUnion || schema instanceof z.ZodUnion) {
     return schema.options.map((option) => childOf(option as z.ZodType, key)).find((child) => child !== undefined);
   }
   return undefined;
 };
 
-const problemText = (issue: z.core.$ZodIssue): string =>
-  issue.code === 'invalid_type' && issue.message.endsWith('received undefined') ? 'is missing' : issue.message;
+const valueAt = (value: unknown, path: readonly PropertyKey[]): unknown =>
+  path.reduce<unknown>(
+    (current, key) => (typeof current === 'object' && current !== null ? Reflect.get(current, key) : undefined),
+    value,
+  );
+
+// Only some kinds of issue say that nothing was there; for the others (an enum, a union) the value tells.
+const problemText = (issue: z.core.$ZodIssue, value: unknown): string => {
+  const isMissing = valueAt(value, issue.path) === undefined;
+  if (!isMissing) return issue.message;
+  const expected = issue.code === 'invalid_value' ? issue.message.replace(/^Invalid (?:option|input): /, '') : '';
+  return expected === '' ? 'is missing' : `is missing: ${expected}`;
+};
 
 /**
  * Checks a value against a schema.
@@ -79,7 +92,7 @@ export const parseConfig = <Schema extends z.ZodType>(
     return [
       {
         setting: issue.path.length === 0 ? '(the whole file)' : issue.path.join('.'),
-        problem: problemText(issue),
+        problem: problemText(issue, value),
         advice: adviceAt(schema, issue.path),
       },
     ];

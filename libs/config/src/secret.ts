@@ -42,12 +42,20 @@ export const withBaseFolder = <T>(folder: string, work: () => T): T => {
   }
 };
 
+// Longer than the paths that people give, shorter than any private key.
+const PATH_LENGTH_MAX = 255;
+
 /** A setting that names a file; its value is the file's content without the last line break. */
 export const secretFile = (what: string) =>
   z
     .string()
     .min(1)
     .transform((path, context): Secret => {
+      // Somebody has put the secret itself where its file belongs: it must not get into the error.
+      if (path.length > PATH_LENGTH_MAX || path.includes('\n')) {
+        context.addIssue({ code: 'custom', message: 'is not the path of a file; it is not shown, in case it is the secret itself' });
+        return z.NEVER;
+      }
       try {
         const text = readFileSync(resolve(baseFolder, path), 'utf8').replace(/\r?\n$/, '');
         if (text === '') context.addIssue({ code: 'custom', message: `the file ${path} is empty` });
