@@ -1,25 +1,40 @@
 import { defineConfig } from 'vitest/config';
 
+const never = ['**/node_modules/**', '.local/**', '.tools/**'];
+
 export default defineConfig({
   test: {
+    // Each project waits for the one before it: a test that measures a deadline must not share two cores with a compiler.
     projects: [
       {
         test: {
           name: 'unit',
-          include: ['{libs,services,tests}/**/*.test.ts', 'examples/**/*.test.ts'],
-          exclude: ['**/node_modules/**', '**/*.stack.test.ts'],
+          include: ['{libs,services,tests,examples,scripts,drills,bench}/**/*.test.ts'],
+          exclude: [...never, '**/*.stack.test.ts', 'tests/repository/**'],
           testTimeout: 20_000,
+          sequence: { groupOrder: 1 },
         },
       },
       {
         test: {
-          // Real databases, real Redis, real processes: one file after the other, on one stack.
+          // The rules of the repository itself: imports, banned texts, types, lint, format, generated code.
+          name: 'repository',
+          include: ['tests/repository/**/*.test.ts'],
+          exclude: never,
+          testTimeout: 120_000,
+          sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        test: {
+          // Real databases, real Redis, real processes: one file after the other.
           name: 'stack',
           include: ['**/*.stack.test.ts'],
-          exclude: ['**/node_modules/**'],
+          exclude: never,
           fileParallelism: false,
           testTimeout: 120_000,
           hookTimeout: 120_000,
+          sequence: { groupOrder: 3 },
         },
       },
     ],

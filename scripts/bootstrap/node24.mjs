@@ -140,7 +140,9 @@ export const pinnedNpm = async (root, node) => {
   const path = npmIn(toolFolder(root));
   if (!toolsAreFresh(root) || !existsSync(path)) {
     await step(`Getting npm ${pins(root).npm} into .tools (once, 3 MB)`, async () => {
-      putInPlace(root, await install(root, ['--omit=optional']));
+      // Node itself stays away only where nobody has asked for it: the one that runs us may be the one in .tools.
+      const hasNode = existsSync(binaryIn(toolFolder(root)));
+      putInPlace(root, await install(root, [hasNode ? '--include=optional' : '--omit=optional']));
     });
   }
   return { program: node.path, words: [path] };
