@@ -45,12 +45,17 @@ describe('a manual clock', () => {
   test('calls back in one step what a callback or a promise asks for on the way', async () => {
     const clock = new ManualClock();
     const at: number[] = [];
+    const wokenTwice = async () => {
+      await Promise.resolve();
+      await clock.sleep(10);
+      at.push(clock.monotonicMs());
+    };
+    let waking = Promise.resolve();
     clock.after(10, () => {
-      Promise.resolve()
-        .then(() => clock.sleep(10))
-        .then(() => at.push(clock.monotonicMs()));
+      waking = wokenTwice();
     });
     await clock.advance(25);
+    await waking;
     expect(at).toEqual([20]);
     expect(clock.monotonicMs()).toBe(25);
   });

@@ -25,7 +25,7 @@ for (const [name, make] of SOURCES) {
     test('gives whole numbers below a limit, all of them', () => {
       const random = make();
       const seen = new Set(Array.from({ length: 500 }, () => random.below(7)));
-      expect([...seen].toSorted()).toEqual([0, 1, 2, 3, 4, 5, 6]);
+      expect(seen).toEqual(new Set([0, 1, 2, 3, 4, 5, 6]));
       expect(random.below(1)).toBe(0);
       const large = random.below(2 ** 48 - 1);
       expect(Number.isInteger(large) && large >= 0 && large < 2 ** 48 - 1).toBe(true);
@@ -64,6 +64,11 @@ describe('a seed', () => {
 
   test('gives the run that it gave when it was written, so that old seeds still repeat old failures', () => {
     const random = seededRandom(1);
-    expect([random.below(1_000), random.below(1_000), random.below(1_000), random.hex(4)]).toEqual([627, 2, 527, 'fbf7479c']);
+    expect([random.below(1_000), random.below(1_000), random.below(1_000), random.hex(4)]).toEqual([
+      627,
+      2,
+      527,
+      'fbf7479c',
+    ]);
   });
 });

@@ -53,7 +53,10 @@ export const secretFile = (what: string) =>
     .transform((path, context): Secret => {
       // Somebody has put the secret itself where its file belongs: it must not get into the error.
       if (path.length > PATH_LENGTH_MAX || path.includes('\n')) {
-        context.addIssue({ code: 'custom', message: 'is not the path of a file; it is not shown, in case it is the secret itself' });
+        context.addIssue({
+          code: 'custom',
+          message: 'is not the path of a file; it is not shown, in case it is the secret itself',
+        });
         return z.NEVER;
       }
       try {

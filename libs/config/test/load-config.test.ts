@@ -2,7 +2,17 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { ConfigError, type ConfigProblem, LogConfig, loadConfig, parseConfig, RedisConfig, ServerConfig, target, z } from '../src/index.ts';
+import {
+  ConfigError,
+  type ConfigProblem,
+  LogConfig,
+  loadConfig,
+  parseConfig,
+  RedisConfig,
+  ServerConfig,
+  target,
+  z,
+} from '../src/index.ts';
 
 const Group = z.strictObject({
   tag: z.int().min(0).max(127).describe('The tag of the group.'),
@@ -14,7 +24,9 @@ const Schema = z.strictObject({
   redis: RedisConfig.optional(),
   mode: z.enum(['fast', 'safe']).describe('How to write.'),
   groups: z.array(Group).min(1).describe('The order groups.'),
-  accounts: z.record(z.string(), z.strictObject({ rank: z.int().describe('Lower is tried first.') })).describe('Channel accounts.'),
+  accounts: z
+    .record(z.string(), z.strictObject({ rank: z.int().describe('Lower is tried first.') }))
+    .describe('Channel accounts.'),
   store: z
     .discriminatedUnion('kind', [
       z.strictObject({ kind: z.literal('file'), path: z.string().describe('Where it is.') }),
@@ -85,7 +97,8 @@ describe('a bad configuration', () => {
       'typo',
     ]);
     expect(message.split('\n')[0]).toBe('14 problems in test.json');
-    for (const { setting, problem, advice } of problems) expect(message).toContain(`  ${setting}: ${problem}${advice === '' ? '' : `\n      ${advice}`}`);
+    for (const { setting, problem, advice } of problems)
+      expect(message).toContain(`  ${setting}: ${problem}${advice === '' ? '' : `\n      ${advice}`}`);
   });
 
   test('says of every setting that is missing that it is, whatever its kind, and lists what a choice may be', () => {
@@ -100,7 +113,9 @@ describe('a bad configuration', () => {
   });
 
   test('says so in one problem when it is one', () => {
-    expect(errorOf({ ...GOOD, server: {} }).message).toBe('1 problem in test.json\n  server.port: is missing\n      Port of the gRPC server.');
+    expect(errorOf({ ...GOOD, server: {} }).message).toBe(
+      '1 problem in test.json\n  server.port: is missing\n      Port of the gRPC server.',
+    );
   });
 
   test('takes null and an empty text for wrong, not for missing', () => {
@@ -120,14 +135,19 @@ describe('a bad configuration', () => {
       .strictObject({ attemptTimeoutMs: z.int(), totalTimeoutMs: z.int() })
       .refine((lane) => lane.attemptTimeoutMs <= lane.totalTimeoutMs, 'an attempt does not fit in totalTimeoutMs')
       .describe('A lane.');
-    expect(errorOf({ lane: { attemptTimeoutMs: 2, totalTimeoutMs: 1 } }, z.strictObject({ lane: Lane })).problems).toEqual([
-      { setting: 'lane', problem: 'an attempt does not fit in totalTimeoutMs', advice: 'A lane.' },
-    ]);
+    expect(
+      errorOf({ lane: { attemptTimeoutMs: 2, totalTimeoutMs: 1 } }, z.strictObject({ lane: Lane })).problems,
+    ).toEqual([{ setting: 'lane', problem: 'an attempt does not fit in totalTimeoutMs', advice: 'A lane.' }]);
   });
 
   test('finds the advice through wrappers: optional, defaults, pipes, transforms, records, lists', () => {
     const inner = z.strictObject({ deep: z.array(z.record(z.string(), z.int().describe('A number.'))).default([]) });
-    for (const outer of [inner.optional(), inner.prefault({}), z.pipe(inner, z.any()), z.preprocess((value) => value, inner)]) {
+    for (const outer of [
+      inner.optional(),
+      inner.prefault({}),
+      z.pipe(inner, z.any()),
+      z.preprocess((value) => value, inner),
+    ]) {
       expect(errorOf({ outer: { deep: [{ a: 'x' }] } }, z.strictObject({ outer })).problems).toMatchObject([
         { setting: 'outer.deep.0.a', advice: 'A number.' },
       ]);

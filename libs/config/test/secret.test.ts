@@ -35,12 +35,14 @@ describe('a secret', () => {
   });
 
   for (const [way, print] of [
+    // oxlint-disable-next-line typescript/restrict-template-expressions -- The slip that this is about.
     ['a template', () => `${secret}`],
     ['concatenation', () => ''.concat(String(secret))],
     ['JSON', () => JSON.stringify({ deep: { secret: [secret] } })],
     ['inspect', () => inspect({ deep: { secret: [secret] } }, { depth: 9, showHidden: true })],
     ['console.log', () => format('%s %o %O %j', secret, secret, secret, secret)],
     ['its entries', () => JSON.stringify([Object.entries(secret), Object.getOwnPropertyNames(secret)])],
+    // oxlint-disable-next-line typescript/no-misused-spread -- The slip that this is about.
     ['spreading', () => inspect({ ...secret })],
     ['a structured clone', () => inspect(structuredClone(secret), { showHidden: true })],
     ['an error', () => inspect(new Error('broken', { cause: { secret } }), { depth: 9 })],

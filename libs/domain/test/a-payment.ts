@@ -8,8 +8,8 @@ import {
   definiteFailure,
   type FailedDefinite,
   money,
-  parseAttemptNo,
   type Payment,
+  parseAttemptNo,
   type Succeeded,
 } from '../src/index.ts';
 

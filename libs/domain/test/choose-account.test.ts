@@ -5,14 +5,16 @@ import {
   type MerchantId,
   money,
   type NoRoute,
-  type RoutedAccount,
   type RouteDecision,
+  type RoutedAccount,
   type RouteQuestion,
 } from '../src/index.ts';
 import { accountId, anAccount, aQuestion, aTable, currency, MERCHANT } from './a-routing-table.ts';
 
-const chosenId = (decision: RouteDecision): string => (decision.kind === 'chosen' ? decision.account.accountId : 'none');
-const whyOf = (decision: RouteDecision): NoRoute | undefined => (decision.kind === 'no_route' ? decision.why : undefined);
+const chosenId = (decision: RouteDecision): string =>
+  decision.kind === 'chosen' ? decision.account.accountId : 'none';
+const whyOf = (decision: RouteDecision): NoRoute | undefined =>
+  decision.kind === 'no_route' ? decision.why : undefined;
 const reasonFor = (decision: RouteDecision, id: string): string | undefined =>
   decision.candidates.find((candidate) => candidate.accountId === id)?.reason;
 
@@ -25,7 +27,13 @@ const UNFIT: readonly (readonly [
   noRoute: NoRoute,
 ])[] = [
   ['it belongs to another wallet', { wallets: ['alipay'] }, {}, 'skipped: does not take wechat', { kind: 'none_left' }],
-  ['it does not offer the kind', { kinds: ['jsapi'] }, {}, 'skipped: does not offer payment_code', { kind: 'none_left' }],
+  [
+    'it does not offer the kind',
+    { kinds: ['jsapi'] },
+    {},
+    'skipped: does not offer payment_code',
+    { kind: 'none_left' },
+  ],
   [
     'it does not take the currency',
     {},
@@ -40,9 +48,27 @@ const UNFIT: readonly (readonly [
     'skipped: takes at most 999 minor units',
     { kind: 'amount_above_limit', limit: 999n },
   ],
-  ['it failed for this payment before', {}, { excluded: [accountId('a')] }, 'skipped: failed for this payment before', { kind: 'none_left' }],
-  ['it is switched off', { enabled: false, stateNote: 'audit' }, {}, 'skipped: switched off: audit', { kind: 'none_left' }],
-  ['it is switched off without a note', { enabled: false }, {}, 'skipped: switched off: no note', { kind: 'none_left' }],
+  [
+    'it failed for this payment before',
+    {},
+    { excluded: [accountId('a')] },
+    'skipped: failed for this payment before',
+    { kind: 'none_left' },
+  ],
+  [
+    'it is switched off',
+    { enabled: false, stateNote: 'audit' },
+    {},
+    'skipped: switched off: audit',
+    { kind: 'none_left' },
+  ],
+  [
+    'it is switched off without a note',
+    { enabled: false },
+    {},
+    'skipped: switched off: no note',
+    { kind: 'none_left' },
+  ],
 ];
 
 describe('an account is not chosen', () => {
@@ -81,7 +107,9 @@ describe('an account is not chosen', () => {
     });
     const other = { ...table, merchants: new Map([[MERCHANT, { displayName: '', accountIds: [accountId('gone')] }]]) };
     expect(whyOf(chooseAccount(other, aQuestion(), 0))).toEqual({ kind: 'none_left' });
-    expect(whyOf(chooseAccount(table, aQuestion({ merchantId: 'm-2' as MerchantId }), 0))).toEqual({ kind: 'merchant_unknown' });
+    expect(whyOf(chooseAccount(table, aQuestion({ merchantId: 'm-2' as MerchantId }), 0))).toEqual({
+      kind: 'merchant_unknown',
+    });
   });
 });
 
@@ -89,16 +117,39 @@ describe('why there is no route', () => {
   const small = anAccount('small', { amountMax: 10n });
   const large = anAccount('large', { amountMax: 20n });
   for (const [what, accounts, question, noRoute] of [
-    ['the largest limit, where all limits are too small', [small, large], {}, { kind: 'amount_above_limit', limit: 20n }],
-    ['the limit, where another account takes another currency', [small, anAccount('usd', { currencies: [currency('USD')] })], {}, { kind: 'amount_above_limit', limit: 10n }],
-    ['the limit of those that offer the kind', [small, anAccount('qr', { kinds: ['merchant_qr'] })], {}, { kind: 'amount_above_limit', limit: 10n }],
+    [
+      'the largest limit, where all limits are too small',
+      [small, large],
+      {},
+      { kind: 'amount_above_limit', limit: 20n },
+    ],
+    [
+      'the limit, where another account takes another currency',
+      [small, anAccount('usd', { currencies: [currency('USD')] })],
+      {},
+      { kind: 'amount_above_limit', limit: 10n },
+    ],
+    [
+      'the limit of those that offer the kind',
+      [small, anAccount('qr', { kinds: ['merchant_qr'] })],
+      {},
+      { kind: 'amount_above_limit', limit: 10n },
+    ],
     [
       'every currency once, where none is the right one',
-      [anAccount('a', { currencies: [currency('USD')] }), anAccount('b', { currencies: [currency('USD'), currency('EUR')] })],
+      [
+        anAccount('a', { currencies: [currency('USD')] }),
+        anAccount('b', { currencies: [currency('USD'), currency('EUR')] }),
+      ],
       {},
       { kind: 'currency_not_supported', currencies: ['USD', 'EUR'] },
     ],
-    ['none left, where one that would fit is off', [small, anAccount('off', { enabled: false })], {}, { kind: 'none_left' }],
+    [
+      'none left, where one that would fit is off',
+      [small, anAccount('off', { enabled: false })],
+      {},
+      { kind: 'none_left' },
+    ],
     ['none left, where the merchant has no account', [], {}, { kind: 'none_left' }],
   ] as const) {
     test(`is ${what}`, () => {
@@ -109,7 +160,11 @@ describe('why there is no route', () => {
 
 describe('among accounts that fit', () => {
   test('the lowest rank is chosen, whatever the weights', () => {
-    const table = aTable(anAccount('a', { rank: 2, weight: 1_000 }), anAccount('b', { rank: 1 }), anAccount('c', { rank: 3 }));
+    const table = aTable(
+      anAccount('a', { rank: 2, weight: 1_000 }),
+      anAccount('b', { rank: 1 }),
+      anAccount('c', { rank: 3 }),
+    );
     const decision = chooseAccount(table, aQuestion(), 0.999);
     expect(chosenId(decision)).toBe('b');
     expect(reasonFor(decision, 'a')).toBe('fits: rank 2');
@@ -128,7 +183,12 @@ describe('among accounts that fit', () => {
 
   test('a share that is skipped goes to the others', () => {
     const table = aTable(anAccount('a'), anAccount('b', { enabled: false, weight: 98 }), anAccount('c'));
-    expect([0, 0.49, 0.5, 0.99].map((fraction) => chosenId(chooseAccount(table, aQuestion(), fraction)))).toEqual(['a', 'a', 'c', 'c']);
+    expect([0, 0.49, 0.5, 0.99].map((fraction) => chosenId(chooseAccount(table, aQuestion(), fraction)))).toEqual([
+      'a',
+      'a',
+      'c',
+      'c',
+    ]);
   });
 
   test('exactly one is marked as chosen, and every account of the merchant has a reason', () => {
@@ -138,14 +198,19 @@ describe('among accounts that fit', () => {
       enabled: fc.boolean(),
     });
     // The largest fraction below 1 that a chance of 48 bits gives, and of 53.
-    const fractionOf = fc.oneof(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), fc.constantFrom(0, 1 - 2 ** -48, 1 - 2 ** -53));
+    const fractionOf = fc.oneof(
+      fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+      fc.constantFrom(0, 1 - 2 ** -48, 1 - 2 ** -53),
+    );
     fc.assert(
       fc.property(fc.array(accountOf, { minLength: 1, maxLength: 6 }), fractionOf, (parts, fraction) => {
         const accounts = parts.map((part, index) => anAccount(`a${index}`, part));
         const decision = chooseAccount(aTable(...accounts), aQuestion(), fraction);
         const fitting = accounts.filter(({ enabled }) => enabled);
         expect(decision.kind).toBe(fitting.length > 0 ? 'chosen' : 'no_route');
-        expect(decision.candidates.map((candidate) => candidate.accountId).toSorted()).toEqual(accounts.map((account) => account.accountId));
+        expect(decision.candidates.map((candidate) => candidate.accountId).toSorted()).toEqual(
+          accounts.map((account) => account.accountId),
+        );
         expect(decision.candidates.filter(({ chosen }) => chosen).length).toBe(fitting.length > 0 ? 1 : 0);
         expect(decision.candidates.every(({ reason }) => reason !== '')).toBe(true);
         if (decision.kind === 'chosen') {

@@ -11,16 +11,36 @@ import {
 } from '../src/index.ts';
 
 const PARSERS = {
-  'a merchant id': { parse: parseMerchantId, longest: 32, taken: ['m', 'M-1_a', '0'], refused: ['', 'a b', 'a|b', 'a*', 'ä', 'a\n'] },
+  'a merchant id': {
+    parse: parseMerchantId,
+    longest: 32,
+    taken: ['m', 'M-1_a', '0'],
+    refused: ['', 'a b', 'a|b', 'a*', 'ä', 'a\n'],
+  },
   'a merchant order number': {
     parse: parseMerchantOrderNo,
     longest: 64,
     taken: ['1', 'a_b|c*d-e', '0'],
     refused: ['', 'a b', 'a/b', 'ä', "a'b", 'a\n', '１'],
   },
-  'a merchant refund number': { parse: parseMerchantRefundNo, longest: 64, taken: ['1', 'R|1*'], refused: ['', ' ', 'a\n'] },
-  'a channel id': { parse: parseChannelId, longest: 32, taken: ['wechat', 'a-1', '0'], refused: ['', '-a', 'WeChat', 'a_b', 'a\n', '../x'] },
-  'an account id': { parse: parseAccountId, longest: 32, taken: ['wechat-a', '1'], refused: ['', '-a', 'A', 'a.b', 'a\n'] },
+  'a merchant refund number': {
+    parse: parseMerchantRefundNo,
+    longest: 64,
+    taken: ['1', 'R|1*'],
+    refused: ['', ' ', 'a\n'],
+  },
+  'a channel id': {
+    parse: parseChannelId,
+    longest: 32,
+    taken: ['wechat', 'a-1', '0'],
+    refused: ['', '-a', 'WeChat', 'a_b', 'a\n', '../x'],
+  },
+  'an account id': {
+    parse: parseAccountId,
+    longest: 32,
+    taken: ['wechat-a', '1'],
+    refused: ['', '-a', 'A', 'a.b', 'a\n'],
+  },
 } as const;
 
 for (const [what, { parse, longest, taken, refused }] of Object.entries(PARSERS)) {

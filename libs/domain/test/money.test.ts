@@ -12,7 +12,9 @@ import {
 } from '../src/index.ts';
 
 const currencies = fc.constantFrom('CNY', 'USD', 'EUR', 'HKD', 'JPY', 'KRW', 'VND', 'CLP');
-const amounts = fc.tuple(currencies, fc.bigInt({ min: 0n, max: MINOR_UNITS_MAX })).map(([currency, units]) => money(currency, units));
+const amounts = fc
+  .tuple(currencies, fc.bigInt({ min: 0n, max: MINOR_UNITS_MAX }))
+  .map(([currency, units]) => money(currency, units));
 
 describe('decimal text', () => {
   test('of any amount reads back as the same amount', () => {

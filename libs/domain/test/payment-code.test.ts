@@ -9,6 +9,10 @@ type Vector = { readonly code: string; readonly wallet: string | null; readonly 
 // Material beside the repository, shared with other implementations; a checkout alone does not have it.
 const VECTORS = resolve(import.meta.dirname, '../../../../shared/vectors/payment-code-detection.json');
 
+const vectors = existsSync(VECTORS)
+  ? (JSON.parse(readFileSync(VECTORS, 'utf8')) as { readonly vectors: readonly Vector[] }).vectors
+  : [];
+
 const shapes: readonly (readonly [wallet: Wallet, prefixes: readonly string[], lengths: readonly number[]])[] = [
   ['wechat', ['10', '11', '12', '13', '14'], [18]],
   ['wechat_hk', ['15'], [18]],
@@ -32,7 +36,11 @@ describe('the wallet of a payment code', () => {
   });
 
   test('depends on prefix and length alone', () => {
-    const digits = fc.string({ unit: fc.constantFrom(...'0123456789'), minLength: 14, maxLength: 26 });
+    const digits = fc.string({
+      unit: fc.constantFrom('0', '1', '2', '3', '4', '5', '6', '7', '8', '9'),
+      minLength: 14,
+      maxLength: 26,
+    });
     fc.assert(
       fc.property(digits, (code) => {
         expect(walletOfPaymentCode(code)).toBe(expected(code.slice(0, 2), code.length));
@@ -42,7 +50,12 @@ describe('the wallet of a payment code', () => {
   });
 
   test('is none as soon as anything but a digit stands anywhere in a good code', () => {
-    const good = fc.constantFrom('120061098828009406', '150000000000000000', '28763443825664394', '6200000000000000000');
+    const good = fc.constantFrom(
+      '120061098828009406',
+      '150000000000000000',
+      '28763443825664394',
+      '6200000000000000000',
+    );
     const other = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 1 }).filter((text) => !/^[0-9]$/.test(text));
     fc.assert(
       fc.property(good, fc.nat(19), fc.nat(1), other, (code, place, replaced, text) => {
@@ -67,17 +80,16 @@ describe('the wallet of a payment code', () => {
     });
   }
 
-  if (existsSync(VECTORS)) {
-    const { vectors } = JSON.parse(readFileSync(VECTORS, 'utf8')) as { vectors: readonly Vector[] };
-    test('has vectors to be compared with', () => {
+  test.skipIf(vectors.length === 0)(
+    'has vectors to be compared with (payment-code-detection.json, beside the checkout)',
+    () => {
       expect(vectors.length).toBeGreaterThan(10);
+    },
+  );
+
+  for (const { code, wallet, from } of vectors) {
+    test(`is ${wallet ?? 'none'} for ${code} (${from})`, () => {
+      expect(walletOfPaymentCode(code)).toBe(wallet?.toLowerCase());
     });
-    for (const { code, wallet, from } of vectors) {
-      test(`is ${wallet ?? 'none'} for ${code} (${from})`, () => {
-        expect(walletOfPaymentCode(code)).toBe(wallet?.toLowerCase());
-      });
-    }
-  } else {
-    test.skip('is the one of the shared vectors (skipped: payment-code-detection.json is not beside this checkout)', () => {});
   }
 });

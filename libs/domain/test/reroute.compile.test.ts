@@ -17,7 +17,10 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const compile = async (name: string, program: string): Promise<string> => {
   writeFileSync(join(folder, `${name}.ts`), program);
   const config = join(folder, `${name}.json`);
-  writeFileSync(config, JSON.stringify({ extends: relative(folder, join(REPOSITORY, 'tsconfig.json')), include: [`${name}.ts`] }));
+  writeFileSync(
+    config,
+    JSON.stringify({ extends: relative(folder, join(REPOSITORY, 'tsconfig.json')), include: [`${name}.ts`] }),
+  );
   try {
     await promisify(execFile)(TSC, ['-p', config], { cwd: REPOSITORY, timeout: 60_000 });
     return '';
@@ -37,7 +40,11 @@ export const routeAgain = (outcome: Outcome, table: RoutingTable, question: Rout
 `;
 
 const WRONG = [
-  ["an unknown outcome's token", "if (outcome.kind === 'unknown') rerouteAfter(outcome.token, table, question, 0);", 'TS2339'],
+  [
+    "an unknown outcome's token",
+    "if (outcome.kind === 'unknown') rerouteAfter(outcome.token, table, question, 0);",
+    'TS2339',
+  ],
   ['an outcome that nobody has looked at', 'rerouteAfter(outcome.token, table, question, 0);', 'TS2339'],
   ['an unknown outcome itself', "if (outcome.kind === 'unknown') rerouteAfter(outcome, table, question, 0);", 'TS2739'],
   ['a token made by hand', 'rerouteAfter({ notSent: true }, table, question, Number(outcome.kind));', 'TS2741'],
@@ -52,7 +59,12 @@ for (const [index, [what, statement, code]] of WRONG.entries()) {
   test(`${what} does not compile at the router`, async () => {
     const complaint = await compile(`wrong-${index}`, programOf(statement));
     expect(complaint).toContain(`error ${code}`);
-    expect(complaint.trim().split('\n').filter((line) => line.includes('error TS'))).toHaveLength(1);
+    expect(
+      complaint
+        .trim()
+        .split('\n')
+        .filter((line) => line.includes('error TS')),
+    ).toHaveLength(1);
   }, 60_000);
 }
 
@@ -73,6 +85,8 @@ test('no code but definiteFailure() casts anything to a token', () => {
       .filter((path) => path.endsWith('.ts') && !path.includes('node_modules'))
       .map((path) => join(top, path)),
   );
-  const casts = sources.filter((path) => /(?:as|satisfies) (?:unknown as )?RerouteToken\b/.test(readFileSync(join(REPOSITORY, path), 'utf8')));
+  const casts = sources.filter((path) =>
+    /(?:as|satisfies) (?:unknown as )?RerouteToken\b/.test(readFileSync(join(REPOSITORY, path), 'utf8')),
+  );
   expect(casts).toEqual(['libs/domain/src/outcome.ts']);
 });

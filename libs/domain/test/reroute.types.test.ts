@@ -5,12 +5,14 @@ import {
   type PendingPayer,
   type Processing,
   type RerouteToken,
-  rerouteAfter,
   type RouteDecision,
+  rerouteAfter,
   type Succeeded,
   type Unknown,
 } from '../src/index.ts';
 import { anAccount, aQuestion, aTable } from './a-routing-table.ts';
+
+// oxlint-disable typescript/no-unsafe-argument -- What does not compile has no type that would be safe.
 
 // The compiler reads this file with the whole repository (tsc -p .): an @ts-expect-error that expects nothing is an
 // error itself, so each of these lines proves that what stands under it does not compile. reroute.compile.test.ts

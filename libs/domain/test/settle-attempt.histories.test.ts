@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import {
   ATTEMPTS_MAX,
   type AttemptState,
+  assertNever,
   isFinalPayment,
   isLiveAttempt,
   money,
@@ -15,8 +16,8 @@ import {
   unknownOutcome,
 } from '../src/index.ts';
 import {
-  aPayment,
   anAttempt,
+  aPayment,
   attemptNo,
   closedByChannel,
   EXPIRE_AT_MS,
@@ -26,7 +27,15 @@ import {
   transaction,
 } from './a-payment.ts';
 
-type News = 'success' | 'second_transaction' | 'other_amount' | 'refused' | 'closed' | 'pending' | 'processing' | 'unknown';
+type News =
+  | 'success'
+  | 'second_transaction'
+  | 'other_amount'
+  | 'refused'
+  | 'closed'
+  | 'pending'
+  | 'processing'
+  | 'unknown';
 type Step =
   | { readonly kind: 'news'; readonly about: number; readonly news: News; readonly hasNextAttempt: boolean }
   | { readonly kind: 'continue' }
@@ -52,8 +61,10 @@ const outcomeOf = (news: News, about: number): Outcome => {
       return { kind: 'pending_payer' };
     case 'processing':
       return { kind: 'processing' };
-    default:
+    case 'unknown':
       return unknownOutcome('time-out');
+    default:
+      return assertNever(news);
   }
 };
 
@@ -116,7 +127,10 @@ const play = ({ kind, steps }: History, watch: Watch = () => undefined): World =
     if (step.kind === 'news') {
       if (step.about > payment.attempts.length) continue;
       const outcome = outcomeOf(step.news, step.about);
-      settlement = settleAttempt(payment, attemptNo(step.about), outcome, { nowMs, hasNextAttempt: step.hasNextAttempt });
+      settlement = settleAttempt(payment, attemptNo(step.about), outcome, {
+        nowMs,
+        hasNextAttempt: step.hasNextAttempt,
+      });
       world = {
         ...before,
         payment: apply(payment, step.about, settlement, outcome),
@@ -174,7 +188,7 @@ describe('whatever news comes, in whatever order', () => {
   test('money is surplus exactly where it pays for nothing, and no money that was told of is forgotten', () => {
     always((_before, after, _step, settlement) => {
       const withMoney = after.payment.attempts.filter(({ state }) => state === 'succeeded' || state === 'surplus');
-      expect(withMoney.map((attempt) => attempt.attemptNo)).toEqual([...after.told].toSorted());
+      expect(withMoney.map((attempt) => attempt.attemptNo)).toEqual([...after.told].toSorted((a, b) => a - b));
       expect(countOf(after, 'surplus')).toBe(after.told.size - (after.payment.state === 'succeeded' ? 1 : 0));
       if (settlement?.kind === 'moved') expect(settlement.surplus).toBe(settlement.attempt.to === 'surplus');
     });
@@ -213,7 +227,10 @@ describe('whatever news comes, in whatever order', () => {
     always((_before, after, step) => {
       if (step.kind !== 'news' || step.about > after.payment.attempts.length) return;
       const outcome = outcomeOf(step.news, step.about);
-      const again = settleAttempt(after.payment, attemptNo(step.about), outcome, { nowMs: after.nowMs, hasNextAttempt: true });
+      const again = settleAttempt(after.payment, attemptNo(step.about), outcome, {
+        nowMs: after.nowMs,
+        hasNextAttempt: true,
+      });
       expect(again.kind).not.toBe('moved');
     });
   });
@@ -233,7 +250,12 @@ test('two attempts that both took money cost one refund, in whichever order the 
   const settle = (order: readonly [number, number]) =>
     order.reduce((state, about) => {
       const outcome = success(`T${about}`);
-      return apply(state, about, settleAttempt(state, attemptNo(about), outcome, { nowMs: 0, hasNextAttempt: false }), outcome);
+      return apply(
+        state,
+        about,
+        settleAttempt(state, attemptNo(about), outcome, { nowMs: 0, hasNextAttempt: false }),
+        outcome,
+      );
     }, payment);
   const results = [settle([1, 2]), settle([2, 1])];
   expect(results.map(({ state }) => state)).toEqual(['succeeded', 'succeeded']);

@@ -174,7 +174,13 @@ const FAILURES: readonly (readonly [
   ends: PaymentState | 'next attempt' | 'stays',
 ])[] = [
   ['a payment code may be continued until it expires', {}, BEFORE_EXPIRY, refused(), 'declined'],
-  ['a payment code may not be continued once it expired', {}, { nowMs: EXPIRE_AT_MS, hasNextAttempt: false }, refused(), 'failed'],
+  [
+    'a payment code may not be continued once it expired',
+    {},
+    { nowMs: EXPIRE_AT_MS, hasNextAttempt: false },
+    refused(),
+    'failed',
+  ],
   [
     'a payment code may be continued after 8 attempts',
     { attempts: [...Array<'failed'>(7).fill('failed'), 'started'] },
@@ -189,7 +195,13 @@ const FAILURES: readonly (readonly [
     refused(),
     'failed',
   ],
-  ['another account is tried where there is one', {}, { ...BEFORE_EXPIRY, hasNextAttempt: true }, refused(), 'next attempt'],
+  [
+    'another account is tried where there is one',
+    {},
+    { ...BEFORE_EXPIRY, hasNextAttempt: true },
+    refused(),
+    'next attempt',
+  ],
   [
     'no other account is tried after 9 attempts',
     { kind: 'merchant_qr', attempts: [...Array<'failed'>(8).fill('failed'), 'started'] },
@@ -219,7 +231,13 @@ const FAILURES: readonly (readonly [
     'closed',
   ],
   ['what the channel closed is closed', {}, BEFORE_EXPIRY, closedByChannel(), 'closed'],
-  ['what the channel closed is closed after expiry too', {}, { nowMs: EXPIRE_AT_MS, hasNextAttempt: false }, closedByChannel(), 'closed'],
+  [
+    'what the channel closed is closed after expiry too',
+    {},
+    { nowMs: EXPIRE_AT_MS, hasNextAttempt: false },
+    closedByChannel(),
+    'closed',
+  ],
 ];
 
 describe('the end of the only live attempt', () => {

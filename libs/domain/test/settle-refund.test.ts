@@ -29,7 +29,8 @@ const columns = header.slice(1) as RefundNews['state'][];
 
 describe('news about a refund', () => {
   test('has a row for every state', () => {
-    expect(rows.map(([state]) => state).toSorted()).toEqual([...REFUND_STATES].toSorted());
+    expect(new Set(rows.map(([state]) => state))).toEqual(new Set(REFUND_STATES));
+    expect(rows).toHaveLength(REFUND_STATES.length);
   });
 
   for (const [state = '', ...cells] of rows) {
@@ -61,7 +62,9 @@ describe('news about a refund', () => {
   }
 
   test('that tells of another amount after the refund succeeded is held for a person', () => {
-    expect(settleRefund({ state: 'succeeded', amount }, { state: 'succeeded', refunded: money('CNY', 1) }).kind).toBe('hold');
+    expect(settleRefund({ state: 'succeeded', amount }, { state: 'succeeded', refunded: money('CNY', 1) }).kind).toBe(
+      'hold',
+    );
   });
 
   test('never moves a refund that succeeded or failed, whatever comes', () => {
