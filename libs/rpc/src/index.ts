@@ -17,6 +17,7 @@ export {
   serviceConfig,
 } from './client.ts';
 export {
+  certainlyNotDone,
   type FieldViolation,
   type ReasonName,
   RpcError,

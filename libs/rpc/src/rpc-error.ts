@@ -91,6 +91,7 @@ export const rpcErrors = {
   versionConflict: maker(status.ABORTED, 'VERSION_CONFLICT'),
   notReady: maker(status.UNAVAILABLE, 'NOT_READY'),
   refundCurrency: maker(status.INVALID_ARGUMENT, 'REFUND_CURRENCY'),
+  deadlineReached: maker(status.DEADLINE_EXCEEDED, 'DEADLINE_REACHED'),
 } as const;
 
 /** The error's trailers: google.rpc.Status with ErrorInfo, and BadRequest and RetryInfo where there are some. */
@@ -141,3 +142,20 @@ export const toRpcError = (error: unknown): RpcError => {
     cause: error,
   });
 };
+
+// What a callee answers before it does anything; a lane's own rejection counts as well.
+const NOTHING_DONE: ReadonlySet<string> = new Set<ReasonName>([
+  'REQUEST_INVALID',
+  'MESSAGE_TOO_LARGE',
+  'DEADLINE_TOO_SHORT',
+  'LANE_FULL',
+  'NOT_READY',
+  'NOT_YET_IMPLEMENTED',
+  'OPERATION_NOT_SUPPORTED',
+  'ACCOUNT_UNKNOWN',
+]);
+
+/** True where a failed call certainly had no effect: the callee, or the lane to it, refused before anything was done. */
+export const certainlyNotDone = (error: unknown): boolean =>
+  (error instanceof RpcError && NOTHING_DONE.has(error.reason)) ||
+  (error instanceof Error && error.name === 'LaneRejected');

@@ -145,7 +145,7 @@ export const createServerInterceptor = (options: {
               return;
             }
             cancelTimer = clock.after(workMs, () =>
-              abort.abort(rpcErrors.deadlineTooShort(`${name} did not finish within its ${Math.round(workMs)} ms`)),
+              abort.abort(rpcErrors.deadlineReached(`${name} did not finish within its ${Math.round(workMs)} ms`)),
             );
             calls.set(metadata, serverCall);
             nextMetadata(metadata);

@@ -184,7 +184,7 @@ test('the callee answers before its caller gives up, also when the handler does 
   const beganMs = performance.now();
   const failure = await failureOf(client.getPayment({ payment: PAYMENT }, { capMs: 400 }));
   // An answer with a reason came from the server; a deadline that the client noticed itself has none.
-  expect(failure).toMatchObject({ code: status.DEADLINE_EXCEEDED, reason: 'DEADLINE_TOO_SHORT' });
+  expect(failure).toMatchObject({ code: status.DEADLINE_EXCEEDED, reason: 'DEADLINE_REACHED' });
   expect(performance.now() - beganMs).toBeLessThan(400);
 });
 

@@ -9,7 +9,12 @@ import {
   type Outcome,
   unknownOutcome,
 } from '@tillmesh/domain';
-import type { AttemptResult, AttemptResultSchema } from '@tillmesh/proto/tillmesh/channel/v1/channel_service_pb.ts';
+import {
+  type AttemptResult,
+  type AttemptResultSchema,
+  CloseEnd,
+  type CloseResult,
+} from '@tillmesh/proto/tillmesh/channel/v1/channel_service_pb.ts';
 import { OutcomeKind } from '@tillmesh/proto/tillmesh/payment/v1/outcome_pb.ts';
 import { declineReasonMap, outcomeKindMap, signatureMap, transportMap } from './enums.ts';
 import { moneyFromWire, moneyToWire } from './money.ts';
@@ -109,4 +114,25 @@ export const outcomeFromWire = (result: AttemptResult | undefined): Outcome => {
     default:
       return unknownOutcome(result.channelMessage);
   }
+};
+
+/**
+ * What a close or a reverse says of its attempt, as news to apply. Closed, or paid and given back by the channel itself: no money is
+ * left, verified. Everything else is what the answer said of the order.
+ */
+export const attemptResultOfClose = (
+  result: CloseResult | undefined,
+): MessageInitShape<typeof AttemptResultSchema> | undefined => {
+  const seen = result?.seen;
+  if (result === undefined || seen === undefined) return undefined;
+  const ended = result.end === CloseEnd.CLOSED || result.end === CloseEnd.REFUNDED;
+  if (!ended || signatureMap.fromWire(seen.signature) !== 'verified') return seen;
+  return {
+    ...seen,
+    outcome: OutcomeKind.FAILED_DEFINITE,
+    transport: transportMap.toWire('answered'),
+    ruleId: seen.ruleId === '' ? `close:${CloseEnd[result.end]}` : seen.ruleId,
+    declineReason: declineReasonMap.toWire('payer_cancelled'),
+    closed: true,
+  };
 };
