@@ -1,6 +1,6 @@
 import { type Clock, repeat } from '@tillmesh/clock';
 import type { GroupTag } from '@tillmesh/domain';
-import { gauge, type Log, withSpan } from '@tillmesh/telemetry';
+import { gauge, type Log, withoutSpans, withSpan } from '@tillmesh/telemetry';
 import { type CircuitConfig, type CircuitState, GroupCircuit } from './circuit.ts';
 import type { Account, Connection, Deadline } from './connection.ts';
 import { type ConnectionPool, createConnectionPool, type PoolLimits } from './connection-pool.ts';
@@ -160,7 +160,7 @@ export const createGroupClient = (options: {
   /** The next look would come in a second; what just failed is worth one now. */
   const lookSoon = (): void => {
     if (stop.signal.aborted) return;
-    look().catch((error: unknown) => log.error({ err: error, group: group.tag }, 'could not look at the group'));
+    withoutSpans(look).catch((error: unknown) => log.error({ err: error, group: group.tag }, 'could not look at the group'));
   };
 
   const noteFailure = (error: unknown): DatabaseError => {
@@ -226,7 +226,7 @@ export const createGroupClient = (options: {
     clock,
     everyMs: config.monitorEveryMs,
     signal: stop.signal,
-    task: look,
+    task: () => withoutSpans(look),
     onError: (error) => log.error({ err: error, group: group.tag }, 'could not look at the group'),
   }).catch((error: unknown) => log.error({ err: error, group: group.tag }, 'the watch over the group ended'));
 

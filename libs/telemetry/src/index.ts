@@ -19,5 +19,6 @@ export {
   startSpan,
   traceIdOf,
   traceparentOf,
+  withoutSpans,
   withSpan,
 } from './tracing.ts';

@@ -2,6 +2,7 @@ import {
   type Attributes,
   type Context,
   context,
+  createContextKey,
   isSpanContextValid,
   type Link,
   ROOT_CONTEXT,
@@ -53,10 +54,17 @@ export const failSpan = (span: Span, error: unknown): void => {
   span.setStatus({ code: SpanStatusCode.ERROR, message: errorType });
 };
 
+const QUIET = createContextKey('tillmesh: no spans');
+
+/** Runs `work` without spans: for loops that look every second whether there is something to do. */
+export const withoutSpans = <T>(work: () => T): T =>
+  tracingOn ? context.with(context.active().setValue(QUIET, true), work) : work();
+
 /** Runs `work` inside a span: ended when the promise settles, failed when it rejects. Free of cost while tracing is off. */
 export const withSpan = async <T>(name: string, options: SpanOptions, work: (span: Span) => Promise<T>): Promise<T> => {
   if (!tracingOn) return work(OFF_SPAN);
   const parent = options.parent ?? context.active();
+  if (parent.getValue(QUIET) === true) return work(OFF_SPAN);
   const span = startSpan(name, { ...options, parent });
   try {
     return await context.with(trace.setSpan(parent, span), work, undefined, span);

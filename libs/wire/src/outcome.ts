@@ -131,7 +131,7 @@ export const attemptResultOfClose = (
     ...seen,
     outcome: OutcomeKind.FAILED_DEFINITE,
     transport: transportMap.toWire('answered'),
-    ruleId: seen.ruleId === '' ? `close:${CloseEnd[result.end]}` : seen.ruleId,
+    ruleId: seen.ruleId === '' ? `close:${result.end === CloseEnd.CLOSED ? 'closed' : 'refunded'}` : seen.ruleId,
     declineReason: declineReasonMap.toWire('payer_cancelled'),
     closed: true,
   };
