@@ -1,0 +1,40 @@
+import type { LaneConfig } from '@tillmesh/lane';
+import { z } from '@tillmesh/config';
+
+/** The lanes of a channel's process. Query carries closing and reversing too: repair has to work while paying hangs. */
+export const LANE_NAMES = ['pay', 'refund', 'query', 'notify'] as const;
+export type LaneName = (typeof LANE_NAMES)[number];
+
+/** The numbers of one lane, without its name. */
+export type LaneNumbers = Omit<LaneConfig, 'name'>;
+
+/** The numbers of all lanes: what this channel can cost the mesh, and the mesh the channel. */
+export type ChannelLanes = Readonly<Record<LaneName, LaneNumbers>>;
+
+const positive = z.int().min(1);
+
+const laneNumbers = (defaults: LaneNumbers) =>
+  z
+    .strictObject({
+      concurrentMax: positive.max(1_000).default(defaults.concurrentMax).describe('Calls under way at once.'),
+      queuedMax: z.int().min(0).max(1_000).default(defaults.queuedMax).describe('Calls that wait for a place.'),
+      queueWaitMsMax: z.int().min(0).max(10_000).default(defaults.queueWaitMsMax).describe('The longest wait, ms.'),
+      timeoutMs: positive.max(35_000).default(defaults.timeoutMs).describe('The longest a call may take, ms.'),
+      halfOpenAfterMs: positive
+        .max(60_000)
+        .default(defaults.halfOpenAfterMs)
+        .describe('From closing the lane to the first probe, ms.'),
+    })
+    .prefault({});
+
+/** The setting that changes a channel's lanes; whatever is left out stays as the channel declares it. */
+export const lanesSetting = (defaults: ChannelLanes) =>
+  z
+    .strictObject({
+      pay: laneNumbers(defaults.pay),
+      refund: laneNumbers(defaults.refund),
+      query: laneNumbers(defaults.query),
+      notify: laneNumbers(defaults.notify),
+    })
+    .prefault({})
+    .describe('Limits of the four lanes to the channel.');

@@ -1,0 +1,74 @@
+import { LogConfig, ServerConfig, secretFile, z } from '@tillmesh/config';
+import type { AccountSettings } from './account-settings.ts';
+import type { Channel } from './channel.ts';
+import type { HttpHost, HttpLimits } from './channel-http.ts';
+import { type ChannelLanes, lanesSetting } from './channel-lanes.ts';
+
+const HttpSettings = z
+  .strictObject({
+    connectTimeoutMs: z.int().min(50).max(10_000).default(1_000).describe('TCP and TLS together, ms.'),
+    headersTimeoutMs: z.int().min(100).max(40_000).default(30_000).describe("Until the answer's head, ms."),
+    bodyTimeoutMs: z.int().min(100).max(40_000).default(5_000).describe("Between parts of the answer's body, ms."),
+    keepAliveMs: z.int().min(1).max(60_000).default(4_000).describe('How long an unused socket is kept, ms.'),
+    answerBytesMax: z.int().min(1_024).max(4_194_304).default(262_144).describe('A longer answer is given up.'),
+    authorityFile: secretFile('the certificate of an authority to trust instead of the public ones').optional(),
+  })
+  .prefault({})
+  .describe('How the channel is called.');
+
+/** The configuration of a channel's process. */
+export const channelSettings = <Account extends AccountSettings>(channel: Channel<Account>) =>
+  z.strictObject({
+    server: ServerConfig,
+    logLevel: LogConfig,
+    accounts: z
+      .array(channel.account)
+      .min(1)
+      .max(500)
+      .superRefine((accounts, context) => {
+        const seen = new Set<string>();
+        accounts.forEach(({ accountId }, index) => {
+          if (seen.has(accountId)) {
+            context.addIssue({ code: 'custom', path: [index, 'accountId'], message: `${accountId} stands twice` });
+          }
+          seen.add(accountId);
+        });
+      })
+      .describe(`The accounts at ${channel.id} that this process serves.`),
+    lanes: lanesSetting(channel.lanes),
+    http: HttpSettings,
+    sendFloorMs: z
+      .int()
+      .min(0)
+      .max(10_000)
+      .default(1_000)
+      .describe('A call that moves money is not sent with less time than this left, ms.'),
+  });
+
+export type ChannelSettings<Account> = {
+  readonly accounts: readonly Account[];
+  readonly lanes: ChannelLanes;
+  readonly http: z.output<typeof HttpSettings>;
+  readonly sendFloorMs: number;
+};
+
+/** The limits of the HTTP client: as many sockets as the lanes let through, so that no lane waits for another's sockets. */
+export const httpLimitsOf = ({ http, lanes }: Pick<ChannelSettings<unknown>, 'http' | 'lanes'>): HttpLimits => {
+  const connectionsMax = lanes.pay.concurrentMax + lanes.refund.concurrentMax + lanes.query.concurrentMax;
+  const { authorityFile: _authority, ...limits } = http;
+  return { ...limits, connectionsMax, waitingMax: connectionsMax };
+};
+
+/** Every host that the accounts name, each once. */
+export const hostsOf = <Account extends AccountSettings>(
+  channel: Channel<Account>,
+  settings: Pick<ChannelSettings<Account>, 'accounts' | 'http'>,
+): readonly HttpHost[] => {
+  const authority = settings.http.authorityFile?.reveal();
+  const trusting = (host: HttpHost): HttpHost => (authority === undefined ? host : { ...host, authority });
+  const baseUrls = new Set(settings.accounts.flatMap((account) => account.baseUrls));
+  return [
+    ...[...baseUrls].map((baseUrl) => ({ baseUrl })),
+    ...settings.accounts.flatMap((account) => channel.certificateHosts?.(account) ?? []),
+  ].map(trusting);
+};

@@ -1,0 +1,74 @@
+export { type AccountSettings, accountSettings } from './account-settings.ts';
+export {
+  attemptReport,
+  codeReport,
+  factsOf,
+  nothingSent,
+  outcomeOfEnd,
+  outcomeOfSuccess,
+  type ToldSuccess,
+  unanswered,
+  unansweredPayment,
+} from './attempt-report.ts';
+export {
+  fromBeijingText,
+  fromRfc3339,
+  toBeijingDigits,
+  toBeijingRfc3339,
+  toBeijingText,
+} from './beijing-time.ts';
+export {
+  type AttemptReport,
+  type CallFacts,
+  type Channel,
+  type ChannelCall,
+  type CloseEnd,
+  type CloseReport,
+  defineChannel,
+  type NotificationAnswer,
+  type NotificationRefusal,
+  type NotificationReport,
+  type OrderRef,
+  type PaymentRequest,
+  type PollPlan,
+  type RawNotification,
+  type RefundRef,
+  type RefundReport,
+  type RefundRequest,
+} from './channel.ts';
+export { type ChannelHttp, createChannelHttp, type HttpHost, type HttpLimits } from './channel-http.ts';
+export { type ChannelLanes, LANE_NAMES, type LaneName, type LaneNumbers } from './channel-lanes.ts';
+export { type ChannelSettings, channelSettings, hostsOf, httpLimitsOf } from './channel-settings.ts';
+export {
+  type AnswerTrust,
+  type CodeClass,
+  type CodeMeaning,
+  type CodeRow,
+  type CodeTable,
+  createCodeTable,
+  meaningOf,
+  unsignedIsCredible,
+} from './code-table.ts';
+export { headerOf, type HttpAnswer, type HttpExchange, type HttpRequest } from './http-exchange.ts';
+export {
+  isJsonObject,
+  type JsonObject,
+  objectAt,
+  parseJsonObject,
+  rawMemberOf,
+  textAt,
+  utf8TextOf,
+  wholeNumberAt,
+} from './json-text.ts';
+export { parsePrivateKey, parsePublicKey, privateKeyFile, publicKeyFile } from './keys.ts';
+export { refundReport, refundStateOf, type ToldRefund } from './refund-report.ts';
+export { runChannel } from './run-channel.ts';
+export { type ServeChannelOptions, type ServedChannel, serveChannel } from './serve-channel.ts';
+export {
+  equalInConstantTime,
+  hmacSha256Hex,
+  md5Hex,
+  openAes256Gcm,
+  signRsaSha256,
+  verifyRsaSha256,
+} from './signing.ts';

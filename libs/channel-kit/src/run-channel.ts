@@ -1,0 +1,41 @@
+import { systemClock, systemRandom } from '@tillmesh/clock';
+import { loadConfig } from '@tillmesh/config';
+import { runService } from '@tillmesh/rpc';
+import type { AccountSettings } from './account-settings.ts';
+import type { Channel } from './channel.ts';
+import { createChannelHttp } from './channel-http.ts';
+import { channelSettings, hostsOf, httpLimitsOf } from './channel-settings.ts';
+import { serveChannel } from './serve-channel.ts';
+
+/** Runs a channel as a process of its own: its configuration is the JSON file that TILLMESH_CONFIG names. */
+export const runChannel = <Account extends AccountSettings>(
+  channel: Channel<Account>,
+  version: string,
+): Promise<void> => {
+  const schema = channelSettings(channel);
+  return runService({
+    name: `channel-${channel.id}`,
+    version,
+    load: (env) => loadConfig(schema, env),
+    build: async (settings, log) => {
+      const http = createChannelHttp({
+        channelId: channel.id,
+        hosts: hostsOf(channel, settings),
+        limits: httpLimitsOf(settings),
+        clock: systemClock,
+      });
+      const { accounts, lanes, sendFloorMs } = settings;
+      const { binding } = serveChannel({
+        channel,
+        accounts,
+        lanes,
+        sendFloorMs,
+        http,
+        clock: systemClock,
+        random: systemRandom,
+        log,
+      });
+      return { services: [binding], end: () => http.close() };
+    },
+  });
+};

@@ -1,0 +1,328 @@
+import type { Clock, Random } from '@tillmesh/clock';
+import type { Secret } from '@tillmesh/config';
+import { createLane, type Lane, type LaneStatistics } from '@tillmesh/lane';
+import { ChannelService } from '@tillmesh/proto/tillmesh/channel/v1/channel_service_pb.ts';
+import { type Binding, bind, type CallContext, notYet, notYetStream, rpcErrors } from '@tillmesh/rpc';
+import type { Log } from '@tillmesh/telemetry';
+import { kindMap, walletMap } from '@tillmesh/wire';
+import type { AccountSettings } from './account-settings.ts';
+import { nothingSent, unanswered, unansweredPayment } from './attempt-report.ts';
+import type { AttemptReport, CallFacts, Channel, ChannelCall, CloseReport, NotificationReport, RefundReport } from './channel.ts';
+import type { ChannelHttp } from './channel-http.ts';
+import { type ChannelLanes, LANE_NAMES, type LaneName } from './channel-lanes.ts';
+import { notificationOf, orderOf, paymentRequestOf, refundRefOf, refundRequestOf } from './from-wire.ts';
+import { type CallSummary, observeCall } from './observe-call.ts';
+import { refundReport } from './refund-report.ts';
+import { runInLane } from './run-in-lane.ts';
+import { attemptReportToWire, closeReportToWire, notificationToWire, pollPlanToWire, refundReportToWire } from './to-wire.ts';
+
+/** A channel at work. */
+export type ServedChannel = {
+  readonly binding: Binding;
+  readonly laneStatistics: () => Readonly<Record<LaneName, LaneStatistics>>;
+};
+
+export type ServeChannelOptions<Account extends AccountSettings> = {
+  readonly channel: Channel<Account>;
+  readonly accounts: readonly Account[];
+  readonly lanes: ChannelLanes;
+  /** What a call that moves money needs at least, ms; with less it is not sent. */
+  readonly sendFloorMs: number;
+  readonly http: ChannelHttp;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+};
+
+/** Calls without effect at the channel are worth a try as long as there is any time. */
+const READ_FLOOR_MS = 50;
+const LANE_FULL_RETRY_MS = 200;
+
+const MAYBE_SENT: CallFacts = { ...nothingSent, transport: 'maybe_sent', sends: 1 };
+
+const codeLabel = (ruleId: string, code: string): string => (ruleId === '' && code !== '' ? 'unlisted' : ruleId);
+
+const attemptSummary = (report: AttemptReport): CallSummary => ({
+  outcome: report.outcome.kind,
+  code: codeLabel(report.ruleId, report.channelCode),
+  facts: report.facts,
+  configAlarm: report.configAlarm,
+});
+const closeSummary = (report: CloseReport): CallSummary => ({ ...attemptSummary(report.seen), outcome: report.end });
+const refundSummary = (report: RefundReport): CallSummary => ({
+  outcome: report.state,
+  code: codeLabel(report.ruleId, report.channelCode),
+  facts: report.facts,
+  configAlarm: false,
+});
+const notificationSummary = (report: NotificationReport): CallSummary => ({
+  outcome: report.kind === 'refused' ? report.refusal : 'news',
+  code: '',
+  facts: undefined,
+  configAlarm: false,
+});
+
+const undoneClose = (facts: CallFacts, cause: string): CloseReport => ({
+  end: 'undecided',
+  repeat: true,
+  seen: unanswered(facts, cause),
+});
+const undoneRefund = (facts: CallFacts, cause: string): RefundReport =>
+  refundReport(facts, 'unknown', { channelMessage: cause });
+
+/** A channel may repeat in its text what it was sent. */
+const withoutSecrets = (report: AttemptReport, secrets: readonly Secret[]): AttemptReport => {
+  const hide = (text: string): string =>
+    secrets
+      .map((secret) => secret.reveal())
+      .filter((secret) => secret !== '')
+      .reduce((hidden, secret) => hidden.replaceAll(secret, '[secret]'), text);
+  const { outcome, channelMessage } = report;
+  return {
+    ...report,
+    channelMessage: hide(channelMessage),
+    outcome: outcome.kind === 'unknown' ? { ...outcome, cause: hide(outcome.cause) } : outcome,
+  };
+};
+
+/** Turns a channel into the gRPC service that the mesh calls: account, lane, budget, metrics, spans and wire. */
+export const serveChannel = <Account extends AccountSettings>(options: ServeChannelOptions<Account>): ServedChannel => {
+  const { channel, accounts, sendFloorMs, http, clock, random, log } = options;
+  const accountById = new Map(accounts.map((account) => [account.accountId, account]));
+  const lanes = Object.fromEntries(
+    LANE_NAMES.map((name) => [
+      name,
+      createLane({ ...options.lanes[name], name: `channel-${channel.id}.${name}` }, clock),
+    ]),
+  ) as Record<LaneName, Lane>;
+
+  const accountOf = (accountId: string): Account => {
+    const account = accountById.get(accountId);
+    if (account === undefined) {
+      throw rpcErrors.accountUnknown(`channel ${channel.id} has no account ${accountId}`, {
+        metadata: { account_id: accountId },
+      });
+    }
+    return account;
+  };
+
+  const supported = <Method>(method: Method | undefined, operation: string): Method => {
+    if (method === undefined) {
+      throw rpcErrors.operationNotSupported(`channel ${channel.id} has no ${operation}`, {
+        metadata: { channel_id: channel.id, operation },
+      });
+    }
+    return method;
+  };
+
+  type Work<Report> = {
+    readonly operation: string;
+    readonly lane: LaneName;
+    readonly context: CallContext;
+    readonly account: Account;
+    readonly channelOrderNo: string;
+    readonly floorMs: number;
+    readonly run: (call: ChannelCall<Account>) => Report | Promise<Report>;
+    readonly summaryOf: (report: Report) => CallSummary;
+    readonly onRefused: (cause: string) => Report;
+    readonly onOutOfTime: () => Report;
+  };
+
+  const perform = <Report>(work: Work<Report>): Promise<Report> => {
+    const { operation, context, account, channelOrderNo, summaryOf } = work;
+    const about = { channelId: channel.id, operation, accountId: account.accountId, channelOrderNo, clock, log };
+    return observeCall(about, summaryOf, async () => {
+      const result = await runInLane<Report>({
+        lane: lanes[work.lane],
+        context,
+        clock,
+        floorMs: work.floorMs,
+        work: async (signal) => work.run({ account, http, clock, random, signal }),
+        factsOf: (report) => summaryOf(report).facts,
+      });
+      switch (result.kind) {
+        case 'done':
+          return result.report;
+        case 'refused':
+          return work.onRefused(result.cause);
+        case 'out_of_time':
+          return work.onOutOfTime();
+      }
+    });
+  };
+
+  // Calls that move money tell that they were not sent in their result: the caller goes on with it.
+  const moving = <Report>(undone: (facts: CallFacts, cause: string) => Report) => ({
+    floorMs: sendFloorMs,
+    onRefused: (cause: string) => undone(nothingSent, cause),
+    onOutOfTime: () => undone(MAYBE_SENT, 'out_of_time'),
+  });
+
+  // Calls that ask are refused as calls: nothing was learned.
+  const asking = <Report>(lane: LaneName, undone: (facts: CallFacts, cause: string) => Report) => ({
+    floorMs: READ_FLOOR_MS,
+    onRefused: (cause: string): Report => {
+      if (cause === 'no_time_left' || cause === 'lane_no_time_left') {
+        throw rpcErrors.deadlineTooShort('too little time is left to ask the channel; nothing was done', {
+          metadata: { needed_ms: String(READ_FLOOR_MS) },
+        });
+      }
+      throw rpcErrors.laneFull(`the lane to the channel takes no more (${cause}); nothing was done`, {
+        retryAfterMs: LANE_FULL_RETRY_MS,
+        metadata: { lane: lanes[lane].config.name },
+      });
+    },
+    onOutOfTime: () => undone(MAYBE_SENT, 'out_of_time'),
+  });
+
+  const close = (operation: 'ClosePayment' | 'ReversePayment', method: Channel<Account>['closePayment']) =>
+    async (wire: { readonly order?: Parameters<typeof orderOf>[0] }, context: CallContext) => {
+      const order = orderOf(wire.order);
+      const account = accountOf(order.accountId);
+      const run = supported(method, operation);
+      const report = await perform<CloseReport>({
+        ...moving(undoneClose),
+        operation,
+        lane: 'query',
+        context,
+        account,
+        channelOrderNo: order.channelOrderNo,
+        run: (call) => run(order, call),
+        summaryOf: closeSummary,
+      });
+      return { result: closeReportToWire(report) };
+    };
+
+  const binding = bind(ChannelService, {
+    describeChannel: async () => ({
+      channelId: channel.id,
+      wallets: channel.wallets.map(walletMap.toWire),
+      kinds: channel.kinds.map(kindMap.toWire),
+      operations: operationsOf(channel),
+      pollPlans: channel.pollPlans.map(pollPlanToWire),
+      accountIds: [...accountById.keys()],
+    }),
+
+    createPayment: async (wire, context) => {
+      const request = paymentRequestOf(wire);
+      const { order } = request;
+      const account = accountOf(order.accountId);
+      supported(channel.kinds.find((kind) => kind === order.kind), `CreatePayment of kind ${order.kind}`);
+      const report = await perform<AttemptReport>({
+        ...moving(unansweredPayment),
+        operation: 'CreatePayment',
+        lane: 'pay',
+        context,
+        account,
+        channelOrderNo: order.channelOrderNo,
+        run: (call) => channel.createPayment(request, call),
+        summaryOf: attemptSummary,
+      });
+      const secrets = [request.paymentCode, request.payerId, request.clientIp];
+      return { result: attemptReportToWire(withoutSecrets(report, secrets)) };
+    },
+
+    queryPayment: async (wire, context) => {
+      const order = orderOf(wire.order);
+      const account = accountOf(order.accountId);
+      const report = await perform<AttemptReport>({
+        ...asking('query', unanswered),
+        operation: 'QueryPayment',
+        lane: 'query',
+        context,
+        account,
+        channelOrderNo: order.channelOrderNo,
+        run: (call) => channel.queryPayment(order, call),
+        summaryOf: attemptSummary,
+      });
+      return { result: attemptReportToWire(report) };
+    },
+
+    closePayment: close('ClosePayment', channel.closePayment),
+    reversePayment: close('ReversePayment', channel.reversePayment),
+
+    createRefund: async (wire, context) => {
+      const request = refundRequestOf(wire);
+      const account = accountOf(request.order.accountId);
+      const run = supported(channel.createRefund, 'CreateRefund');
+      const report = await perform<RefundReport>({
+        ...moving(undoneRefund),
+        operation: 'CreateRefund',
+        lane: 'refund',
+        context,
+        account,
+        channelOrderNo: request.order.channelOrderNo,
+        run: (call) => run(request, call),
+        summaryOf: refundSummary,
+      });
+      return { result: refundReportToWire(report) };
+    },
+
+    queryRefund: async (wire, context) => {
+      const refund = refundRefOf(wire);
+      const account = accountOf(refund.order.accountId);
+      const run = supported(channel.queryRefund, 'QueryRefund');
+      const report = await perform<RefundReport>({
+        ...asking('query', undoneRefund),
+        operation: 'QueryRefund',
+        lane: 'query',
+        context,
+        account,
+        channelOrderNo: refund.order.channelOrderNo,
+        run: (call) => run(refund, call),
+        summaryOf: refundSummary,
+      });
+      return { result: refundReportToWire(report) };
+    },
+
+    parseNotification: async (wire, context) => {
+      const account = accountOf(wire.accountId);
+      const parse = supported(channel.parseNotification, 'ParseNotification');
+      supported(account.acceptsNotifications ? parse : undefined, `ParseNotification for account ${account.accountId}`);
+      const notification = notificationOf(wire);
+      const report = await perform<NotificationReport>({
+        ...asking('notify', () => {
+          throw rpcErrors.deadlineTooShort('the notification was not read in time; nothing was done');
+        }),
+        operation: 'ParseNotification',
+        lane: 'notify',
+        context,
+        account,
+        channelOrderNo: '',
+        run: (call) => parse(notification, call),
+        summaryOf: notificationSummary,
+      });
+      return notificationToWire(report);
+    },
+
+    buildPayerAuth: notYet('BuildPayerAuth'),
+    resolvePayer: notYet('ResolvePayer'),
+    fetchBill: notYetStream('FetchBill'),
+  });
+
+  return {
+    binding,
+    laneStatistics: () => ({
+      pay: lanes.pay.statistics(),
+      refund: lanes.refund.statistics(),
+      query: lanes.query.statistics(),
+      notify: lanes.notify.statistics(),
+    }),
+  };
+};
+
+const OPERATIONS = [
+  'createPayment',
+  'queryPayment',
+  'closePayment',
+  'reversePayment',
+  'createRefund',
+  'queryRefund',
+  'parseNotification',
+] as const;
+
+/** What a channel has, by RPC name. */
+const operationsOf = <Account extends AccountSettings>(channel: Channel<Account>): string[] =>
+  OPERATIONS.filter((operation) => channel[operation] !== undefined).map(
+    (operation) => operation.charAt(0).toUpperCase() + operation.slice(1),
+  );
