@@ -1,3 +1,5 @@
+import pino from 'pino';
+
 // The names are those of our messages, of the channels' and of HTTP, without case, hyphens and underscores: openid, openId
 // and OPEN_ID are one.
 const SECRET_FIELDS: ReadonlySet<string> = new Set([
@@ -43,6 +45,8 @@ const writesItself = (value: object): boolean =>
 const censorValue = (value: unknown, depth: number): unknown => {
   if (typeof value !== 'object' || value === null || writesItself(value)) return value;
   if (depth >= DEPTH_MAX) return '[too deep]';
+  // Errors of HTTP clients carry their request with all its headers.
+  if (value instanceof Error) return censorFields(pino.stdSerializers.err(value), depth);
   if (Array.isArray(value)) return value.map((item) => censorValue(item, depth + 1));
   return censorFields(value, depth);
 };

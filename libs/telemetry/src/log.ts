@@ -9,22 +9,25 @@ export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', '
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** Creates a service's log. Lines carry the trace and span they belong to. */
-export const createLog = (service: string, level: LogLevel = 'info'): Log =>
-  pino({
+export const createLog = (service: string, level: LogLevel = 'info'): Log => {
+  const log = pino({
     level,
     base: { service, pid: process.pid },
     timestamp: pino.stdTimeFunctions.isoTime,
-    // The censor is a net under code that must not log such fields in the first place. pino's own redaction knows paths, and
-    // a path knows its depth: an openid inside a body inside a request was written out.
-    formatters: {
-      level: (label) => ({ level: label }),
-      log: (fields) => ('err' in fields ? { ...censor({ ...fields, err: undefined }), err: fields['err'] } : censor(fields)),
-      bindings: (bindings) => censor(bindings),
-    },
-    // Errors of HTTP clients carry their request with all its headers.
-    serializers: { err: (error: unknown) => (error instanceof Error ? censor(pino.stdSerializers.err(error)) : error) },
+    // A net under code that must not log secrets in the first place. pino's own redaction knows paths, and a path knows its
+    // depth: an openid inside a body inside a request was written out.
+    formatters: { level: (label) => ({ level: label }), log: censor },
+    // The censor has written errors out already.
+    serializers: { err: (error: unknown) => error },
     mixin: () => {
       const spanContext = trace.getSpanContext(context.active());
       return spanContext === undefined ? {} : { trace_id: spanContext.traceId, span_id: spanContext.spanId };
     },
   });
+  // What a child is created with is written on every line of it, and passes no formatter.
+  const { child } = log;
+  log.child = function censoredChild(this: Log, bindings: pino.Bindings, options?: pino.ChildLoggerOptions) {
+    return child.call(this, censor(bindings), options);
+  } as typeof child;
+  return log;
+};

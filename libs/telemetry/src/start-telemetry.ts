@@ -12,6 +12,14 @@ const ratioOf = (env: NodeJS.ProcessEnv): number => {
   return Number.isFinite(ratio) && ratio >= 0 && ratio <= 1 ? ratio : 1;
 };
 
+/** Where traces go: the traces' own endpoint as it stands, or the common one with the path of traces. */
+const tracesUrlOf = (env: NodeJS.ProcessEnv): string | undefined => {
+  const own = env['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'] ?? '';
+  if (own !== '') return own;
+  const common = env['OTEL_EXPORTER_OTLP_ENDPOINT'] ?? '';
+  return common === '' ? undefined : `${common.replace(/\/$/, '')}/v1/traces`;
+};
+
 /**
  * Starts tracing where OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is set; otherwise loads nothing.
  * Sends OTLP as http/protobuf in batches. OTEL_TRACES_SAMPLER_ARG is the share of new traces to record, 0 to 1; a trace that
@@ -24,8 +32,13 @@ export const startTelemetry = async (options: {
   readonly log: Log;
 }): Promise<StopTelemetry> => {
   const { service, version, env, log } = options;
-  const endpoint = env['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'] ?? env['OTEL_EXPORTER_OTLP_ENDPOINT'];
-  if (endpoint === undefined || endpoint === '' || env['OTEL_SDK_DISABLED'] === 'true') return async () => undefined;
+  const url = tracesUrlOf(env);
+  if (url === undefined || env['OTEL_SDK_DISABLED'] === 'true') return async () => undefined;
+  if (!/^https?:$/.test(URL.parse(url)?.protocol ?? '')) {
+    // Payments do not wait for somebody to mend an address of traces.
+    log.error({ url }, 'tracing is off: the OTLP endpoint is not an http or https URL');
+    return async () => undefined;
+  }
 
   // Loaded here, not above: a process that does not trace does not pay for the SDK.
   const [sdk, exporter, resources, hooks, core, conventions] = await Promise.all([
@@ -51,7 +64,7 @@ export const startTelemetry = async (options: {
     sampler: new sdk.ParentBasedSampler({ root: new sdk.TraceIdRatioBasedSampler(ratioOf(env)) }),
     spanProcessors: [
       new sdk.BatchSpanProcessor({
-        exporter: new exporter.OTLPTraceExporter(),
+        exporter: new exporter.OTLPTraceExporter({ url, timeoutMillis: EXPORT_DEADLINE_MS }),
         scheduledDelayMillis: 1_000,
         exportTimeoutMillis: EXPORT_DEADLINE_MS,
         maxQueueSize: 8_192,
@@ -60,7 +73,7 @@ export const startTelemetry = async (options: {
   });
   trace.setGlobalTracerProvider(provider);
   setTracingOn(true);
-  log.info({ endpoint }, 'tracing is on');
+  log.info({ url }, 'tracing is on');
   return async () => {
     setTracingOn(false);
     await provider.shutdown().catch((error: unknown) => log.warn({ err: error }, 'the last spans were not sent'));

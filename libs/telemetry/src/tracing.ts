@@ -114,8 +114,12 @@ const formatTraceparent = (spanContext: SpanContext): string =>
 export const traceparentOf = (span: Span): string =>
   isSpanContextValid(span.spanContext()) ? formatTraceparent(span.spanContext()) : '';
 
-/** W3C traceparent of the active span; empty where there is none. */
+// Tells callees not to record either: valid, and marked as not sampled.
+const UNSAMPLED_TRACEPARENT = `00-${'1'.padStart(32, '0')}-${'1'.padStart(16, '0')}-00`;
+
+/** W3C traceparent of the active span; one that is not sampled inside withoutSpans; empty where there is none. */
 export const activeTraceparent = (): string => {
+  if (tracingOn && context.active().getValue(QUIET) === true) return UNSAMPLED_TRACEPARENT;
   const spanContext = tracingOn ? trace.getSpanContext(context.active()) : undefined;
   return spanContext !== undefined && isSpanContextValid(spanContext) ? formatTraceparent(spanContext) : '';
 };
