@@ -120,6 +120,7 @@ export const serve = async (options: ServeOptions): Promise<RpcServer> => {
     services.flatMap(({ service }) => service.methods.map((method) => [`/${service.typeName}/${method.name}`, method])),
   );
   let draining = false;
+  const streams = new Set<ServerCall>();
   const inFlight = { count: 0 };
   const server = new Server({
     interceptors: [
@@ -156,7 +157,7 @@ export const serve = async (options: ServeOptions): Promise<RpcServer> => {
       Object.fromEntries(
         service.methods.map((method) => [
           method.localName,
-          handlerOf(method, handlers[method.localName], { log, requestBytesMax }),
+          handlerOf(method, handlers[method.localName], { log, requestBytesMax, streams }),
         ]),
       ),
     );
@@ -180,6 +181,8 @@ export const serve = async (options: ServeOptions): Promise<RpcServer> => {
     drain: async (graceMs) => {
       setReady(false);
       draining = true;
+      // A stream would hold the shutdown up for as long as its caller likes; its caller opens it again elsewhere.
+      for (const stream of streams) stream.abort(rpcErrors.notReady('the service is draining; open the stream again'));
       const shutdown = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
       await Promise.race([shutdown, clock.sleep(graceMs)]);
       server.forceShutdown();
@@ -218,7 +221,12 @@ const addReflection = (server: Server, services: readonly Binding[]): void => {
   }).addToServer(server);
 };
 
-type HandlerTools = { readonly log: Log; readonly requestBytesMax: number };
+type HandlerTools = {
+  readonly log: Log;
+  readonly requestBytesMax: number;
+  /** Streams that are open. */
+  readonly streams: Set<ServerCall>;
+};
 
 const handlerOf = (method: DescMethod, handler: unknown, tools: HandlerTools): UntypedHandleCall => {
   if (typeof handler !== 'function') throw new TypeError(`${method.parent.typeName} has no handler for ${method.name}`);
@@ -296,6 +304,7 @@ const streamHandler =
     stream.on('error', (error) => call.abort(error));
     const answer = async (): Promise<void> => {
       const aborted = untilAborted(call.context.signal);
+      tools.streams.add(call);
       try {
         const request = accept(method, stream.request, tools);
         const iterator = handler(request, call.context)[Symbol.asyncIterator]();
@@ -312,6 +321,7 @@ const streamHandler =
         call.failure = failure;
         stream.emit('error', { code: failure.code, details: failure.message, metadata: trailersOf(failure) });
       } finally {
+        tools.streams.delete(call);
         aborted.forget();
       }
     };

@@ -292,3 +292,29 @@ test('draining lets calls under way end and refuses new ones', async () => {
   await draining;
   expect(await failureOf(client.getPayment({ payment: PAYMENT }, { capMs: 300 }))).toMatchObject({ isTransport: true });
 });
+
+test('draining ends open streams with a reason, and does not wait for them', async () => {
+  const server = await serve({
+    services: [
+      bind(RoutingService, {
+        watchRoutingTable: async function* () {
+          yield { table: { version: 1n } };
+          await new Promise(() => {});
+        },
+        explainRoute: notYet('ExplainRoute'),
+        setAccountState: notYet('SetAccountState'),
+      }),
+    ],
+    host: '127.0.0.1',
+    port: 0,
+    log,
+  });
+  const client = createClient(RoutingService, { target: `127.0.0.1:${server.port}`, caller: 'test', capMs: 5_000 });
+  toClose.push(() => client.close());
+  const stream = client.watchRoutingTable({})[Symbol.asyncIterator]();
+  await stream.next();
+  const beganMs = performance.now();
+  const [end] = await Promise.all([failureOf(stream.next()), server.drain(5_000)]);
+  expect(end).toMatchObject({ reason: 'NOT_READY' });
+  expect(performance.now() - beganMs).toBeLessThan(2_000);
+});

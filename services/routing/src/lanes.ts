@@ -1,0 +1,11 @@
+import type { Clock } from '@tillmesh/clock';
+import { createLane } from '@tillmesh/lane';
+
+/** Every neighbour of routing. */
+export const createLanes = (clock: Clock) => ({
+  /** Only explanations of stored payments ask it. */
+  orderStore: createLane(
+    { name: 'order-store', concurrentMax: 8, queuedMax: 8, queueWaitMsMax: 100, timeoutMs: 1_500, halfOpenAfterMs: 1_000 },
+    clock,
+  ),
+});

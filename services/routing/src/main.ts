@@ -1,0 +1,51 @@
+import { statSync } from 'node:fs';
+import { repeat, systemClock } from '@tillmesh/clock';
+import { loadConfig } from '@tillmesh/config';
+import { OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
+import { RoutingService } from '@tillmesh/proto/tillmesh/routing/v1/routing_service_pb.ts';
+import { bind, createClient, runService } from '@tillmesh/rpc';
+import { RoutingConfig } from './config.ts';
+import { createLanes } from './lanes.ts';
+import { createRoutingService } from './routing-service.ts';
+import { createRoutingSource } from './routing-source.ts';
+import { openSwitches } from './switches.ts';
+import { readTableFile } from './table-file.ts';
+
+await runService({
+  name: 'routing',
+  version: '0.1.0',
+  load: (env) => loadConfig(RoutingConfig, env),
+  build: async (config, log, stop) => {
+    const source = createRoutingSource(readTableFile(config.tableFile), openSwitches(config.stateFile), systemClock);
+    const lanes = createLanes(systemClock);
+    const orderStore = createClient(OrderStoreService, {
+      target: config.orderStore.target,
+      caller: 'routing',
+      capMs: 1_500,
+      passage: lanes.orderStore,
+    });
+    let changedAtMs = statSync(config.tableFile).mtimeMs;
+    const reload = async () => {
+      const { mtimeMs } = statSync(config.tableFile);
+      if (mtimeMs === changedAtMs) return;
+      changedAtMs = mtimeMs;
+      source.replace(readTableFile(config.tableFile));
+      log.info({ version: String(source.table().version) }, 'routing table read again');
+    };
+    return {
+      services: [bind(RoutingService, createRoutingService({ source, orderStore, log }))],
+      // A watch lasts as long as its cashier.
+      serve: { streamMsMax: 3_600_000 },
+      begin: async () => {
+        repeat({
+          clock: systemClock,
+          everyMs: config.reloadEveryMs,
+          signal: stop,
+          task: reload,
+          onError: (error) => log.error({ err: error }, 'the routing table cannot be read; the old one stays'),
+        }).catch((error: unknown) => log.error({ err: error }, 'the routing table is not watched any more'));
+      },
+      end: async () => orderStore.close(),
+    };
+  },
+});
