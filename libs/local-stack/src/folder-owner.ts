@@ -34,7 +34,10 @@ export const takeFolder = (ownerFile: string): (() => void) => {
       try {
         // A link is made whole or not at all, and only one process can make it.
         linkSync(mine, ownerFile);
-        return () => removePidFile(ownerFile);
+        return () => {
+          // Only once: afterwards the file may be somebody else's.
+          if (readPidFile(ownerFile)?.pid === process.pid) removePidFile(ownerFile);
+        };
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
       }

@@ -42,14 +42,19 @@ export type ControlledGroup = LocalGroup & {
   stopAll(): Promise<void>;
 };
 
-export const NODE_LETTERS = ['a', 'b', 'c'] as const;
+const NODE_LETTERS = ['a', 'b', 'c'] as const;
+
+/** The names of a group's nodes. */
+export const namesOfGroup = (tag: number): readonly string[] => NODE_LETTERS.map((letter) => `g${tag}-${letter}`);
 
 /** The places of a group's nodes; server ids differ over all groups. */
 export const placesOfGroup = (tag: number, portOf: (name: string) => number): readonly NodePlace[] =>
-  NODE_LETTERS.map((letter, index) => {
-    const name = `g${tag}-${letter}`;
-    return { name, groupTag: tag, serverId: tag * 10 + index + 1, port: portOf(name) };
-  });
+  namesOfGroup(tag).map((name, index) => ({
+    name,
+    groupTag: tag,
+    serverId: tag * 10 + index + 1,
+    port: portOf(name),
+  }));
 
 export const createLocalGroup = (options: {
   readonly tag: number;
@@ -105,13 +110,20 @@ export const createLocalGroup = (options: {
 
   const nodeOf = (process: MariadbProcess): LocalNode =>
     // Assigned, not spread: a spread would read the process number once and keep it.
-    Object.assign(createServerLife({ pid: process.pid, kill: process.kill, start: () => startAgain(process) }), {
-      name: process.name,
-      host: LOCAL_HOST,
-      port: process.port,
-      serverId: process.serverId,
-      administer: process.administer,
-    });
+    Object.assign(
+      createServerLife({
+        pid: () => process.pid(),
+        kill: (signal) => process.kill(signal),
+        start: () => startAgain(process),
+      }),
+      {
+        name: process.name,
+        host: LOCAL_HOST,
+        port: process.port,
+        serverId: process.serverId,
+        administer: <T>(work: (connection: Connection) => Promise<T>) => process.administer(work),
+      },
+    );
   const nodes = processes.map(nodeOf);
 
   return {

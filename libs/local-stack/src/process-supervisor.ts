@@ -82,9 +82,9 @@ const ROTATE_EVERY_MS = 5_000;
 const NAME = /^[a-z0-9][a-z0-9-]{0,63}$/;
 
 /** Whether one asking of `ready` succeeds within its time. */
-const isReady = async (clock: Clock, spec: ChildSpec, outer: AbortSignal): Promise<boolean> => {
+const isReady = async (clock: Clock, spec: ChildSpec, withinMs: number, outer: AbortSignal): Promise<boolean> => {
   const late = new AbortController();
-  const cancel = clock.after(READY_ATTEMPT_MS, () => late.abort(new Error('not ready in time')));
+  const cancel = clock.after(withinMs, () => late.abort(new Error('not ready in time')));
   const signal = AbortSignal.any([late.signal, outer]);
   const aborted = new Promise<false>((resolve) =>
     signal.addEventListener('abort', () => resolve(false), { once: true }),
@@ -149,7 +149,7 @@ export const createSupervisor = (options: {
     child.running = running;
     child.startedAtMs = clock.monotonicMs();
     if (running.pid !== undefined) onEvent({ kind: 'started', name, pid: running.pid });
-    running.exited.then((exit) => onExit(child, running, exit));
+    void running.exited.then((exit) => onExit(child, running, exit));
     return running;
   };
 
@@ -158,7 +158,7 @@ export const createSupervisor = (options: {
     const { spec } = child;
     const readyWithinMs = spec.readyWithinMs ?? READY_WITHIN_MS;
     const ended = new AbortController();
-    running.exited.then(() => ended.abort());
+    void running.exited.then(() => ended.abort());
     const answer = await pollUntil({
       clock,
       everyMs: READY_POLL_MS,
@@ -166,7 +166,10 @@ export const createSupervisor = (options: {
       signal,
       probe: async () => {
         if (running.hasExited()) return 'ended';
-        return (await isReady(clock, spec, AbortSignal.any([ended.signal, signal]))) ? 'ready' : undefined;
+        const remainingMs = child.startedAtMs + readyWithinMs - clock.monotonicMs();
+        const attemptMs = Math.min(READY_ATTEMPT_MS, Math.max(0, remainingMs));
+        const isNow = await isReady(clock, spec, attemptMs, AbortSignal.any([ended.signal, signal]));
+        return isNow ? 'ready' : undefined;
       },
     });
     // Somebody else's server may have answered the question of a child that has ended.

@@ -87,9 +87,10 @@ export const awaitAttached = async (
     },
   });
   if (answer === 'attached') return;
+  const problem = state === undefined || state.problem === '' ? 'no error is told' : state.problem;
   throw new LocalStackError(
     'replication_broken',
-    `${name} does not follow its primary: ${state?.problem || 'no error is told'}\n  If its data has gone its own way, delete its folder: it is then made anew from the primary.`,
+    `${name} does not follow its primary: ${problem}\n  If its data has gone its own way, delete its folder: it is then made anew from the primary.`,
   );
 };
 

@@ -3,7 +3,9 @@ import { z } from '@tillmesh/config';
 import { LocalStackError } from './local-stack-error.ts';
 import { freePorts, isPortFree, LOCAL_HOST } from './ports.ts';
 
-const PortsFile = z.record(z.string(), z.int().min(1).max(65_535));
+const PORT_MAX = 65_535;
+
+const PortsFile = z.record(z.string(), z.int().min(1).max(PORT_MAX));
 
 const remembered = (portsFile: string): ReadonlyMap<string, number> => {
   try {
@@ -14,14 +16,23 @@ const remembered = (portsFile: string): ReadonlyMap<string, number> => {
   }
 };
 
-/**
- * The port of each server: the one it had before if it is still free, otherwise a free one. Chosen ports are
- * remembered in the file.
- */
-export const choosePorts = async (
-  names: readonly string[],
-  portsFile: string,
-): Promise<ReadonlyMap<string, number>> => {
+/** As documented at `basePort` of the options: the name says the group's tag and the node's letter. */
+const fixedPort = (name: string, basePort: number): number => {
+  const [, tag, letter = 'a'] = /^g(\d+)-([abc])$/.exec(name) ?? [];
+  return tag === undefined ? basePort : basePort + 10 * (Number(tag) + 1) + 'abc'.indexOf(letter);
+};
+
+/** @throws {LocalStackError} `port_taken`, naming every port that something else listens on. */
+const demandFree = async (ports: ReadonlyMap<string, number>): Promise<void> => {
+  const taken: string[] = [];
+  for (const [name, port] of ports) if (!(await isPortFree(port))) taken.push(`${LOCAL_HOST}:${port} (${name})`);
+  if (taken.length === 0) return;
+  const what = `something else listens on ${taken.join(', ')}`;
+  throw new LocalStackError('port_taken', `${what}; end it, or choose another basePort or none`);
+};
+
+/** The port a server had before if it is still free, otherwise a free one; remembered in the file. */
+const freeOrRemembered = async (names: readonly string[], portsFile: string): Promise<ReadonlyMap<string, number>> => {
   const before = remembered(portsFile);
   const ports = new Map<string, number>();
   for (const name of names) {
@@ -31,19 +42,29 @@ export const choosePorts = async (
   const without = names.filter((name) => !ports.has(name));
   // Ports of servers that are not started this time stay theirs.
   const chosen = await freePorts(without.length, new Set(before.values()));
-  chosen.forEach((port, index) => ports.set(without[index] as string, port));
+  for (const [index, port] of chosen.entries()) ports.set(without[index] ?? '', port);
   writeFileSync(`${portsFile}.new`, `${JSON.stringify(Object.fromEntries([...before, ...ports]), undefined, 2)}\n`);
   renameSync(`${portsFile}.new`, portsFile);
   return ports;
 };
 
-/** @throws {LocalStackError} `port_taken`, naming every port that something else listens on. */
-export const demandPorts = async (ports: ReadonlyMap<string, number>): Promise<void> => {
-  const taken: string[] = [];
-  for (const [name, port] of ports) if (!(await isPortFree(port))) taken.push(`${LOCAL_HOST}:${port} (${name})`);
-  if (taken.length === 0) return;
-  throw new LocalStackError(
-    'port_taken',
-    `something else listens on ${taken.join(', ')}; end it, or choose another basePort or none`,
-  );
+/**
+ * The port of each server, by its name.
+ *
+ * @param place.basePort fixes all ports; without it the file remembers which free ones were chosen.
+ * @throws {LocalStackError} `port_taken` when a fixed port is not free, `options_wrong` when there is no such port.
+ */
+export const choosePorts = async (
+  names: readonly string[],
+  place: { readonly basePort?: number | undefined; readonly portsFile: string },
+): Promise<ReadonlyMap<string, number>> => {
+  const { basePort, portsFile } = place;
+  if (basePort === undefined) return freeOrRemembered(names, portsFile);
+  const ports = new Map(names.map((name) => [name, fixedPort(name, basePort)]));
+  const wrong = [...ports.values()].find((port) => !Number.isInteger(port) || port < 1 || port > PORT_MAX);
+  if (wrong !== undefined) {
+    throw new LocalStackError('options_wrong', `basePort ${basePort} leads to the port ${wrong}, which does not exist`);
+  }
+  await demandFree(ports);
+  return ports;
 };

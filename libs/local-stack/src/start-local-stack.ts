@@ -1,16 +1,16 @@
 import { userInfo } from 'node:os';
 import type { Clock } from '@tillmesh/clock';
-import { type Accounts, openAccounts } from './accounts.ts';
+import { type Accounts, type AllAccounts, openAccounts } from './accounts.ts';
 import { takeFolder } from './folder-owner.ts';
 import { stopLeftovers } from './leftovers.ts';
-import { createLocalGroup, type LocalGroup, NODE_LETTERS, placesOfGroup } from './local-group.ts';
-import { createLocalRedis, type LocalRedis, REDIS_NAME } from './local-redis.ts';
+import { type ControlledGroup, createLocalGroup, type LocalGroup, namesOfGroup, placesOfGroup } from './local-group.ts';
+import { type ControlledRedis, createLocalRedis, type LocalRedis, REDIS_NAME } from './local-redis.ts';
 import { LocalStackError } from './local-stack-error.ts';
 import { makeTemplate, templateFolder } from './mariadb-template.ts';
-import { createSupervisor } from './process-supervisor.ts';
-import { findServers, type MissingServer } from './servers.ts';
-import { openStackFolder } from './stack-folder.ts';
-import { choosePorts, demandPorts } from './stack-ports.ts';
+import { createSupervisor, type Supervisor } from './process-supervisor.ts';
+import { findServers, type MariadbServer, type MissingServer, type RedisServer } from './servers.ts';
+import { openStackFolder, type StackFolder } from './stack-folder.ts';
+import { choosePorts } from './stack-ports.ts';
 import { allOrNone, createGate } from './waiting.ts';
 
 /** What to start and where. */
@@ -20,8 +20,8 @@ export type LocalStackOptions = {
   /** The groups' tags, each 0 to 127; [1, 2, 3] unless told. */
   readonly groupTags?: readonly number[];
   /**
-   * Redis gets this port, node n (0 to 2) of the group with tag t the port basePort + 10 (t + 1) + n. Without it free
-   * ports are chosen and remembered in the folder.
+   * Redis gets this port, the nodes a, b and c of the group with tag t the three ports from basePort + 10 (t + 1) on.
+   * Without it free ports are chosen and remembered in the folder.
    */
   readonly basePort?: number;
   /** Whether to start a Redis as well. */
@@ -45,6 +45,7 @@ export type LocalStack = {
 // More servers at once than this only makes all of them slower: a start is bound by the disk and two cores.
 const STARTS_CONCURRENT_MAX = 4;
 const TAG_MAX = 127;
+const GROUP_TAGS: readonly number[] = [1, 2, 3];
 
 const installAdvice = (missing: readonly MissingServer[]): string =>
   [
@@ -64,13 +65,58 @@ const checkTags = (tags: readonly number[]): void => {
   );
 };
 
-const fixedPorts = (names: readonly string[], groupTags: readonly number[], basePort: number) => {
-  const ports = new Map<string, number>();
-  if (names.includes(REDIS_NAME)) ports.set(REDIS_NAME, basePort);
-  for (const tag of groupTags) {
-    NODE_LETTERS.forEach((letter, index) => ports.set(`g${tag}-${letter}`, basePort + 10 * (tag + 1) + index));
-  }
-  return ports;
+type Running = {
+  readonly groups: readonly ControlledGroup[];
+  readonly redis: ControlledRedis | undefined;
+};
+
+/** The servers as they will be; nothing is started yet. */
+const planServers = (
+  options: LocalStackOptions,
+  found: { readonly mariadb: MariadbServer; readonly redis: RedisServer | undefined },
+  place: {
+    readonly folder: StackFolder;
+    readonly ports: ReadonlyMap<string, number>;
+    readonly accounts: AllAccounts;
+    readonly supervisor: Supervisor;
+    readonly asRoot: boolean;
+  },
+): Running => {
+  const { folder, ports, accounts, supervisor, asRoot } = place;
+  const { groupTags = GROUP_TAGS, clock } = options;
+  const portOf = (name: string) => {
+    const port = ports.get(name);
+    if (port === undefined) throw new Error(`no port was chosen for ${name}`);
+    return port;
+  };
+  const template = templateFolder(folder.root, found.mariadb);
+  const surroundings = { server: found.mariadb, folder, template, accounts, supervisor, asRoot };
+  return {
+    groups: groupTags.map((tag) => createLocalGroup({ tag, places: placesOfGroup(tag, portOf), surroundings, clock })),
+    redis:
+      found.redis &&
+      createLocalRedis({ server: found.redis, port: portOf(REDIS_NAME), home: folder.of(REDIS_NAME), supervisor }),
+  };
+};
+
+const startAll = async ({ groups, redis }: Running, options: LocalStackOptions): Promise<void> => {
+  const { onProgress = () => undefined } = options;
+  const gate = createGate(STARTS_CONCURRENT_MAX);
+  const starts = groups.map((group) => async (signal: AbortSignal) => {
+    await group.startAll(gate, signal);
+    onProgress(`group ${group.tag} takes writes: primary ${addressOf(group.primary())}, 2 semi-sync replicas`);
+  });
+  const startRedis = async (signal: AbortSignal) => {
+    if (redis === undefined) return;
+    await redis.start(signal);
+    onProgress(`Redis answers at ${addressOf(redis.redis)}`);
+  };
+  await allOrNone([...starts, startRedis], options.signal);
+};
+
+/** Ends the servers side by side; a server that is dead already costs no time. */
+const stopServers = async ({ groups, redis }: Running): Promise<void> => {
+  await Promise.all([...groups.map((group) => group.stopAll()), redis?.stop()]);
 };
 
 /**
@@ -81,75 +127,44 @@ const fixedPorts = (names: readonly string[], groupTags: readonly number[], base
  * @throws the signal's reason when it is aborted.
  */
 export const startLocalStack = async (options: LocalStackOptions): Promise<LocalStack> => {
-  const { groupTags = [1, 2, 3], basePort, clock, onProgress = () => undefined, signal } = options;
+  const { groupTags = GROUP_TAGS, clock, onProgress = () => undefined, signal } = options;
   checkTags(groupTags);
-  const servers = await findServers({ redis: options.redis });
-  if (servers.kind === 'missing') {
-    throw new LocalStackError('servers_missing', `the local stack lacks\n${installAdvice(servers.missing)}`);
+  const found = await findServers({ redis: options.redis });
+  if (found.kind === 'missing') {
+    throw new LocalStackError('servers_missing', `the local stack lacks\n${installAdvice(found.missing)}`);
   }
   const folder = openStackFolder(options.folder);
   const releaseFolder = takeFolder(folder.ownerFile);
-  const supervisor = createSupervisor({ clock, logFolder: folder.logs });
-  const stopAll: (() => Promise<void>)[] = [];
-  const stop = async () => {
-    await Promise.all(stopAll.map((stopPart) => stopPart()));
-    await supervisor.stopAll();
-    releaseFolder();
-  };
+  let stop = async (): Promise<void> => releaseFolder();
   try {
     const leftovers = await stopLeftovers(folder.logs, clock);
     if (leftovers.length > 0) onProgress(`stopped what an earlier start left running: ${leftovers.join(', ')}`);
     signal?.throwIfAborted();
 
-    const names = [
-      ...(options.redis ? [REDIS_NAME] : []),
-      ...groupTags.flatMap((tag) => NODE_LETTERS.map((letter) => `g${tag}-${letter}`)),
-    ];
-    const ports =
-      basePort === undefined ? await choosePorts(names, folder.portsFile) : fixedPorts(names, groupTags, basePort);
-    await demandPorts(ports);
-    const portOf = (name: string) => ports.get(name) as number;
-
+    const names = [...(options.redis ? [REDIS_NAME] : []), ...groupTags.flatMap(namesOfGroup)];
+    const ports = await choosePorts(names, { basePort: options.basePort, portsFile: folder.portsFile });
     const accounts = openAccounts(folder.secrets);
-    const template = templateFolder(folder.root, servers.mariadb);
     const asRoot = userInfo().uid === 0;
-    await makeTemplate(servers.mariadb, template, { asRoot, signal });
+    await makeTemplate(found.mariadb, templateFolder(folder.root, found.mariadb), { asRoot, signal });
 
-    const surroundings = { server: servers.mariadb, folder, template, accounts, supervisor, asRoot };
-    const groups = groupTags.map((tag) =>
-      createLocalGroup({ tag, places: placesOfGroup(tag, portOf), surroundings, clock }),
-    );
-    const redis =
-      servers.redis === undefined
-        ? undefined
-        : createLocalRedis({
-            server: servers.redis,
-            port: portOf(REDIS_NAME),
-            home: folder.of(REDIS_NAME),
-            supervisor,
-          });
-    stopAll.push(...groups.map((group) => () => group.stopAll()));
-    if (redis !== undefined) stopAll.push(() => redis.stop());
-
-    const gate = createGate(STARTS_CONCURRENT_MAX);
-    await allOrNone(
-      [
-        ...groups.map((group) => async (signal: AbortSignal) => {
-          await group.startAll(gate, signal);
-          onProgress(`group ${group.tag} takes writes: primary ${addressOf(group.primary())}, 2 semi-sync replicas`);
-        }),
-        ...(redis === undefined
-          ? []
-          : [
-              async (signal: AbortSignal) => {
-                await redis.start(signal);
-                onProgress(`redis ${servers.redis?.version} answers at ${addressOf(redis.redis)}`);
-              },
-            ]),
-      ],
-      options.signal,
-    );
-    return { groups, redis: redis?.redis, accounts: accounts.public, stop };
+    const supervisor = createSupervisor({ clock, logFolder: folder.logs });
+    const running = planServers(options, found, { folder, ports, accounts, supervisor, asRoot });
+    stop = async () => {
+      await stopServers(running);
+      await supervisor.stopAll();
+      releaseFolder();
+    };
+    await startAll(running, options);
+    let stopped: Promise<void> | undefined;
+    return {
+      groups: running.groups,
+      redis: running.redis?.redis,
+      accounts: accounts.public,
+      stop: () => {
+        stopped ??= stop();
+        return stopped;
+      },
+    };
   } catch (error) {
     await stop();
     throw error;

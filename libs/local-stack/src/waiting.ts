@@ -1,11 +1,17 @@
 import type { Clock } from '@tillmesh/clock';
 
 /** Resolves with the promise's value, or with `late` after `withinMs`. The promise itself goes on. */
-export const within = <T>(clock: Clock, withinMs: number, promise: Promise<T>): Promise<T | 'late'> =>
-  new Promise((resolve, reject) => {
-    const cancel = clock.after(withinMs, () => resolve('late'));
-    promise.then(resolve, reject).finally(cancel);
+export const within = async <T>(clock: Clock, withinMs: number, promise: Promise<T>): Promise<T | 'late'> => {
+  let cancel = () => {};
+  const late = new Promise<'late'>((resolve) => {
+    cancel = clock.after(withinMs, () => resolve('late'));
   });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    cancel();
+  }
+};
 
 /**
  * Asks `probe` again and again until it answers something other than undefined.
