@@ -25,9 +25,12 @@ export const createLog = (service: string, level: LogLevel = 'info'): Log => {
     },
   });
   // What a child is created with is written on every line of it, and passes no formatter.
+  // oxlint-disable-next-line typescript/unbound-method -- It is called as a method of each child below.
   const { child } = log;
-  log.child = function censoredChild(this: Log, bindings: pino.Bindings, options?: pino.ChildLoggerOptions) {
-    return child.call(this, censor(bindings), options);
-  } as typeof child;
+  Object.defineProperty(log, 'child', {
+    value(this: Log, bindings: pino.Bindings, options?: pino.ChildLoggerOptions): Log {
+      return Reflect.apply(child, this, [censor(bindings), options]) as Log;
+    },
+  });
   return log;
 };

@@ -34,9 +34,10 @@ export const startTelemetry = async (options: {
   const { service, version, env, log } = options;
   const url = tracesUrlOf(env);
   if (url === undefined || env['OTEL_SDK_DISABLED'] === 'true') return async () => undefined;
-  if (!/^https?:$/.test(URL.parse(url)?.protocol ?? '')) {
+  const { protocol, host } = URL.parse(url) ?? { protocol: '', host: '' };
+  if (protocol !== 'http:' && protocol !== 'https:') {
     // Payments do not wait for somebody to mend an address of traces.
-    log.error({ url }, 'tracing is off: the OTLP endpoint is not an http or https URL');
+    log.error('tracing is off: OTEL_EXPORTER_OTLP_ENDPOINT is not an http or https URL');
     return async () => undefined;
   }
 
@@ -73,7 +74,7 @@ export const startTelemetry = async (options: {
   });
   trace.setGlobalTracerProvider(provider);
   setTracingOn(true);
-  log.info({ url }, 'tracing is on');
+  log.info({ host }, 'tracing is on');
   return async () => {
     setTracingOn(false);
     await provider.shutdown().catch((error: unknown) => log.warn({ err: error }, 'the last spans were not sent'));
