@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { lstatSync, mkdirSync, realpathSync } from 'node:fs';
+import { lstatSync, mkdirSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { LocalStackError } from './local-stack-error.ts';
@@ -76,4 +76,9 @@ export const openStackFolder = (path: string): StackFolder => {
   const folder: StackFolder = { ...stackPaths(root), sockets };
   for (const inner of [folder.logs, folder.secrets, folder.sockets]) makePrivate(inner);
   return folder;
+};
+
+/** Removes what lies outside the data folder, once all servers have ended. */
+export const closeStackFolder = (folder: StackFolder): void => {
+  if (!folder.sockets.startsWith(folder.root)) rmSync(folder.sockets, { recursive: true, force: true });
 };

@@ -9,7 +9,7 @@ import { LocalStackError } from './local-stack-error.ts';
 import { makeTemplate, templateFolder } from './mariadb-template.ts';
 import { createSupervisor, type Supervisor } from './process-supervisor.ts';
 import { findServers, type MariadbServer, type MissingServer, type RedisServer } from './servers.ts';
-import { openStackFolder, type StackFolder } from './stack-folder.ts';
+import { closeStackFolder, openStackFolder, type StackFolder } from './stack-folder.ts';
 import { choosePorts } from './stack-ports.ts';
 import { allOrNone, createGate } from './waiting.ts';
 
@@ -152,6 +152,7 @@ export const startLocalStack = async (options: LocalStackOptions): Promise<Local
     stop = async () => {
       await stopServers(running);
       await supervisor.stopAll();
+      closeStackFolder(folder);
       releaseFolder();
     };
     await startAll(running, options);
