@@ -1,0 +1,58 @@
+// Who may know whom (the design's section on layout). To let a package know another, change its row here, in the same
+// commit as the dependency in its package.json, and say why in the commit.
+
+/** Our own libraries that a package's sources may import, by their names without `@tillmesh/`. */
+export type Row = readonly string[];
+
+const everyService: Row = ['clock', 'config', 'domain', 'lane', 'proto', 'rpc', 'telemetry', 'wire'];
+
+/** By folder. A library or service without a row may import nothing of ours. */
+export const importTable: Readonly<Record<string, Row>> = {
+  // The words and rules of payments. Everything may know them, so they know nobody.
+  'libs/domain': [],
+  'libs/clock': [],
+  'libs/config': [],
+  'libs/proto': [],
+  'libs/telemetry': [],
+  'libs/lane': ['clock', 'telemetry'],
+  'libs/rpc': ['clock', 'proto', 'telemetry'],
+  'libs/wire': ['domain', 'proto'],
+  'libs/order-groups': ['clock', 'config', 'domain', 'telemetry'],
+  'libs/delay-queue': ['clock', 'config', 'telemetry'],
+  'libs/channel-kit': ['clock', 'config', 'domain', 'lane', 'proto', 'rpc', 'telemetry', 'wire'],
+  'libs/local-stack': ['clock', 'config'],
+  'libs/testing': ['clock', 'proto'],
+
+  // Services never know each other: they meet over proto.
+  'services/cashier': [...everyService, 'delay-queue'],
+  'services/channel-alipay': [...everyService, 'channel-kit'],
+  'services/channel-wechat': [...everyService, 'channel-kit'],
+  'services/edge': everyService,
+  // Only who owns the databases' rows may speak to the databases.
+  'services/order-store': [...everyService, 'order-groups'],
+  'services/query': [...everyService, 'order-groups'],
+  'services/routing': everyService,
+  // A simulator that shared code with the adapters would only agree with them: not the kit, not the wire.
+  'services/sandbox': ['clock', 'config', 'domain', 'telemetry'],
+  'services/syncer': [...everyService, 'delay-queue'],
+
+  // What a caller has: the protos and a client for them.
+  examples: ['proto', 'rpc'],
+};
+
+/** What every package's tests may import besides its own row and the libraries among its devDependencies. */
+export const testsMayImport: Row = ['clock', 'local-stack', 'telemetry', 'testing'];
+
+/** What only generated code imports, which the rules do not read. */
+export const importedByGeneratedCode: Readonly<Record<string, Row>> = { 'libs/proto': ['@bufbuild/protobuf'] };
+
+/** What the root's package.json must list although no file imports it: programs that are run, and types. */
+export const toolsOfRoot: Readonly<Record<string, string>> = {
+  '@biomejs/biome': 'run by scripts/quality-checks.ts and scripts/format.ts',
+  '@bufbuild/buf': 'run by scripts/generated-code.ts',
+  '@bufbuild/protoc-gen-es': 'run by buf, as buf.gen.yaml says',
+  '@types/node': 'the types of Node, named in tsconfig.json',
+  oxlint: 'run by scripts/quality-checks.ts',
+  'oxlint-tsgolint': 'the type-aware rules of oxlint',
+  typescript: 'run by scripts/quality-checks.ts',
+};
