@@ -1,3 +1,5 @@
+/** gRPC's status codes. */
+export { status as Code } from '@grpc/grpc-js';
 export {
   BUDGET_MS_MAX,
   type CallContext,

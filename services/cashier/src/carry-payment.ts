@@ -1,0 +1,194 @@
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { durationFromMs, timestampFromMs } from '@bufbuild/protobuf/wkt';
+import type { Clock, Random } from '@tillmesh/clock';
+import { type AccountId, type Outcome, unknownOutcome } from '@tillmesh/domain';
+import {
+  type AttemptResult,
+  AttemptResultSchema,
+  type CreatePaymentRequestSchema,
+} from '@tillmesh/proto/tillmesh/channel/v1/channel_service_pb.ts';
+import type {
+  ApplyAttemptResultResponse,
+  AttemptPlanSchema,
+  OrderStoreService,
+} from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
+import type { Attempt } from '@tillmesh/proto/tillmesh/payment/v1/attempt_pb.ts';
+import { DeclineReason, type Payment, PaymentState } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
+import { LearnedBy, OutcomeKind, Transport } from '@tillmesh/proto/tillmesh/payment/v1/outcome_pb.ts';
+import { certainlyNotDone, type RpcClient, remainingMs, toRpcError } from '@tillmesh/rpc';
+import { activeTraceparent, annotate, counter, errorTypeOf, type Log } from '@tillmesh/telemetry';
+import { kindMap, moneyToWire, outcomeFromWire } from '@tillmesh/wire';
+import type { Channels } from './channels.ts';
+import type { Route, Routes } from './choose-route.ts';
+import type { OrderRequest } from './order-request.ts';
+import { persistently } from './persistently.ts';
+import type { CheckLater } from './check-later.ts';
+
+const outcomes = counter('tillmesh_attempts_total', 'Attempts by channel account and what came of them.', [
+  'channel',
+  'account',
+  'outcome',
+]);
+
+/** Kept of the call's budget for writing down what the channel said. */
+const APPLY_RESERVE_MS = 2_500;
+/** The channel is not called with less: an irreversible step needs its time. */
+const CHANNEL_MS_MIN = 1_000;
+const CHANNEL_MS_MAX = 30_000;
+/** From an unfinished answer to the syncer's first look. */
+export const FIRST_CHECK_AFTER_MS = 3_000;
+
+export type Carrier = {
+  /** Calls the channel for the payment's latest attempt and goes on until it is paid, unfinished or has nowhere to go. */
+  carry(payment: Payment, order: OrderRequest): Promise<Payment>;
+  plan(route: Route, token?: string): MessageInitShape<typeof AttemptPlanSchema>;
+};
+
+/** An attempt's plan for the order store. The token lets this caller recognise its own attempt after a lost answer. */
+const planOf = (route: Route, token: string): MessageInitShape<typeof AttemptPlanSchema> => ({
+  accountId: route.account.accountId,
+  channelId: route.account.channelId,
+  routeReason: route.reason,
+  token,
+});
+
+const notSent = (code: string): AttemptResult =>
+  create(AttemptResultSchema, {
+    outcome: OutcomeKind.FAILED_DEFINITE,
+    transport: Transport.NOT_SENT,
+    declineReason: DeclineReason.CHANNEL_UNREACHABLE,
+    channelCode: code.slice(0, 64),
+  });
+
+const maybeSent = (code: string): AttemptResult =>
+  create(AttemptResultSchema, {
+    outcome: OutcomeKind.UNKNOWN,
+    transport: Transport.MAYBE_SENT,
+    channelCode: code.slice(0, 64),
+  });
+
+/** Carries a payment from account to account, as long as each failure is definite. */
+export const createCarrier = (deps: {
+  readonly orderStore: RpcClient<typeof OrderStoreService>;
+  readonly channels: Channels;
+  readonly routes: Routes;
+  readonly checkLater: CheckLater;
+  readonly notifyBaseUrl: string | undefined;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}): Carrier => {
+  const { orderStore, channels, routes, checkLater, notifyBaseUrl, clock, random, log } = deps;
+
+  const notifyUrlOf = (attempt: Attempt): string => {
+    if (notifyBaseUrl === undefined) return '';
+    // The trace of the payment travels in the path (WeChat allows no query), so that the notification joins it.
+    const traceparent = activeTraceparent();
+    const url = `${notifyBaseUrl}/notify/${attempt.channelId}/${attempt.accountId}`;
+    return traceparent === '' ? url : `${url}/${traceparent}`;
+  };
+
+  const channelRequest = (payment: Payment, attempt: Attempt, order: OrderRequest): MessageInitShape<typeof CreatePaymentRequestSchema> => ({
+    order: {
+      accountId: attempt.accountId,
+      channelOrderNo: attempt.channelOrderNo,
+      createdAt: attempt.startedAt ?? timestampFromMs(clock.nowMs()),
+      kind: kindMap.toWire(order.kind),
+      amount: moneyToWire(order.amount),
+    },
+    subject: order.subject,
+    expireAt: payment.expireAt ?? timestampFromMs(order.expireAtMs),
+    paymentCode: order.paymentCode,
+    payerId: order.payerId,
+    clientIp: order.clientIp,
+    notifyUrl: notifyUrlOf(attempt),
+    terminalId: order.terminalId,
+    storeId: order.storeId,
+  });
+
+  /** One call to the channel; whatever happens is a result. */
+  const callChannel = async (payment: Payment, attempt: Attempt, order: OrderRequest): Promise<AttemptResult> => {
+    const capMs = Math.min(CHANNEL_MS_MAX, remainingMs(clock) - APPLY_RESERVE_MS);
+    if (capMs < CHANNEL_MS_MIN) return notSent('NO_TIME_LEFT');
+    try {
+      const channel = channels.of(attempt.channelId);
+      const request = channelRequest(payment, attempt, order);
+      const { result } = await channel.client.createPayment(request, {
+        capMs,
+        passage: channel.lanes.pay,
+        merchant: order.merchantId,
+      });
+      return result ?? maybeSent('NO_RESULT');
+    } catch (error) {
+      return certainlyNotDone(error) ? notSent(errorTypeOf(error)) : maybeSent(errorTypeOf(error));
+    }
+  };
+
+  const nextRoute = (outcome: Outcome, payment: Payment, order: OrderRequest): Route | undefined => {
+    // Only a definite failure has a token; nothing else can be handed to the router.
+    if (outcome.kind !== 'failed_definite' || outcome.closed) return undefined;
+    return routes.next(outcome.token, {
+      merchantId: order.merchantId,
+      amount: order.amount,
+      wallet: order.wallet,
+      kind: order.kind,
+      excluded: payment.attempts.map(({ accountId }) => accountId as AccountId),
+    });
+  };
+
+  const apply = (
+    payment: Payment,
+    attempt: Attempt,
+    result: AttemptResult,
+    next: Route | undefined,
+  ): Promise<ApplyAttemptResultResponse> => {
+    const token = random.hex(8);
+    return persistently(
+      () =>
+        orderStore.applyAttemptResult({
+          orderNo: payment.orderNo,
+          attemptNo: attempt.attemptNo,
+          result,
+          learnedBy: LearnedBy.ANSWER,
+          ...(next === undefined ? {} : { nextAttempt: planOf(next, token) }),
+          nextCheckAfter: durationFromMs(FIRST_CHECK_AFTER_MS),
+        }),
+      clock,
+    );
+  };
+
+  const carry = async (first: Payment, order: OrderRequest): Promise<Payment> => {
+    let payment = first;
+    for (;;) {
+      const attempt = payment.attempts.at(-1);
+      if (attempt === undefined) return payment;
+      const result = await callChannel(payment, attempt, order);
+      const outcome = result.outcome === OutcomeKind.UNSPECIFIED ? unknownOutcome('no outcome') : outcomeFromWire(result);
+      outcomes.add({ channel: attempt.channelId, account: attempt.accountId, outcome: outcome.kind });
+      annotate({
+        'tillmesh.channel': attempt.channelId,
+        'tillmesh.account': attempt.accountId,
+        'tillmesh.attempt': attempt.attemptNo,
+        'tillmesh.outcome': outcome.kind,
+        'tillmesh.channel_code': result.channelSubCode || result.channelCode || result.channelState,
+      });
+      if (result.configAlarm) {
+        log.error({ account: attempt.accountId, code: result.channelCode }, 'the channel refuses the account itself; mend its configuration');
+      }
+      try {
+        const next = nextRoute(outcome, payment, order);
+        const applied = await apply(payment, attempt, result, next);
+        payment = applied.payment ?? payment;
+        if (applied.nextAttemptStarted) continue;
+      } catch (error) {
+        // The channel was called: whatever it said is found again by a query. The caller gets the number, never an error.
+        log.error({ err: toRpcError(error), orderNo: payment.orderNo, outcome: outcome.kind }, 'an answer could not be written down; the syncer will ask again');
+      }
+      if (payment.state === PaymentState.PAYING) checkLater.payment(payment.orderNo, FIRST_CHECK_AFTER_MS);
+      return payment;
+    }
+  };
+
+  return { carry, plan: (route, token) => planOf(route, token ?? random.hex(8)) };
+};
+

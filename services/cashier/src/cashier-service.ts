@@ -1,0 +1,67 @@
+import type { Clock } from '@tillmesh/clock';
+import { parseOrderNo } from '@tillmesh/domain';
+import type { CashierService } from '@tillmesh/proto/tillmesh/cashier/v1/cashier_service_pb.ts';
+import type { OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
+import type { Payment, PaymentRef } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
+import type { Refund } from '@tillmesh/proto/tillmesh/payment/v1/refund_pb.ts';
+import { type Implementation, type RpcClient, rpcErrors } from '@tillmesh/rpc';
+import { persistently } from './persistently.ts';
+import { watchPayment } from './watch-payment.ts';
+
+type Request<Method extends keyof Implementation<typeof CashierService>> = Parameters<
+  Implementation<typeof CashierService>[Method]
+>[0];
+
+/** A mistyped number is refused before anybody else is asked. */
+const checked = (ref: PaymentRef | undefined): PaymentRef => {
+  if (ref === undefined) throw rpcErrors.requestInvalid('the request names no payment');
+  if (ref.ref.case === 'orderNo' && parseOrderNo(ref.ref.value) === undefined) {
+    throw rpcErrors.orderNoMalformed('the check digit of the order number does not fit: it was mistyped or cut');
+  }
+  return ref;
+};
+
+/** The wire's side of the cashier. */
+export const createCashierService = (deps: {
+  readonly orderStore: RpcClient<typeof OrderStoreService>;
+  readonly take: (request: Request<'createPayment'>) => Promise<Payment>;
+  readonly continuePayment: (request: Request<'continuePayment'>) => Promise<Payment>;
+  readonly close: (ref: PaymentRef) => Promise<Payment>;
+  readonly refund: (request: Request<'createRefund'>) => Promise<Refund>;
+  readonly clock: Clock;
+}): Implementation<typeof CashierService> => {
+  const { orderStore, clock } = deps;
+
+  const orderNoOf = async (ref: PaymentRef | undefined): Promise<string> => {
+    const named = checked(ref);
+    if (named.ref.case === 'orderNo') return named.ref.value;
+    const { payment } = await persistently(() => orderStore.getOrder({ payment: named }), clock);
+    return payment?.orderNo ?? '';
+  };
+
+  return {
+    createPayment: async (request) => ({ payment: await deps.take(request) }),
+    getPayment: async (request) => {
+      const payment = checked(request.payment);
+      return { payment: (await persistently(() => orderStore.getOrder({ payment }), clock)).payment };
+    },
+    watchPayment: (request, call) => watchPayment(checked(request.payment), call.signal, { orderStore, clock }),
+    continuePayment: async (request) => ({ payment: await deps.continuePayment(request) }),
+    closePayment: async (request) => ({ payment: await deps.close(checked(request.payment)) }),
+    createRefund: async (request) => {
+      checked(request.payment);
+      return { refund: await deps.refund(request) };
+    },
+    getRefund: async ({ ref }) => {
+      if (ref.case === 'merchantRefund') {
+        const orderNo = await orderNoOf(ref.value.payment);
+        const { merchantRefundNo } = ref.value;
+        return { refund: (await orderStore.getRefund({ ref: { case: 'orderRefund', value: { orderNo, merchantRefundNo } } })).refund };
+      }
+      if (ref.case !== 'refundNo' || parseOrderNo(ref.value) === undefined) {
+        throw rpcErrors.orderNoMalformed('the check digit of the refund number does not fit: it was mistyped or cut');
+      }
+      return { refund: (await orderStore.getRefund({ ref })).refund };
+    },
+  };
+};

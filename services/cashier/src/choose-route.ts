@@ -1,0 +1,71 @@
+import type { Random } from '@tillmesh/clock';
+import {
+  assertNever,
+  chooseAccount,
+  type NoRoute,
+  type RerouteToken,
+  type RoutedAccount,
+  type RouteDecision,
+  type RouteQuestion,
+  type RoutingTable,
+  rerouteAfter,
+} from '@tillmesh/domain';
+import { type RpcError, rpcErrors } from '@tillmesh/rpc';
+import type { RoutingFeed } from './routing-feed.ts';
+
+export type Route = { readonly account: RoutedAccount; readonly reason: string };
+
+export type Routes = {
+  /** @throws {RpcError} that says why no account can take the payment. */
+  first(question: RouteQuestion): Route;
+  /** Undefined where no other account can take it. Demands the token of a definite failure. */
+  next(token: RerouteToken, question: RouteQuestion): Route | undefined;
+};
+
+const ROUTE_REASON_MAX = 255;
+
+const toError = (why: NoRoute, decision: Extract<RouteDecision, { kind: 'no_route' }>, question: RouteQuestion): RpcError => {
+  switch (why.kind) {
+    case 'merchant_unknown':
+      return rpcErrors.merchantUnknown(`there is no merchant ${question.merchantId}`, {
+        metadata: { merchant_id: question.merchantId },
+      });
+    case 'amount_above_limit':
+      return rpcErrors.amountAboveLimit(`at most ${why.limit} minor units can be taken at once`, {
+        metadata: { limit_minor_units: String(why.limit) },
+      });
+    case 'currency_not_supported':
+      return rpcErrors.currencyNotSupported(`no account takes ${question.amount.currency}`, {
+        metadata: { currencies: why.currencies.join(',') },
+      });
+    case 'none_left': {
+      const considered = decision.candidates.map(({ accountId, reason }) => `${accountId}: ${reason}`).join('; ');
+      return rpcErrors.noRoute('no account of the merchant can take this payment now', { metadata: { considered } });
+    }
+    default:
+      return assertNever(why);
+  }
+};
+
+/** Routes by the table that is held; no call is made. */
+export const createRoutes = (feed: RoutingFeed, random: Random): Routes => {
+  const tableNow = (): RoutingTable => {
+    const table = feed.table();
+    if (table === undefined) throw rpcErrors.notReady('no routing table was heard yet', { retryAfterMs: 500 });
+    return table;
+  };
+  return {
+    first: (question) => {
+      const decision = chooseAccount(tableNow(), question, random.fraction());
+      if (decision.kind === 'no_route') throw toError(decision.why, decision, question);
+      return { account: decision.account, reason: decision.reason.slice(0, ROUTE_REASON_MAX) };
+    },
+    next: (token, question) => {
+      const decision = rerouteAfter(token, tableNow(), question, random.fraction());
+      if (decision.kind === 'no_route') return undefined;
+      const tried = question.excluded.join(', ');
+      return { account: decision.account, reason: `rerouted after ${tried}: ${decision.reason}`.slice(0, ROUTE_REASON_MAX) };
+    },
+  };
+};
+

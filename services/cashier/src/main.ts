@@ -1,0 +1,68 @@
+import { systemClock, systemRandom } from '@tillmesh/clock';
+import { loadConfig } from '@tillmesh/config';
+import { openRedis } from '@tillmesh/delay-queue';
+import { CashierService } from '@tillmesh/proto/tillmesh/cashier/v1/cashier_service_pb.ts';
+import { OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
+import { RoutingService } from '@tillmesh/proto/tillmesh/routing/v1/routing_service_pb.ts';
+import { bind, createClient, runService } from '@tillmesh/rpc';
+import { createCarrier } from './carry-payment.ts';
+import { createCashierService } from './cashier-service.ts';
+import { connectChannels } from './channels.ts';
+import { createCheckLater } from './check-later.ts';
+import { createRoutes } from './choose-route.ts';
+import { createPaymentCloser } from './close-payment.ts';
+import { CashierConfig } from './config.ts';
+import { createPaymentContinuer } from './continue-payment.ts';
+import { createPaymentTaker } from './create-payment.ts';
+import { createLanes } from './lanes.ts';
+import { createRefunder } from './refund-payment.ts';
+import { followRouting } from './routing-feed.ts';
+
+await runService({
+  name: 'cashier',
+  version: '0.1.0',
+  load: (env) => loadConfig(CashierConfig, env),
+  build: async (config, log, stop) => {
+    const clock = systemClock;
+    const random = systemRandom;
+    const lanes = createLanes(clock);
+    const orderStore = createClient(OrderStoreService, {
+      target: config.orderStore.target,
+      caller: 'cashier',
+      capMs: 3_000,
+      passage: lanes.orderStore,
+      clock,
+    });
+    const routing = createClient(RoutingService, { target: config.routing.target, caller: 'cashier', capMs: 5_000, clock });
+    const channels = connectChannels(config.channels, lanes.channel, clock);
+    const redis = config.redis === undefined ? undefined : openRedis(config.redis, log);
+    const checkLater = createCheckLater(redis, clock);
+    const feed = followRouting({ routing, snapshotFile: config.routing.snapshotFile, clock, log, signal: stop });
+    const routes = createRoutes(feed, random);
+    const { notifyBaseUrl } = config;
+    const carrier = createCarrier({ orderStore, channels, routes, checkLater, notifyBaseUrl, clock, random, log });
+    return {
+      services: [
+        bind(
+          CashierService,
+          createCashierService({
+            orderStore,
+            take: createPaymentTaker({ orderStore, routes, carrier, clock, random }),
+            continuePayment: createPaymentContinuer({ orderStore, routes, carrier, clock }),
+            close: createPaymentCloser({ orderStore, channels, checkLater, clock, log }),
+            refund: createRefunder({ orderStore, channels, checkLater, notifyBaseUrl, clock, log }),
+            clock,
+          }),
+        ),
+      ],
+      // A payment under way at SIGTERM is carried to its answer.
+      begin: () => feed.ready(),
+      end: async () => {
+        orderStore.close();
+        routing.close();
+        channels.close();
+        redis?.close();
+      },
+    };
+  },
+});

@@ -1,0 +1,33 @@
+import type { Clock } from '@tillmesh/clock';
+import { Code, remainingMs, toRpcError } from '@tillmesh/rpc';
+
+const TRIES_MAX = 6;
+const FIRST_PAUSE_MS = 50;
+const PAUSE_MS_MAX = 500;
+/** A try with less left would only fail later. */
+const TRY_MS_MIN = 300;
+
+const PASSING: ReadonlySet<Code> = new Set([
+  Code.UNAVAILABLE,
+  Code.ABORTED,
+  Code.DEADLINE_EXCEEDED,
+  Code.CANCELLED,
+  Code.UNKNOWN,
+]);
+
+/**
+ * Repeats a call to the order store whose repetition is safe, while its group or process is away and the present call's budget
+ * lasts. The one layer that repeats calls inside the mesh.
+ */
+export const persistently = async <T>(work: () => Promise<T>, clock: Clock): Promise<T> => {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      const { code, retryAfterMs } = toRpcError(error);
+      const pauseMs = Math.max(Math.min(FIRST_PAUSE_MS * 2 ** (tries - 1), PAUSE_MS_MAX), retryAfterMs ?? 0);
+      if (tries >= TRIES_MAX || !PASSING.has(code) || remainingMs(clock) < pauseMs + TRY_MS_MIN) throw error;
+      await clock.sleep(pauseMs);
+    }
+  }
+};

@@ -1,0 +1,105 @@
+import { create } from '@bufbuild/protobuf';
+import { durationFromMs } from '@bufbuild/protobuf/wkt';
+import type { Clock } from '@tillmesh/clock';
+import type { CreateRefundRequest } from '@tillmesh/proto/tillmesh/cashier/v1/cashier_service_pb.ts';
+import { type RefundResult, RefundResultSchema } from '@tillmesh/proto/tillmesh/channel/v1/channel_service_pb.ts';
+import type { CreateRefundResponse, OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
+import { LearnedBy, Transport } from '@tillmesh/proto/tillmesh/payment/v1/outcome_pb.ts';
+import { type Refund, RefundState } from '@tillmesh/proto/tillmesh/payment/v1/refund_pb.ts';
+import { remainingMs, type RpcClient, rpcErrors, toRpcError } from '@tillmesh/rpc';
+import { annotate, errorTypeOf, type Log } from '@tillmesh/telemetry';
+import { channelOrderOf } from './channel-order.ts';
+import type { Channels } from './channels.ts';
+import type { CheckLater } from './check-later.ts';
+import { persistently } from './persistently.ts';
+
+const CHECK_AFTER_CRASH_MS = 10_000;
+/** Wallets ask for at least a moment between a refund and its first query. */
+const CHECK_REFUND_AFTER_MS = 5_000;
+const APPLY_RESERVE_MS = 2_500;
+const CHANNEL_MS_MAX = 15_000;
+
+/** Gives money back: the amount is reserved first, then the channel is asked, under a number that every repeat carries. */
+export const createRefunder = (deps: {
+  readonly orderStore: RpcClient<typeof OrderStoreService>;
+  readonly channels: Channels;
+  readonly checkLater: CheckLater;
+  readonly notifyBaseUrl: string | undefined;
+  readonly clock: Clock;
+  readonly log: Log;
+}): ((request: CreateRefundRequest) => Promise<Refund>) => {
+  const { orderStore, channels, checkLater, notifyBaseUrl, clock, log } = deps;
+
+  const askChannel = async (created: CreateRefundResponse): Promise<RefundResult> => {
+    const { payment, attempt, refund } = created;
+    const unknown = (code: string): RefundResult =>
+      create(RefundResultSchema, { state: RefundState.UNKNOWN, transport: Transport.MAYBE_SENT, channelCode: code.slice(0, 64) });
+    if (payment === undefined || attempt === undefined || refund?.amount === undefined) return unknown('INCOMPLETE');
+    try {
+      const channel = channels.of(attempt.channelId);
+      const { result } = await channel.client.createRefund(
+        {
+          order: channelOrderOf(payment, attempt),
+          refundNo: refund.refundNo,
+          amount: refund.amount,
+          reason: refund.reason,
+          notifyUrl: notifyBaseUrl === undefined ? '' : `${notifyBaseUrl}/notify/${attempt.channelId}/${attempt.accountId}`,
+        },
+        {
+          passage: channel.lanes.refund,
+          capMs: Math.min(CHANNEL_MS_MAX, remainingMs(clock) - APPLY_RESERVE_MS),
+          priority: 'refund',
+          merchant: payment.merchantId,
+        },
+      );
+      return result ?? unknown('NO_RESULT');
+    } catch (error) {
+      // Sent or not, the syncer asks, and sends it again under the same number where the channel does not know it.
+      return unknown(errorTypeOf(error));
+    }
+  };
+
+  return async (request) => {
+    if (request.payment === undefined) throw rpcErrors.requestInvalid('the request names no payment');
+    if (request.amount?.minorUnits === 0n) throw rpcErrors.amountZero('a refund needs at least one minor unit');
+    const ref = request.payment;
+    const { payment } = await persistently(() => orderStore.getOrder({ payment: ref }), clock);
+    if (payment === undefined) throw rpcErrors.internal('the order store answered without a payment');
+    annotate({ 'tillmesh.order_no': payment.orderNo, 'tillmesh.merchant': payment.merchantId });
+    const created = await persistently(
+      () =>
+        orderStore.createRefund({
+          orderNo: payment.orderNo,
+          merchantRefundNo: request.merchantRefundNo,
+          ...(request.amount === undefined ? {} : { amount: request.amount }),
+          reason: request.reason,
+          firstCheckAfter: durationFromMs(CHECK_AFTER_CRASH_MS),
+        }),
+      clock,
+    );
+    const { refund } = created;
+    if (refund === undefined) throw rpcErrors.internal('the order store answered without a refund');
+    annotate({ 'tillmesh.refund_no': refund.refundNo });
+    if (!created.created) return refund;
+    const result = await askChannel(created);
+    try {
+      const applied = await persistently(
+        () =>
+          orderStore.applyRefundResult({
+            refundNo: refund.refundNo,
+            result,
+            learnedBy: LearnedBy.ANSWER,
+            nextCheckAfter: durationFromMs(CHECK_REFUND_AFTER_MS),
+          }),
+        clock,
+      );
+      const now = applied.refund ?? refund;
+      if (now.settledAt === undefined) checkLater.refund(refund.refundNo, CHECK_REFUND_AFTER_MS);
+      return now;
+    } catch (error) {
+      log.error({ err: toRpcError(error), refundNo: refund.refundNo }, 'an answer about a refund could not be written down; the syncer will ask again');
+      checkLater.refund(refund.refundNo, CHECK_REFUND_AFTER_MS);
+      return refund;
+    }
+  };
+};

@@ -1,0 +1,81 @@
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { type Clock, repeat } from '@tillmesh/clock';
+import type { RoutingTable } from '@tillmesh/domain';
+import type { RoutingService } from '@tillmesh/proto/tillmesh/routing/v1/routing_service_pb.ts';
+import {
+  RoutingTableSchema,
+  type RoutingTable as WireRoutingTable,
+} from '@tillmesh/proto/tillmesh/routing/v1/routing_table_pb.ts';
+import type { RpcClient } from '@tillmesh/rpc';
+import { gauge, type Log, withoutSpans } from '@tillmesh/telemetry';
+import { routingTableFromWire } from '@tillmesh/wire';
+
+const RECONNECT_EVERY_MS = 500;
+
+/** The routing table as it was heard last. Routing may be down: payments go on with it. */
+export type RoutingFeed = {
+  /** Undefined until a table was heard, now or by an earlier process. */
+  table(): RoutingTable | undefined;
+  /** Resolves when there is a table. */
+  ready(): Promise<void>;
+};
+
+const versionGauge = gauge('tillmesh_routing_table_version', 'Version of the routing table that this process decides by.');
+
+/** Follows routing for as long as the signal lets it. */
+export const followRouting = (options: {
+  readonly routing: Pick<RpcClient<typeof RoutingService>, 'watchRoutingTable'>;
+  readonly snapshotFile: string | undefined;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+}): RoutingFeed => {
+  const { routing, snapshotFile, clock, log, signal } = options;
+  let table: RoutingTable | undefined;
+  const first = Promise.withResolvers<void>();
+
+  const take = (wire: WireRoutingTable, from: string) => {
+    table = routingTableFromWire(wire);
+    versionGauge.set({}, Number(table.version));
+    first.resolve();
+    log.info({ version: String(table.version), accounts: table.accounts.size, from }, 'routing table taken');
+  };
+
+  const keep = (wire: WireRoutingTable) => {
+    if (snapshotFile === undefined) return;
+    try {
+      writeFileSync(`${snapshotFile}.new`, toBinary(RoutingTableSchema, create(RoutingTableSchema, wire)), { mode: 0o600 });
+      renameSync(`${snapshotFile}.new`, snapshotFile);
+    } catch (error) {
+      log.warn({ err: error, snapshotFile }, 'the routing table could not be kept for the next start');
+    }
+  };
+
+  if (snapshotFile !== undefined && existsSync(snapshotFile)) {
+    try {
+      take(fromBinary(RoutingTableSchema, readFileSync(snapshotFile)), 'snapshot');
+    } catch (error) {
+      log.warn({ err: error, snapshotFile }, 'the kept routing table cannot be read; routing will send one');
+    }
+  }
+
+  const follow = async (): Promise<void> => {
+    for await (const { table: wire } of routing.watchRoutingTable({ knownVersion: table?.version ?? 0n }, { signal })) {
+      if (wire === undefined) continue;
+      take(wire, 'routing');
+      keep(wire);
+    }
+  };
+  withoutSpans(() =>
+    repeat({
+      clock,
+      everyMs: RECONNECT_EVERY_MS,
+      signal,
+      task: follow,
+      onError: (error) => log.warn({ err: error }, 'routing is away; the table that is held decides'),
+    }),
+  ).catch((error: unknown) => log.error({ err: error }, 'routing is not followed any more'));
+
+  return { table: () => table, ready: () => first.promise };
+};
