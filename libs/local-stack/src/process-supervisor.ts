@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '@tillmesh/clock';
 import { restartDelayMs } from './back-off.ts';
-import { rotateLog, tailOfLog } from './child-log.ts';
+import { rotateLog, sizeOfLog, tailOfLog } from './child-log.ts';
 import { PID_FILE_ENDING } from './leftovers.ts';
 import { LocalStackError } from './local-stack-error.ts';
 import { type ChildExit, type Command, exitText, type RunningChild, spawnChild } from './running-child.ts';
@@ -221,6 +221,7 @@ export const createSupervisor = (options: {
         restarts: 0,
       };
       children.set(name, child);
+      const logFrom = sizeOfLog(logPath(name));
       const running = launch(child);
       let problem: string | undefined;
       try {
@@ -231,7 +232,7 @@ export const createSupervisor = (options: {
       }
       if (problem === undefined) return;
       await end(child);
-      const tail = tailOfLog(logPath(name));
+      const tail = tailOfLog(logPath(name), logFrom);
       throw new LocalStackError(
         'child_not_ready',
         `${name} ${problem}\n  command: ${[spec.command, ...spec.args].join(' ')}\n  the end of ${logPath(name)}:\n${

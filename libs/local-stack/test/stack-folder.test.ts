@@ -118,7 +118,10 @@ describe('a log', () => {
   test('shows its last whole lines', () => {
     const path = join(temporaryFolder(), 'x.log');
     writeFileSync(path, 'first line\nsecond line\nthird line\n');
-    expect(tailOfLog(path, 18)).toBe('third line');
+    expect(tailOfLog(path, 0, 18)).toBe('third line');
+    expect(tailOfLog(path, 11, 18)).toBe('third line');
+    expect(tailOfLog(path, 11)).toBe('second line\nthird line');
+    expect(tailOfLog(path, 99)).toBe('first line\nsecond line\nthird line');
     expect(tailOfLog(path)).toBe('first line\nsecond line\nthird line');
     expect(tailOfLog(`${path}.none`)).toBe('');
   });

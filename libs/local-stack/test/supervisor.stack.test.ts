@@ -133,6 +133,17 @@ describe('a child that does not become ready', () => {
     expect(supervisor.restartsOf('one')).toBe(0);
   });
 
+  test('does not show what an earlier run has written', async () => {
+    const folder = temporaryFolder();
+    const { supervisor } = superviseIn(folder);
+    const complain = (text: string) =>
+      supervisor.start(scriptOf(folder, 'one', `console.error('${text}'); process.exit(3);`)).catch(String);
+    await complain('the first complaint');
+    const second = await complain('the second complaint');
+    expect(second).toContain('    the second complaint\n');
+    expect(second).not.toContain('    the first complaint');
+  });
+
   test('fails when there is no such program', async () => {
     const { supervisor } = superviseIn(temporaryFolder());
     const start = supervisor.start(scriptOf(temporaryFolder(), 'one', '', { command: '/no/such/program' }));
