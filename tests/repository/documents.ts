@@ -21,17 +21,15 @@ export const deadLinks = (files: readonly SourceFile[]): Finding[] => {
   const paths = new Set(files.map(({ path }) => path));
   const exists = (path: string) =>
     path === '.' || paths.has(path) || [...paths].some((each) => each.startsWith(`${path}/`));
-  return files
-    .filter(isDocument)
-    .flatMap(({ path, text }) =>
-      [...text.matchAll(/\]\((?!\w+:|#)([^)\s#]+)(?:#[^)\s]*)?\)/g)]
-        .filter((match) => !exists(posix.join(posix.dirname(path), match[1] ?? '').replace(/\/$/, '')))
-        .map((match) => ({
-          path,
-          line: lineAt(text, match.index),
-          what: `links to ${match[1] ?? ''}, which is not there`,
-        })),
-    );
+  return files.filter(isDocument).flatMap(({ path, text }) =>
+    [...text.matchAll(/\]\((?!\w+:|#)([^)\s#]+)(?:#[^)\s]*)?\)/g)]
+      .filter((match) => !exists(posix.join(posix.dirname(path), match[1] ?? '').replace(/\/$/, '')))
+      .map((match) => ({
+        path,
+        line: lineAt(text, match.index),
+        what: `links to ${match[1] ?? ''}, which is not there`,
+      })),
+  );
 };
 
 /** `npm` commands in documents for which package.json has no script. */
