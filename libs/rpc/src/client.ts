@@ -139,6 +139,30 @@ export const createClient = <Service extends DescService>(
   return { ...Object.fromEntries(methods), close: () => client.close() } as RpcClient<Service>;
 };
 
+/** Clients of one service that several processes offer, such as the adapters of all channels: each with its own connection. */
+export type Clients<Service extends DescService> = {
+  /** Undefined where no such process is configured. */
+  find(id: string): RpcClient<Service> | undefined;
+  readonly ids: readonly string[];
+  close(): void;
+};
+
+/** Creates a client for each target. */
+export const createClients = <Service extends DescService>(
+  service: Service,
+  targets: readonly { readonly id: string; readonly target: string }[],
+  options: Omit<ClientOptions, 'target' | 'passage'>,
+): Clients<Service> => {
+  const clients = new Map(targets.map(({ id, target }) => [id, createClient(service, { ...options, target })]));
+  return {
+    find: (id) => clients.get(id),
+    ids: [...clients.keys()],
+    close: () => {
+      for (const client of clients.values()) client.close();
+    },
+  };
+};
+
 const metadataFor = (
   options: ClientOptions,
   call: CallOptions,

@@ -13,11 +13,14 @@ export {
 export {
   type CallOptions,
   type ClientOptions,
+  type Clients,
   createClient,
+  createClients,
   type Passage,
   type RpcClient,
   serviceConfig,
 } from './client.ts';
+export { persistently } from './persistently.ts';
 export {
   certainlyNotDone,
   type FieldViolation,

@@ -1,3 +1,4 @@
+export { channelOrderOf, liveAttemptOf } from './channel-order.ts';
 export {
   attemptStateMap,
   declineReasonMap,

@@ -15,13 +15,12 @@ import type {
 import type { Attempt } from '@tillmesh/proto/tillmesh/payment/v1/attempt_pb.ts';
 import { DeclineReason, type Payment, PaymentState } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
 import { LearnedBy, OutcomeKind, Transport } from '@tillmesh/proto/tillmesh/payment/v1/outcome_pb.ts';
-import { certainlyNotDone, type RpcClient, remainingMs, toRpcError } from '@tillmesh/rpc';
+import { certainlyNotDone, persistently, remainingMs, type RpcClient, toRpcError } from '@tillmesh/rpc';
 import { activeTraceparent, annotate, counter, errorTypeOf, type Log } from '@tillmesh/telemetry';
 import { kindMap, moneyToWire, outcomeFromWire } from '@tillmesh/wire';
 import type { Channels } from './channels.ts';
 import type { Route, Routes } from './choose-route.ts';
 import type { OrderRequest } from './order-request.ts';
-import { persistently } from './persistently.ts';
 import type { CheckLater } from './check-later.ts';
 
 const outcomes = counter('tillmesh_attempts_total', 'Attempts by channel account and what came of them.', [

@@ -4,8 +4,7 @@ import type { CashierService } from '@tillmesh/proto/tillmesh/cashier/v1/cashier
 import type { OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
 import type { Payment, PaymentRef } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
 import type { Refund } from '@tillmesh/proto/tillmesh/payment/v1/refund_pb.ts';
-import { type Implementation, type RpcClient, rpcErrors } from '@tillmesh/rpc';
-import { persistently } from './persistently.ts';
+import { type Implementation, persistently, type RpcClient, rpcErrors } from '@tillmesh/rpc';
 import { watchPayment } from './watch-payment.ts';
 
 type Request<Method extends keyof Implementation<typeof CashierService>> = Parameters<

@@ -1,11 +1,9 @@
-import type { Clock } from '@tillmesh/clock';
 import { ChannelService } from '@tillmesh/proto/tillmesh/channel/v1/channel_service_pb.ts';
-import { createClient, type RpcClient, rpcErrors } from '@tillmesh/rpc';
+import { createClients, type RpcClient, rpcErrors } from '@tillmesh/rpc';
 import type { ChannelLanes } from './lanes.ts';
 
-/** A channel's adapter, each with its own connection and lanes. */
+/** A channel's adapter, with its own connection and lanes. */
 export type Channel = {
-  readonly channelId: string;
   readonly client: RpcClient<typeof ChannelService>;
   readonly lanes: ChannelLanes;
 };
@@ -16,36 +14,31 @@ export type Channels = {
   close(): void;
 };
 
+/** Longer than any lane's own time-out, which is the one that counts. */
 const CAP_MS = 32_000;
 
 /** Connects to every channel's adapter. */
 export const connectChannels = (
   targets: readonly { readonly channelId: string; readonly target: string }[],
   lanesOf: (channelId: string) => ChannelLanes,
-  clock: Clock,
 ): Channels => {
-  const channels = new Map(
-    targets.map(({ channelId, target }): [string, Channel] => [
-      channelId,
-      {
-        channelId,
-        client: createClient(ChannelService, { target, caller: 'cashier', capMs: CAP_MS, clock }),
-        lanes: lanesOf(channelId),
-      },
-    ]),
+  const clients = createClients(
+    ChannelService,
+    targets.map(({ channelId, target }) => ({ id: channelId, target })),
+    { caller: 'cashier', capMs: CAP_MS },
   );
+  const lanes = new Map(clients.ids.map((id) => [id, lanesOf(id)]));
   return {
     of: (channelId) => {
-      const channel = channels.get(channelId);
-      if (channel === undefined) {
+      const client = clients.find(channelId);
+      const own = lanes.get(channelId);
+      if (client === undefined || own === undefined) {
         throw rpcErrors.operationNotSupported(`no adapter is configured for channel ${channelId}`, {
           metadata: { channel_id: channelId },
         });
       }
-      return channel;
+      return { client, lanes: own };
     },
-    close: () => {
-      for (const { client } of channels.values()) client.close();
-    },
+    close: clients.close,
   };
 };

@@ -10,14 +10,12 @@ import {
   type PaymentRef,
   PaymentState,
 } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
-import { type RpcClient, rpcErrors, toRpcError } from '@tillmesh/rpc';
+import { persistently, type RpcClient, rpcErrors, toRpcError } from '@tillmesh/rpc';
 import { annotate, type Log } from '@tillmesh/telemetry';
-import { attemptResultOfClose } from '@tillmesh/wire';
+import { attemptResultOfClose, channelOrderOf, liveAttemptOf } from '@tillmesh/wire';
 import { FIRST_CHECK_AFTER_MS } from './carry-payment.ts';
-import { channelOrderOf, liveAttemptOf } from './channel-order.ts';
 import type { Channels } from './channels.ts';
 import type { CheckLater } from './check-later.ts';
-import { persistently } from './persistently.ts';
 
 /** Closes what is not paid; what is paid stays paid. */
 export const createPaymentCloser = (deps: {

@@ -5,13 +5,12 @@ import { type AccountId, type MerchantId, parseOrderNo } from '@tillmesh/domain'
 import type { ContinuePaymentRequest } from '@tillmesh/proto/tillmesh/cashier/v1/cashier_service_pb.ts';
 import type { OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
 import { DeclineReason, type Payment, PaymentKind, PaymentState } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
-import { type RpcClient, RpcError, rpcErrors } from '@tillmesh/rpc';
+import { persistently, type RpcClient, RpcError, rpcErrors } from '@tillmesh/rpc';
 import { annotate } from '@tillmesh/telemetry';
 import { moneyFromWire, paymentStateMap, walletMap } from '@tillmesh/wire';
 import type { Carrier } from './carry-payment.ts';
 import type { Routes } from './choose-route.ts';
 import { type OrderRequest, walletOfCode } from './order-request.ts';
-import { persistently } from './persistently.ts';
 
 const CHECK_AFTER_CRASH_MS = 10_000;
 

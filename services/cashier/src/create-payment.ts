@@ -3,13 +3,12 @@ import type { Clock, Random } from '@tillmesh/clock';
 import type { CreatePaymentRequest } from '@tillmesh/proto/tillmesh/cashier/v1/cashier_service_pb.ts';
 import type { OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
 import type { Payment } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
-import { type RpcClient, RpcError, rpcErrors } from '@tillmesh/rpc';
+import { persistently, type RpcClient, RpcError, rpcErrors } from '@tillmesh/rpc';
 import { activeTraceparent, annotate } from '@tillmesh/telemetry';
 import { kindMap, moneyToWire, walletMap } from '@tillmesh/wire';
 import type { Carrier } from './carry-payment.ts';
 import type { Route, Routes } from './choose-route.ts';
 import { type OrderRequest, readOrderRequest } from './order-request.ts';
-import { persistently } from './persistently.ts';
 
 /** Should this process die while it calls the channel, the syncer asks the channel this long after. */
 const CHECK_AFTER_CRASH_MS = 10_000;

@@ -34,7 +34,7 @@ await runService({
       clock,
     });
     const routing = createClient(RoutingService, { target: config.routing.target, caller: 'cashier', capMs: 5_000, clock });
-    const channels = connectChannels(config.channels, lanes.channel, clock);
+    const channels = connectChannels(config.channels, lanes.channel);
     const redis = config.redis === undefined ? undefined : openRedis(config.redis, log);
     const checkLater = createCheckLater(redis, clock);
     const feed = followRouting({ routing, snapshotFile: config.routing.snapshotFile, clock, log, signal: stop });

@@ -6,12 +6,11 @@ import { type RefundResult, RefundResultSchema } from '@tillmesh/proto/tillmesh/
 import type { CreateRefundResponse, OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
 import { LearnedBy, Transport } from '@tillmesh/proto/tillmesh/payment/v1/outcome_pb.ts';
 import { type Refund, RefundState } from '@tillmesh/proto/tillmesh/payment/v1/refund_pb.ts';
-import { remainingMs, type RpcClient, rpcErrors, toRpcError } from '@tillmesh/rpc';
+import { persistently, remainingMs, type RpcClient, rpcErrors, toRpcError } from '@tillmesh/rpc';
 import { annotate, errorTypeOf, type Log } from '@tillmesh/telemetry';
-import { channelOrderOf } from './channel-order.ts';
+import { channelOrderOf } from '@tillmesh/wire';
 import type { Channels } from './channels.ts';
 import type { CheckLater } from './check-later.ts';
-import { persistently } from './persistently.ts';
 
 const CHECK_AFTER_CRASH_MS = 10_000;
 /** Wallets ask for at least a moment between a refund and its first query. */

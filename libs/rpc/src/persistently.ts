@@ -1,5 +1,7 @@
+import { status as Code } from '@grpc/grpc-js';
 import type { Clock } from '@tillmesh/clock';
-import { Code, remainingMs, toRpcError } from '@tillmesh/rpc';
+import { remainingMs } from './call-context.ts';
+import { toRpcError } from './rpc-error.ts';
 
 const TRIES_MAX = 6;
 const FIRST_PAUSE_MS = 50;
@@ -16,8 +18,8 @@ const PASSING: ReadonlySet<Code> = new Set([
 ]);
 
 /**
- * Repeats a call to the order store whose repetition is safe, while its group or process is away and the present call's budget
- * lasts. The one layer that repeats calls inside the mesh.
+ * Repeats a call whose repetition is safe, while the neighbour or what stands behind it is away and the present call's budget
+ * lasts. The one layer that repeats calls inside the mesh; for calls to the order store.
  */
 export const persistently = async <T>(work: () => Promise<T>, clock: Clock): Promise<T> => {
   for (let tries = 1; ; tries += 1) {
