@@ -1,0 +1,36 @@
+import { LogConfig, RedisConfig, ServerConfig, target, z } from '@tillmesh/config';
+import { parseChannelId } from '@tillmesh/domain';
+
+export const SyncerConfig = z
+  .strictObject({
+    server: ServerConfig,
+    logLevel: LogConfig,
+    orderStore: z.strictObject({ target: target('the order store') }),
+    channels: z
+      .array(
+        z.strictObject({
+          channelId: z.string().refine((text) => parseChannelId(text) !== undefined, 'is not a channel id'),
+          target: target("the channel's adapter"),
+        }),
+      )
+      .min(1)
+      .max(64)
+      .describe('Every channel adapter: its id and where it answers.'),
+    redis: RedisConfig.optional().describe('Where unresolved payments wait. Without it the sweep of the databases does all, a little later.'),
+    queueEveryMs: z.int().min(50).max(10_000).default(250).describe('Between looks into the queue.'),
+    sweepEveryMs: z.int().min(100).max(60_000).default(5_000).describe('Between sweeps of the databases.'),
+    sweepEveryMsWithoutRedis: z.int().min(100).max(60_000).default(1_000).describe('The same while Redis is away.'),
+    visibilityMs: z
+      .int()
+      .min(5_000)
+      .max(600_000)
+      .default(30_000)
+      .describe('How long a check may take before another worker does it too.'),
+    checksMax: z.int().min(1).max(1_000).default(64).describe('Checks under way at once.'),
+    checkMsMax: z.int().min(1_000).max(60_000).default(20_000).describe('The budget of one check.'),
+  })
+  .refine(({ checkMsMax, visibilityMs }) => checkMsMax < visibilityMs, {
+    path: ['visibilityMs'],
+    message: 'has to be longer than checkMsMax, or two workers do the same check',
+  });
+export type SyncerConfig = z.output<typeof SyncerConfig>;
