@@ -1,0 +1,45 @@
+import { parseMerchantId, parseMerchantOrderNo, parseOrderNo } from '@tillmesh/domain';
+import { DatabaseError, type OrderGroups, type ReadPayment, UnknownGroup } from '@tillmesh/order-groups';
+import type { PaymentRef } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
+import type { QueryService } from '@tillmesh/proto/tillmesh/query/v1/query_service_pb.ts';
+import { type Implementation, notYet, rpcErrors } from '@tillmesh/rpc';
+import { traceIdOf } from '@tillmesh/telemetry';
+import { paymentToWire } from '@tillmesh/wire';
+
+/** The wire's side of reading, from replicas first. */
+export const createQueryService = (orders: Pick<OrderGroups, 'payments'>): Implementation<typeof QueryService> => {
+  const find = async (ref: PaymentRef | undefined): Promise<ReadPayment | undefined> => {
+    if (ref?.ref.case === 'merchantOrder') {
+      const merchantId = parseMerchantId(ref.ref.value.merchantId);
+      const merchantOrderNo = parseMerchantOrderNo(ref.ref.value.merchantOrderNo);
+      if (merchantId === undefined || merchantOrderNo === undefined) throw rpcErrors.requestInvalid('the request names no payment');
+      return orders.payments.readOfMerchant(merchantId, merchantOrderNo, true);
+    }
+    const parsed = parseOrderNo(ref?.ref.case === 'orderNo' ? ref.ref.value : '');
+    if (parsed === undefined) {
+      throw rpcErrors.orderNoMalformed('the check digit of the order number does not fit: it was mistyped or cut');
+    }
+    return orders.payments.readNearby(parsed.orderNo);
+  };
+
+  return {
+    getPayment: async (request) => {
+      try {
+        const read = await find(request.payment);
+        const state = read?.stored.payment.state;
+        if (read === undefined || state === 'void' || state === 'unbound') throw rpcErrors.paymentUnknown('no such payment');
+        const { payment } = read.stored;
+        return { payment: paymentToWire(payment, { traceId: traceIdOf(payment.traceparent), fromReplica: read.fromReplica }) };
+      } catch (error) {
+        if (error instanceof UnknownGroup) throw rpcErrors.paymentUnknown('its group is not on the group map: no such payment');
+        if (!(error instanceof DatabaseError)) throw error;
+        throw rpcErrors.dependencyUnavailable(`no server of the payment's group answers (${error.code})`, {
+          retryAfterMs: 500,
+          cause: error,
+        });
+      }
+    },
+    listPayments: notYet('ListPayments'),
+    getTrajectory: notYet('GetTrajectory'),
+  };
+};
