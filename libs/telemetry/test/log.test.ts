@@ -59,8 +59,10 @@ describe('a line of the log', () => {
   });
 
   test('is written although it holds itself', async () => {
-    const { lines } = await linesOf("const self = { name: 'x' }; self.self = self; log.info(self, 'circle');");
+    const { lines, text } = await linesOf("const self = { name: 'x' }; self.self = self; log.info(self, 'circle');");
     expect(lines).toMatchObject([{ msg: 'circle', name: 'x' }]);
+    expect(text).toContain('[too deep]');
+    expect(text.length).toBeLessThan(1_000);
   });
 });
 

@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { counter, durations, gauge, metricsText, serveMetrics } from '../src/index.ts';
 
@@ -70,7 +71,14 @@ describe('GET /metrics', () => {
     const first = await serveMetrics({ host: '127.0.0.1', port: 0 });
     await (await fetch(`http://127.0.0.1:${first.port}/metrics`)).text();
     await expect(serveMetrics({ host: '127.0.0.1', port: first.port })).rejects.toMatchObject({ code: 'EADDRINUSE' });
+    // Half a request: a connection that is not idle.
+    const socket = connect(first.port, '127.0.0.1');
+    await new Promise((resolve) => socket.write('GET /metrics HTTP/1.1\r\nHost: x\r\n', resolve));
+    const closed = new Promise((resolve) => socket.once('close', resolve));
+    // A connection that is cut is what is wanted here.
+    socket.on('error', () => {});
     await first.close();
+    await closed;
     await expect(fetch(`http://127.0.0.1:${first.port}/metrics`)).rejects.toThrow();
   });
 });

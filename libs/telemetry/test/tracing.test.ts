@@ -64,19 +64,25 @@ describe('while tracing is off', () => {
   });
 
   test('a span costs little more than the work in it', async () => {
-    const runs = 20_000;
+    const calls = 10_000;
     const nanosOf = async (work: () => Promise<unknown>) => {
       const beganMs = performance.now();
-      for (let run = 0; run < runs; run += 1) await work();
-      return ((performance.now() - beganMs) * 1e6) / runs;
+      for (let call = 0; call < calls; call += 1) await work();
+      return ((performance.now() - beganMs) * 1e6) / calls;
     };
     const work = async () => 7;
-    await nanosOf(() => withSpan('warm', {}, work));
-    const bare = await nanosOf(work);
-    const spanned = await nanosOf(() => withSpan('a', {}, work));
-    console.log(`withSpan while off: ${Math.round(spanned - bare)} ns a call over ${Math.round(bare)} ns`);
-    // Ten times what was measured when this was written: it finds an SDK that is called, not a slow machine.
-    expect(spanned - bare).toBeLessThan(3_000);
+    // The best of several rounds: others use this machine too.
+    let bare = Number.POSITIVE_INFINITY;
+    let spanned = Number.POSITIVE_INFINITY;
+    for (let round = 0; round < 8; round += 1) {
+      bare = Math.min(bare, await nanosOf(work));
+      spanned = Math.min(spanned, await nanosOf(() => withSpan('a', {}, work)));
+    }
+    console.log(
+      `withSpan while off: ${Math.round(spanned - bare)} ns a call, over ${Math.round(bare)} ns of the call alone`,
+    );
+    // Measured: 10 to 60 ns; with a context that is made and entered: 500.
+    expect(spanned - bare).toBeLessThan(250);
   });
 });
 
@@ -191,6 +197,7 @@ describe('a traceparent', () => {
     test(`is not believed when ${why}`, async () => {
       await runInContext(contextOfTraceparent(text), () => withSpan('a', {}, async () => {}));
       expect(spanNamed('a').parentSpanContext).toBeUndefined();
+      expect(trace.getSpanContext(contextOfTraceparent(text))).toBeUndefined();
     });
   }
 });
