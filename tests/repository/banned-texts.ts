@@ -74,7 +74,7 @@ export const bannedTexts: readonly BannedText[] = [
   {
     pattern: /\bconsole\./g,
     in: 'code',
-    files: /^(?:libs|services)\/.*\.ts$/,
+    files: /^(?:libs|services)\/[^/]+\/src\/.*\.ts$/,
     instead: 'the Log that is passed in',
     because: 'a line without level, service and trace is lost among those of twelve processes',
   },

@@ -231,7 +231,12 @@ const unaryMethod = (client: Client, method: DescMethod, options: ClientOptions)
             (laneSignal) => {
               const leftMs = budgetMs - (clock.monotonicMs() - beganMs);
               if (leftMs <= 0) throw rpcErrors.deadlineTooShort(`no time is left to call ${name}; nothing was sent`);
-              return send(request, metadataFor(options, call, parent, traceparentOf(span) || activeTraceparent()), leftMs, laneSignal);
+              return send(
+                request,
+                metadataFor(options, call, parent, traceparentOf(span) || activeTraceparent()),
+                leftMs,
+                laneSignal,
+              );
             },
             { signal, budgetMs, isSick },
           );
