@@ -1,0 +1,111 @@
+import type { KeyObject } from 'node:crypto';
+import type { Clock, Random } from '@tillmesh/clock';
+import { exchangeWithFaults } from '../exchange.ts';
+import type { HttpReply, HttpRequest } from '../http-server.ts';
+import type { Ledger } from '../ledger.ts';
+import type { Notifier } from '../notifier.ts';
+import type { Payers } from '../payers.ts';
+import { wireFaultsOf } from '../script.ts';
+import type { Scripts } from '../scripts.ts';
+import type { State } from '../state.ts';
+import type { Stats } from '../stats.ts';
+import type { AlipayAccount } from './account.ts';
+import { type AlipayAnswer, failure, renderAlipay } from './answer.ts';
+import type { AlipayMethod } from './call.ts';
+import { createAlipayGate } from './gate.ts';
+import { alipayNotifying, createAlipayNews } from './notifications.ts';
+import { createAlipayRefunds } from './refunds.ts';
+import { createTradeCancel, createTradeClose } from './trade-end.ts';
+import { createTradePay } from './trade-pay.ts';
+import { createTradePrecreate } from './trade-precreate.ts';
+import { createTradeQuery } from './trade-query.ts';
+import { type AlipayTrades, createAlipayTrades } from './trades.ts';
+
+export type AlipaySettings = {
+  readonly accounts: readonly AlipayAccount[];
+  /** Alipay's own key: what answers and notifications are signed with. */
+  readonly privateKey: KeyObject;
+  /** Unpaid trades by payment code end by themselves after this long. */
+  readonly codeTradeClosedAfterMs: number;
+  readonly timestampToleranceMs: number;
+  readonly ordersMax: number;
+};
+
+/** Alipay's open platform, as far as a till needs it: POST /gateway.do on a port of its own. */
+export interface AlipaySimulator {
+  readonly trades: AlipayTrades;
+  handle(request: HttpRequest): Promise<HttpReply>;
+  resume(): void;
+}
+
+export const createAlipaySimulator = (deps: {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly state: State;
+  readonly payers: Payers;
+  readonly ledger: Ledger;
+  readonly scripts: Scripts;
+  readonly stats: Stats;
+  readonly notifier: Notifier;
+  readonly settings: AlipaySettings;
+}): AlipaySimulator => {
+  const { clock, random, scripts, stats, settings, notifier } = deps;
+  const { privateKey } = settings;
+  notifier.register('alipay', alipayNotifying({ clock, privateKey }));
+  const news = createAlipayNews(deps);
+  const trades = createAlipayTrades({ ...deps, ...settings, onPaid: news.paid });
+  const methods = new Map<string, AlipayMethod>(
+    [
+      createTradePay({ ...deps, trades }),
+      createTradePrecreate({ ...deps, trades }),
+      createTradeQuery(trades),
+      createTradeCancel({ clock, trades }),
+      createTradeClose(trades),
+      ...createAlipayRefunds({ ...deps, trades, news }),
+    ].map((method) => [method.name, method]),
+  );
+  const gate = createAlipayGate({ ...settings, clock, methods: new Set(methods.keys()) });
+
+  const handle = async (httpRequest: HttpRequest): Promise<HttpReply> => {
+    if (httpRequest.path !== '/gateway.do' || httpRequest.method !== 'POST') {
+      return { kind: 'answer', status: 404, headers: {}, body: Buffer.alloc(0) };
+    }
+    const passed = gate(httpRequest);
+    if (passed.kind === 'refused') {
+      if (passed.isAboutSignature) stats.refusedSignature('alipay', passed.reason);
+      const { method, answer, isAnonymous } = passed;
+      return renderAlipay(answer, isAnonymous ? 'none' : 'right', { method, privateKey, random });
+    }
+    const { request } = passed;
+    const by = { method: request.method, privateKey, random };
+    const method = methods.get(request.method);
+    const call = method?.read(request);
+    stats.request('alipay', request.method);
+    if (method === undefined || call === undefined) return renderAlipay(failure('ACQ.INVALID_PARAMETER'), 'right', by);
+    const { outTradeNo, description, paymentCode } = call;
+    const acts = [
+      ...scripts.take({
+        channel: 'alipay',
+        operation: method.operation,
+        accountId: request.account.accountId,
+        merchantId: request.account.appId,
+        outTradeNo,
+        description,
+        paymentCode,
+      }),
+      ...call.codeActs,
+    ];
+    return exchangeWithFaults<AlipayAnswer>({
+      faults: wireFaultsOf(acts),
+      clock,
+      signal: httpRequest.signal,
+      durable: deps.state.durable,
+      perform: () => call.perform(acts),
+      decline: (code) => call.decline(code, acts),
+      errorAnswer: (code) => failure(code === 'SYSTEM_ERROR' ? 'ACQ.SYSTEM_ERROR' : code),
+      render: (answer, signature) => renderAlipay(answer, signature, by),
+    });
+  };
+
+  return { trades, handle, resume: trades.resume };
+};

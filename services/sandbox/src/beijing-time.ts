@@ -1,0 +1,27 @@
+/** Both channels print times of China's one zone, which has been UTC+8 without summer time since 1991. */
+const OFFSET_MS = 8 * 3_600_000;
+
+const isoInBeijing = (ms: number): string => new Date(ms + OFFSET_MS).toISOString();
+
+/** `2026-01-02T03:04:05+08:00`: WeChat Pay v3. */
+export const rfc3339InBeijing = (ms: number): string => `${isoInBeijing(ms).slice(0, 19)}+08:00`;
+
+/** `20260102030405`: WeChat Pay v2. */
+export const compactInBeijing = (ms: number): string => isoInBeijing(ms).slice(0, 19).replace(/[-T:]/g, '');
+
+/** `2026-01-02 03:04:05`: Alipay. */
+export const spacedInBeijing = (ms: number): string => isoInBeijing(ms).slice(0, 19).replace('T', ' ');
+
+const RFC3339 = /^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})$/;
+
+const finite = (ms: number): number | undefined => (Number.isFinite(ms) ? ms : undefined);
+
+/** Milliseconds since 1970, or undefined where the text is no RFC 3339 time. */
+export const msOfRfc3339 = (text: string): number | undefined =>
+  RFC3339.test(text) ? finite(Date.parse(text)) : undefined;
+
+/** Reads `2026-01-02 03:04:05` as Beijing time; undefined for anything else. */
+export const msOfSpaced = (text: string): number | undefined =>
+  /^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}$/.test(text)
+    ? finite(Date.parse(`${text.replace(' ', 'T')}+08:00`))
+    : undefined;

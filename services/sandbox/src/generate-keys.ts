@@ -1,0 +1,183 @@
+import { createHash, createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+
+export type WechatKeys = {
+  readonly accountId: string;
+  readonly mchid: string;
+  readonly appid: string;
+  readonly merchantSerialNo: string;
+  /** Signs v3 requests; the merchant's alone. */
+  readonly merchantPrivateKeyFile: string;
+  readonly merchantPublicKeyFile: string;
+  /** 32 characters each, known to both sides. */
+  readonly apiV3KeyFile: string;
+  readonly apiV2KeyFile: string;
+};
+
+export type AlipayKeys = {
+  readonly accountId: string;
+  readonly appId: string;
+  readonly sellerId: string;
+  /** Signs requests; the merchant's alone. */
+  readonly appPrivateKeyFile: string;
+  readonly appPublicKeyFile: string;
+};
+
+/** Every file name is an absolute path. PEM files are PKCS#8 (private) and SPKI (public). */
+export type GeneratedKeys = {
+  readonly wechat: {
+    /** What Wechatpay-Serial says; adapters find the public key by it. */
+    readonly publicKeyId: string;
+    readonly publicKeyFile: string;
+    readonly platformPrivateKeyFile: string;
+    readonly accounts: readonly WechatKeys[];
+  };
+  readonly alipay: {
+    readonly publicKeyFile: string;
+    readonly privateKeyFile: string;
+    readonly accounts: readonly AlipayKeys[];
+  };
+  /** The `wechat` and `alipay` sections of the sandbox' own configuration, ready to be copied into it. */
+  readonly sandbox: {
+    readonly wechat: object;
+    readonly alipay: object;
+  };
+};
+
+const RSA_BITS = 2_048;
+
+const digest = (text: string): string => createHash('sha256').update(text).digest('hex');
+
+/** Decimal digits that are always the same for one text, so that repeated runs name the same merchants. */
+const digitsOf = (text: string, count: number): string =>
+  BigInt(`0x${digest(text)}`)
+    .toString()
+    .slice(-count);
+
+/** Keeps what is there: a second run must not lock adapters out that have read the first one's files. */
+const keptFile = (folder: string, name: string, create: () => string): string => {
+  const file = join(folder, name);
+  if (!existsSync(file)) writeFileSync(file, create(), { mode: 0o600 });
+  return file;
+};
+
+const keyPair = (folder: string, name: string) => {
+  const privateKeyFile = keptFile(folder, `${name}-private-key.pem`, () =>
+    generateKeyPairSync('rsa', { modulusLength: RSA_BITS })
+      .privateKey.export({ type: 'pkcs8', format: 'pem' })
+      .toString(),
+  );
+  const publicPem = () =>
+    createPublicKey(readFileSync(privateKeyFile, 'utf8')).export({ type: 'spki', format: 'pem' }).toString();
+  return { privateKeyFile, publicKeyFile: keptFile(folder, `${name}-public-key.pem`, publicPem) };
+};
+
+const secret32 = (folder: string, name: string): string =>
+  keptFile(folder, name, () => `${randomBytes(16).toString('hex')}\n`);
+
+const wechatKeys = (folder: string, accountId: string): WechatKeys => {
+  const merchant = keyPair(folder, `${accountId}-merchant`);
+  return {
+    accountId,
+    mchid: `19${digitsOf(`mchid ${accountId}`, 8)}`,
+    appid: `wx${digest(`appid ${accountId}`).slice(0, 16)}`,
+    merchantSerialNo: digest(readFileSync(merchant.publicKeyFile, 'utf8')).slice(0, 40).toUpperCase(),
+    merchantPrivateKeyFile: merchant.privateKeyFile,
+    merchantPublicKeyFile: merchant.publicKeyFile,
+    apiV3KeyFile: secret32(folder, `${accountId}-api-v3-key`),
+    apiV2KeyFile: secret32(folder, `${accountId}-api-v2-key`),
+  };
+};
+
+const alipayKeys = (folder: string, accountId: string): AlipayKeys => {
+  const app = keyPair(folder, `${accountId}-app`);
+  return {
+    accountId,
+    appId: `2021${digitsOf(`app_id ${accountId}`, 12)}`,
+    sellerId: `2088${digitsOf(`seller_id ${accountId}`, 12)}`,
+    appPrivateKeyFile: app.privateKeyFile,
+    appPublicKeyFile: app.publicKeyFile,
+  };
+};
+
+/** Without the merchants' private keys: the channel's side never has them. */
+const sandboxSections = (keys: Omit<GeneratedKeys, 'sandbox'>): GeneratedKeys['sandbox'] => ({
+  wechat: {
+    platformPrivateKeyFile: keys.wechat.platformPrivateKeyFile,
+    publicKeyId: keys.wechat.publicKeyId,
+    accounts: keys.wechat.accounts.map(({ merchantPrivateKeyFile: _private, ...account }) => account),
+  },
+  alipay: {
+    privateKeyFile: keys.alipay.privateKeyFile,
+    accounts: keys.alipay.accounts.map(({ appPrivateKeyFile: _private, ...account }) => account),
+  },
+});
+
+/**
+ * Makes the keys of both sides for the named accounts, all in one folder with mode 600, and writes `accounts.json`,
+ * which holds what is returned. Keys that are there already are kept; numbers of merchants follow from the account ids.
+ */
+export const generateKeys = (options: {
+  readonly folder: string;
+  readonly wechat: readonly string[];
+  readonly alipay: readonly string[];
+}): GeneratedKeys => {
+  const folder = resolve(options.folder);
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const wechatPlatform = keyPair(folder, 'wechat-platform');
+  const alipayPlatform = keyPair(folder, 'alipay-platform');
+  const keys = {
+    wechat: {
+      publicKeyId: `PUB_KEY_ID_01${digitsOf(readFileSync(wechatPlatform.publicKeyFile, 'utf8'), 30)}`,
+      publicKeyFile: wechatPlatform.publicKeyFile,
+      platformPrivateKeyFile: wechatPlatform.privateKeyFile,
+      accounts: options.wechat.map((accountId) => wechatKeys(folder, accountId)),
+    },
+    alipay: {
+      publicKeyFile: alipayPlatform.publicKeyFile,
+      privateKeyFile: alipayPlatform.privateKeyFile,
+      accounts: options.alipay.map((accountId) => alipayKeys(folder, accountId)),
+    },
+  };
+  const generated = { ...keys, sandbox: sandboxSections(keys) };
+  writeFileSync(join(folder, 'accounts.json'), `${JSON.stringify(generated, undefined, 2)}\n`, { mode: 0o600 });
+  return generated;
+};
+
+const listOf = (text: string): readonly string[] => {
+  const ids = text.split(',').filter((id) => id !== '');
+  const wrong = ids.find((id) => !/^[0-9A-Za-z][0-9A-Za-z._-]{0,63}$/.test(id));
+  if (wrong !== undefined) throw new Error(`${wrong} cannot be an account's id: letters, digits, ".", "_" and "-" can`);
+  return ids;
+};
+
+const runAsCommand = (): void => {
+  const { values } = parseArgs({
+    options: {
+      out: { type: 'string' },
+      wechat: { type: 'string', default: 'wechat-a' },
+      alipay: { type: 'string', default: 'alipay-a' },
+    },
+  });
+  if (values.out === undefined) throw new Error('--out <folder> is missing');
+  generateKeys({ folder: values.out, wechat: listOf(values.wechat), alipay: listOf(values.alipay) });
+  process.stdout.write(`${join(resolve(values.out), 'accounts.json')}\n`);
+};
+
+const command = process.argv[1];
+if (
+  command !== undefined &&
+  existsSync(command) &&
+  realpathSync(command) === realpathSync(fileURLToPath(import.meta.url))
+) {
+  try {
+    runAsCommand();
+  } catch (error) {
+    process.stderr.write(`generate-keys: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.stderr.write('usage: generate-keys.ts --out <folder> [--wechat a,b] [--alipay c]\n');
+    process.exit(1);
+  }
+}

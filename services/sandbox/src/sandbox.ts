@@ -1,0 +1,153 @@
+import { rename, writeFile } from 'node:fs/promises';
+import type { Clock, Random } from '@tillmesh/clock';
+import type { Log } from '@tillmesh/telemetry';
+import { createAlipaySimulator } from './alipay/simulator.ts';
+import type { SandboxConfig } from './config.ts';
+import { createControlApi } from './control-api.ts';
+import { fen } from './fen.ts';
+import { type HttpListener, listenHttp } from './http-server.ts';
+import { createLedger } from './ledger.ts';
+import { createNotifier } from './notifier.ts';
+import { createPayers } from './payers.ts';
+import { createScanner } from './scan.ts';
+import { createScripts } from './scripts.ts';
+import { createState } from './state.ts';
+import { createStats } from './stats.ts';
+import type { WechatAccount } from './wechat/account.ts';
+import { createWechatSimulator } from './wechat/simulator.ts';
+
+export interface Sandbox {
+  readonly ports: { readonly control: number; readonly wechat: number; readonly alipay: number };
+  close(): Promise<void>;
+}
+
+const wechatAccounts = (config: SandboxConfig): readonly WechatAccount[] =>
+  config.wechat.accounts.map((account) => ({
+    accountId: account.accountId,
+    mchid: account.mchid,
+    appid: account.appid,
+    merchantSerialNo: account.merchantSerialNo,
+    merchantPublicKey: account.merchantPublicKeyFile,
+    apiV3Key: account.apiV3KeyFile.reveal(),
+    apiV2Key: account.apiV2KeyFile.reveal(),
+  }));
+
+/** Other processes wait for this file: it must never be there half. */
+const writePortFile = async (file: string, ports: Sandbox['ports']): Promise<void> => {
+  await writeFile(`${file}.new`, `${JSON.stringify(ports)}\n`);
+  await rename(`${file}.new`, file);
+};
+
+/**
+ * Starts both simulated channels and the control API, each on its own port, with what the journal remembers.
+ *
+ * @throws where a port cannot be had or the journal cannot be read.
+ */
+export const startSandbox = async (
+  config: SandboxConfig,
+  deps: { readonly clock: Clock; readonly random: Random; readonly log: Log },
+): Promise<Sandbox> => {
+  const { clock, random, log } = deps;
+  const state = createState();
+  const payers = createPayers({
+    state,
+    clock,
+    random,
+    balance: fen(config.payers.balanceFen),
+    paymentCodeValidMs: config.payers.paymentCodeValidMs,
+  });
+  const ledger = createLedger({ state, clock, payers });
+  const scripts = createScripts({ state, newId: () => random.hex(8) });
+  const stats = createStats();
+  const notifier = createNotifier({ state, clock, log, ...config.notifications });
+  const shared = { clock, random, state, payers, ledger, scripts, stats, notifier };
+
+  const wechat = createWechatSimulator({
+    ...shared,
+    settings: {
+      ...config.wechat,
+      accounts: wechatAccounts(config),
+      platform: { privateKey: config.wechat.platformPrivateKeyFile, publicKeyId: config.wechat.publicKeyId },
+    },
+  });
+  const alipay = createAlipaySimulator({
+    ...shared,
+    settings: {
+      ...config.alipay,
+      accounts: config.alipay.accounts.map(({ appPublicKeyFile, ...account }) => ({
+        ...account,
+        appPublicKey: appPublicKeyFile,
+      })),
+      privateKey: config.alipay.privateKeyFile,
+    },
+  });
+
+  await state.open(config.journalFile);
+  const listening: HttpListener[] = [];
+  const listen = async (port: number, handle: Parameters<typeof listenHttp>[0]['handle']): Promise<HttpListener> => {
+    const listener = await listenHttp({ host: config.host, port, handle, log });
+    listening.push(listener);
+    return listener;
+  };
+  const close = async (): Promise<void> => {
+    notifier.close();
+    for (const listener of listening) await listener.close();
+    await state.close();
+  };
+  try {
+    const channels = {
+      wechat: await listen(config.ports.wechat, wechat.handle),
+      alipay: await listen(config.ports.alipay, alipay.handle),
+    };
+    const control = await listen(
+      config.ports.control,
+      createControlApi({
+        state,
+        payers,
+        ledger,
+        scripts,
+        stats,
+        notifier,
+        channels,
+        scan: createScanner({ clock, payers, wechat: wechat.orders, alipay: alipay.trades }),
+        accounts: [
+          ...config.wechat.accounts.map(({ accountId, mchid, appid }) => ({
+            channel: 'wechat',
+            accountId,
+            mchid,
+            appid,
+          })),
+          ...config.alipay.accounts.map(({ accountId, appId, sellerId }) => ({
+            channel: 'alipay',
+            accountId,
+            appId,
+            sellerId,
+          })),
+        ],
+        orderStates: (outTradeNo) => [
+          ...config.wechat.accounts.flatMap(({ accountId, mchid }) => {
+            const order = wechat.orders.find(mchid, outTradeNo);
+            return order === undefined
+              ? []
+              : [{ channel: 'wechat', account: accountId, outTradeNo, state: order.state }];
+          }),
+          ...config.alipay.accounts.flatMap(({ accountId, appId }) => {
+            const trade = alipay.trades.find(appId, outTradeNo);
+            return trade === undefined
+              ? []
+              : [{ channel: 'alipay', account: accountId, outTradeNo, state: trade.state }];
+          }),
+        ],
+      }),
+    );
+    const ports = { control: control.port, wechat: channels.wechat.port, alipay: channels.alipay.port };
+    wechat.resume();
+    alipay.resume();
+    notifier.resume();
+    if (config.portFile !== undefined) await writePortFile(config.portFile, ports);
+    return { ports, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+};

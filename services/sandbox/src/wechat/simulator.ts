@@ -1,0 +1,81 @@
+import type { Clock, Random } from '@tillmesh/clock';
+import type { HttpReply, HttpRequest } from '../http-server.ts';
+import type { Ledger } from '../ledger.ts';
+import type { Notifier } from '../notifier.ts';
+import type { Payers } from '../payers.ts';
+import type { Scripts } from '../scripts.ts';
+import type { State } from '../state.ts';
+import type { Stats } from '../stats.ts';
+import type { PlatformKey, WechatAccount } from './account.ts';
+import { createWechatNews, wechatNotifying } from './notifications.ts';
+import { createWechatOrders, type WechatOrders } from './orders.ts';
+import { createWechatRefunds } from './refunds.ts';
+import { createMicropay } from './v2-micropay.ts';
+import { createOrderQuery, createReverse } from './v2-orders.ts';
+import { createV2Refund, createV2RefundQuery } from './v2-refunds.ts';
+import { createV2Simulator } from './v2-simulator.ts';
+import { createV3Refunds } from './v3-refunds.ts';
+import { createV3Simulator } from './v3-simulator.ts';
+import { createV3Transactions } from './v3-transactions.ts';
+
+export type WechatSettings = {
+  readonly accounts: readonly WechatAccount[];
+  readonly platform: PlatformKey;
+  /** Unpaid orders by payment code end by themselves after this long. */
+  readonly codeOrderRevokedAfterMs: number;
+  readonly refundTakesMs: number;
+  readonly refundGapMs: number;
+  readonly ordersMax: number;
+};
+
+/** WeChat Pay: one port, v2 and v3 over the same orders. */
+export interface WechatSimulator {
+  readonly orders: WechatOrders;
+  handle(request: HttpRequest): Promise<HttpReply>;
+  resume(): void;
+}
+
+export const createWechatSimulator = (deps: {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly state: State;
+  readonly payers: Payers;
+  readonly ledger: Ledger;
+  readonly scripts: Scripts;
+  readonly stats: Stats;
+  readonly notifier: Notifier;
+  readonly settings: WechatSettings;
+}): WechatSimulator => {
+  const { settings, notifier } = deps;
+  const { accounts, platform } = settings;
+  notifier.register('wechat', wechatNotifying({ ...deps, platform, accounts }));
+  const news = createWechatNews(deps);
+  const orders = createWechatOrders({ ...deps, ordersMax: settings.ordersMax, onPaid: news.paid });
+  const refunds = createWechatRefunds({ ...deps, ...settings, orders, news });
+  const v3 = createV3Simulator({
+    ...deps,
+    accounts,
+    platform,
+    transactions: createV3Transactions({ ...deps, orders }),
+    refunds: createV3Refunds({ orders, refunds }),
+  });
+  const v2 = createV2Simulator({
+    ...deps,
+    accounts,
+    operations: new Map([
+      ['/pay/micropay', createMicropay({ ...deps, ...settings, orders })],
+      ['/pay/orderquery', createOrderQuery(orders)],
+      ['/secapi/pay/reverse', createReverse({ ...deps, orders })],
+      ['/secapi/pay/refund', createV2Refund({ orders, refunds })],
+      ['/pay/refundquery', createV2RefundQuery({ orders, refunds })],
+    ]),
+  });
+  return {
+    orders,
+    handle: (request) => (request.path.startsWith('/v3/') ? v3(request) : v2(request)),
+    resume: () => {
+      orders.resume();
+      refunds.resume();
+    },
+  };
+};

@@ -1,0 +1,77 @@
+import type { Clock, Random } from '@tillmesh/clock';
+import { exchangeWithFaults } from '../exchange.ts';
+import type { HttpReply, HttpRequest } from '../http-server.ts';
+import { type Act, wireFaultsOf } from '../script.ts';
+import type { Scripts } from '../scripts.ts';
+import type { State } from '../state.ts';
+import type { Stats } from '../stats.ts';
+import type { WechatAccount } from './account.ts';
+import { notTaken, renderV2, type V2Answer } from './v2-answer.ts';
+import type { V2Call, V2Operation } from './v2-call.ts';
+import { createV2Gate, type V2Passed } from './v2-gate.ts';
+
+// How the payer behaves in WeChat Pay's official negative tests; the seconds are ours.
+const NEGATIVE_TESTS: Readonly<Record<string, readonly Act[]>> = {
+  MICROPAY_USERPAYING: [{ do: 'payer_types_password', seconds: 10, then: 'pays' }],
+  MICROPAY_TIMEOUT: [{ do: 'answer_lost_after_commit', how: 'hang' }],
+  MICROPAY_PAYERROR: [{ do: 'decline', code: 'TRADE_ERROR' }],
+};
+
+const negativeTestOf = (request: HttpRequest): readonly Act[] => {
+  const name = request.headers['wechatpay-negative-test'];
+  return typeof name === 'string' ? (NEGATIVE_TESTS[name] ?? []) : [];
+};
+
+/** WeChat Pay's v2 interface: XML, with MD5 or HMAC-SHA256 over the fields. */
+export const createV2Simulator = (deps: {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly state: State;
+  readonly scripts: Scripts;
+  readonly stats: Stats;
+  readonly accounts: readonly WechatAccount[];
+  readonly operations: ReadonlyMap<string, V2Operation>;
+}): ((request: HttpRequest) => Promise<HttpReply>) => {
+  const { clock, random, scripts, stats, operations } = deps;
+  const gate = createV2Gate(deps.accounts);
+
+  const actsFor = (operation: V2Operation, { account, fields }: V2Passed, call: V2Call): readonly Act[] =>
+    scripts.take({
+      channel: 'wechat',
+      operation: operation.operation,
+      accountId: account.accountId,
+      merchantId: account.mchid,
+      outTradeNo: call.order()?.outTradeNo ?? fields.get('out_trade_no'),
+      description: call.description,
+      paymentCode: call.paymentCode,
+    });
+
+  return async (request) => {
+    const operation = operations.get(request.path);
+    if (operation === undefined) return { kind: 'answer', status: 404, headers: {}, body: Buffer.alloc(0) };
+    const passed = gate(request);
+    if (passed.kind === 'refused') {
+      if (passed.isAboutSignature) stats.refusedSignature('wechat', `v2_${passed.reason}`);
+      return notTaken(passed.message);
+    }
+    const by = { account: passed.account, signType: passed.signType, random };
+    const call = operation.read(passed);
+    stats.request('wechat', operation.name);
+    if ('kind' in call) return renderV2(call, 'right', by);
+    const acts = [
+      ...actsFor(operation, passed, call),
+      ...call.codeActs,
+      ...(operation.operation === 'pay' ? negativeTestOf(request) : []),
+    ];
+    return exchangeWithFaults<V2Answer>({
+      faults: wireFaultsOf(acts),
+      clock,
+      signal: request.signal,
+      durable: deps.state.durable,
+      perform: () => call.perform(acts),
+      decline: (code) => call.decline(code, acts),
+      errorAnswer: (code) => ({ kind: 'refused', code }),
+      render: (answer, signature) => renderV2(answer, signature, by),
+    });
+  };
+};

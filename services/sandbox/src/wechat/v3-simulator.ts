@@ -1,0 +1,99 @@
+import type { Clock, Random } from '@tillmesh/clock';
+import { exchangeWithFaults } from '../exchange.ts';
+import type { HttpReply, HttpRequest } from '../http-server.ts';
+import { type Act, wireFaultsOf } from '../script.ts';
+import type { Scripts } from '../scripts.ts';
+import type { State } from '../state.ts';
+import type { Stats } from '../stats.ts';
+import type { PlatformKey, WechatAccount } from './account.ts';
+import { answerOfError, createV3Renderer, v3Error } from './v3-answer.ts';
+import type { V3Call, V3Read } from './v3-call.ts';
+import { createV3Gate } from './v3-gate.ts';
+import type { createV3Refunds } from './v3-refunds.ts';
+import type { createV3Transactions } from './v3-transactions.ts';
+
+type Route = {
+  readonly method: 'GET' | 'POST';
+  readonly path: RegExp;
+  /** @param name what the path names, decoded. */
+  readonly read: (account: WechatAccount, request: HttpRequest, name: string) => V3Read;
+};
+
+const decodedName = (text: string | undefined): string => {
+  try {
+    return decodeURIComponent(text ?? '');
+  } catch {
+    return '';
+  }
+};
+
+/** WeChat Pay's v3 interface: JSON, with RSA signatures both ways. */
+export const createV3Simulator = (deps: {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly state: State;
+  readonly scripts: Scripts;
+  readonly stats: Stats;
+  readonly accounts: readonly WechatAccount[];
+  readonly platform: PlatformKey;
+  readonly transactions: ReturnType<typeof createV3Transactions>;
+  readonly refunds: ReturnType<typeof createV3Refunds>;
+}): ((request: HttpRequest) => Promise<HttpReply>) => {
+  const { clock, scripts, stats, transactions, refunds } = deps;
+  const gate = createV3Gate(deps);
+  const render = createV3Renderer(deps);
+  const orderPath = '/v3/pay/transactions/out-trade-no/([^/]+)';
+  const routes: readonly Route[] = [
+    { method: 'POST', path: /^\/v3\/pay\/transactions\/native$/, read: transactions.placeNative },
+    { method: 'POST', path: /^\/v3\/pay\/transactions\/jsapi$/, read: transactions.placeJsapi },
+    { method: 'GET', path: new RegExp(`^${orderPath}$`), read: transactions.queryByOutTradeNo },
+    { method: 'GET', path: /^\/v3\/pay\/transactions\/id\/([^/]+)$/, read: transactions.queryById },
+    { method: 'POST', path: new RegExp(`^${orderPath}/close$`), read: transactions.close },
+    { method: 'POST', path: /^\/v3\/refund\/domestic\/refunds$/, read: refunds.ask },
+    {
+      method: 'GET',
+      path: /^\/v3\/refund\/domestic\/refunds\/([^/]+)$/,
+      read: (account, _request, name) => refunds.query(account, name),
+    },
+  ];
+
+  const actsFor = (
+    account: WechatAccount,
+    { operation, outTradeNo, description, paymentCode }: V3Call,
+  ): readonly Act[] =>
+    scripts.take({
+      channel: 'wechat',
+      operation,
+      accountId: account.accountId,
+      merchantId: account.mchid,
+      outTradeNo,
+      description,
+      paymentCode,
+    });
+
+  return async (request) => {
+    const route = routes.find(({ method, path }) => method === request.method && path.test(request.path));
+    if (route === undefined) return render(answerOfError(v3Error('RESOURCE_NOT_EXISTS', '请求的资源不存在')), 'right');
+    const passed = gate(request);
+    if (passed.kind === 'refused') {
+      stats.refusedSignature('wechat', passed.reason);
+      return render(answerOfError(passed.error), 'right');
+    }
+    const { account, spendNonce } = passed;
+    const read = route.read(account, request, decodedName(route.path.exec(request.path)?.[1]));
+    if (read.kind === 'error') return { ...render(answerOfError(read.error), 'right'), onSent: spendNonce };
+    const { call } = read;
+    stats.request('wechat', call.name);
+    const acts = actsFor(account, call);
+    return exchangeWithFaults({
+      faults: wireFaultsOf(acts),
+      clock,
+      signal: request.signal,
+      durable: deps.state.durable,
+      perform: () => call.perform(acts),
+      decline: (code) => answerOfError(v3Error(code)),
+      errorAnswer: (code) => answerOfError(v3Error(code)),
+      render: (answer, signature) => ({ ...render(answer, signature), onSent: spendNonce }),
+    });
+  };
+};
