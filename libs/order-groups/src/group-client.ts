@@ -71,7 +71,8 @@ export const createGroupClient = (options: {
   readonly group: GroupDescription;
   readonly account: Account;
   readonly config: GroupClientConfig;
-  readonly workerId: number;
+  /** Undefined for readers: they write nothing, not even a heartbeat. */
+  readonly workerId: number | undefined;
   readonly clock: Clock;
   readonly log: Log;
 }): GroupClient => {
@@ -85,7 +86,7 @@ export const createGroupClient = (options: {
     const pool = createConnectionPool({ endpoint, account, limits, clock });
     const write = async () => {
       const { affectedRows } = await pool.use(within(config.statementMsMax), (connection) =>
-        connection.run(HEARTBEAT, [workerId, clock.nowMs()], within(config.statementMsMax)),
+        connection.run(HEARTBEAT, [workerId ?? null, clock.nowMs()], within(config.statementMsMax)),
       );
       if (affectedRows === 0) throw new DatabaseError(OWN_CODES.fenced, 'not_written');
     };
@@ -130,7 +131,7 @@ export const createGroupClient = (options: {
   };
 
   const probe = async (): Promise<void> => {
-    if (circuit.state !== 'open' || primary === undefined || primary.unsafe !== '') return;
+    if (workerId === undefined || circuit.state !== 'open' || primary === undefined || primary.unsafe !== '') return;
     circuit.beginProbe();
     try {
       await primary.heartbeat.confirm();

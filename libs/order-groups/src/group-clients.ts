@@ -26,7 +26,8 @@ export const createGroupClients = (options: {
   readonly map: GroupMap;
   readonly account: Account;
   readonly config: GroupClientConfig;
-  readonly workerId: number;
+  /** Undefined for readers: they write nothing, not even a heartbeat. */
+  readonly workerId: number | undefined;
   readonly clock: Clock;
   readonly log: Log;
 }): GroupClients => {

@@ -7,8 +7,16 @@ export { UnknownGroup } from './group-clients.ts';
 export { type GroupMap, GroupMapConfig, type GroupState, placementOf } from './group-map.ts';
 export { type MigrationReport, migrateGroup } from './migrate.ts';
 export type { AttemptPlan, NewPayment } from './order-group.ts';
-export { createOrderGroups, type OrderGroups, OrderGroupsConfig } from './order-groups.ts';
+export {
+  createOrderGroups,
+  createOrderReader,
+  type OrderGroups,
+  OrderGroupsConfig,
+  type OrderReader,
+  OrderReadersConfig,
+} from './order-groups.ts';
 export { ClockWentBack } from './order-number-source.ts';
 export { asWritten, type StoredPayment, type StoredRefund } from './payment-rows.ts';
-export type { Applied, AttemptNews, Continued, ReadPayment } from './payment-store.ts';
+export type { ReadPayment } from './payment-reader.ts';
+export type { Applied, AttemptNews, Continued } from './payment-store.ts';
 export type { ChannelRefundNews, NewRefund, RefundCreated } from './refund-store.ts';

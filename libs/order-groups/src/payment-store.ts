@@ -7,8 +7,6 @@ import {
   isFinalPayment,
   isLiveAttempt,
   type LearnedBy,
-  type MerchantId,
-  type MerchantOrderNo,
   nextState,
   type OrderNo,
   type Outcome,
@@ -20,14 +18,15 @@ import {
   toOrderKey,
 } from '@tillmesh/domain';
 import { counter, type Log } from '@tillmesh/telemetry';
-import { bigintParameter, type Connection, type Deadline, type Parameter } from './connection.ts';
+import { bigintParameter, type Deadline, type Parameter } from './connection.ts';
 import { DatabaseError } from './database-error.ts';
 import type { GroupClients } from './group-clients.ts';
-import { type GroupMap, placementOf } from './group-map.ts';
+import type { GroupMap } from './group-map.ts';
 import type { AttemptPlan } from './order-group.ts';
 import type { OrderNumberSource } from './order-number-source.ts';
 import * as sql from './order-statements.ts';
-import { paymentOfRows, type StoredPayment } from './payment-rows.ts';
+import { createPaymentReader, type PaymentReader, selectPayment } from './payment-reader.ts';
+import type { StoredPayment } from './payment-rows.ts';
 import { transaction } from './transaction.ts';
 
 /** News about an attempt, and what to do next. */
@@ -56,15 +55,8 @@ export type Continued =
   | { readonly kind: 'started'; readonly stored: StoredPayment }
   | { readonly kind: 'conflict'; readonly stored: StoredPayment };
 
-export type ReadPayment = { readonly stored: StoredPayment; readonly fromReplica: boolean };
-
 /** Payments in their groups: reading, and every change but the first INSERT. */
-export type PaymentStore = {
-  read(orderNo: OrderNo): Promise<ReadPayment | undefined>;
-  /** From a replica where one answers. */
-  readNearby(orderNo: OrderNo): Promise<ReadPayment | undefined>;
-  /** The order that a merchant's number stands for, at its home or, where a jump took the number, at its buddy. */
-  readOfMerchant(merchantId: MerchantId, merchantOrderNo: MerchantOrderNo, nearby: boolean): Promise<ReadPayment | undefined>;
+export type PaymentStore = PaymentReader & {
   /** The one place where news moves a payment. Undefined where there is no such payment. */
   apply(orderNo: OrderNo, news: AttemptNews): Promise<Applied | undefined>;
   /** One attempt more on a declined payment. */
@@ -148,24 +140,9 @@ export const createPaymentStore = (options: {
   const { map, groups, numbers, statementMsMax, clock, log } = options;
   const within = (): Deadline => ({ atMs: clock.monotonicMs() + statementMsMax });
 
-  const select = (orderNo: OrderNo, deadline: Deadline) => async (connection: Connection) =>
-    paymentOfRows((await connection.run(sql.SELECT_PAYMENT, [key(orderNo)], deadline)).rows);
-
-  const selectOfMerchant = (merchantId: MerchantId, merchantOrderNo: MerchantOrderNo, deadline: Deadline) =>
-    async (connection: Connection) =>
-      paymentOfRows((await connection.run(sql.SELECT_PAYMENT_OF_MERCHANT, [merchantId, merchantOrderNo], deadline)).rows);
-
   const readAtPrimary = (orderNo: OrderNo): Promise<StoredPayment | undefined> => {
     const deadline = within();
-    return groups.of(groupTagOf(orderNo)).write(deadline, select(orderNo, deadline));
-  };
-
-  const read = async (orderNo: OrderNo, way: 'read' | 'readNearby'): Promise<ReadPayment | undefined> => {
-    const client = groups.find(groupTagOf(orderNo));
-    if (client === undefined) return undefined;
-    const deadline = within();
-    const { value, fromReplica } = await client[way](deadline, select(orderNo, deadline));
-    return value === undefined ? undefined : { stored: value, fromReplica };
+    return groups.of(groupTagOf(orderNo)).write(deadline, selectPayment(orderNo, deadline));
   };
 
   /** Runs statements at the group's primary, all or nothing. `lost` when the compare-and-set found another version. */
@@ -288,24 +265,7 @@ export const createPaymentStore = (options: {
   };
 
   return {
-    read: (orderNo) => read(orderNo, 'read'),
-    readNearby: (orderNo) => read(orderNo, 'readNearby'),
-    readOfMerchant: async (merchantId, merchantOrderNo, nearby) => {
-      const way = nearby ? 'readNearby' : 'read';
-      const { home, buddy } = placementOf(map, merchantId, merchantOrderNo);
-      const deadline = within();
-      const ask = async (tag: typeof home) => {
-        const { value, fromReplica } = await groups.of(tag)[way](deadline, selectOfMerchant(merchantId, merchantOrderNo, deadline));
-        return value === undefined || !isShown(value.payment.state) ? undefined : { stored: value, fromReplica };
-      };
-      const [atHome, atBuddy] = await Promise.allSettled([ask(home), buddy === undefined ? undefined : ask(buddy)]);
-      // A jumped order at the buddy is shown only once it is bound; then the one at home, should there be one, lost.
-      if (atBuddy.status === 'fulfilled' && atBuddy.value !== undefined) return atBuddy.value;
-      if (atHome.status === 'fulfilled' && atHome.value !== undefined) return atHome.value;
-      const failed = [atHome, atBuddy].find((answer) => answer.status === 'rejected');
-      if (failed !== undefined) throw failed.reason;
-      return undefined;
-    },
+    ...createPaymentReader({ map, groups, statementMsMax, clock }),
     apply,
     continueWith: async (orderNo, expectedVersion, attempt, { nextCheckAfterMs, source }) => {
       const stored = await readAtPrimary(orderNo);
@@ -360,8 +320,6 @@ export const createPaymentStore = (options: {
     },
   };
 };
-
-const isShown = (state: PaymentState): boolean => state !== 'void' && state !== 'unbound';
 
 /** True where the latest attempt is this caller's own and its channel was not called yet. */
 const isOwn = (stored: StoredPayment, plan: AttemptPlan | undefined): boolean => {

@@ -1,3 +1,4 @@
+export { isServing } from './check-health.ts';
 /** gRPC's status codes. */
 export { status as Code } from '@grpc/grpc-js';
 export {

@@ -1,6 +1,6 @@
 import { systemClock } from '@tillmesh/clock';
 import { loadConfig } from '@tillmesh/config';
-import { createOrderGroups } from '@tillmesh/order-groups';
+import { createOrderReader } from '@tillmesh/order-groups';
 import { QueryService } from '@tillmesh/proto/tillmesh/query/v1/query_service_pb.ts';
 import { bind, runService } from '@tillmesh/rpc';
 import { QueryConfig } from './config.ts';
@@ -12,7 +12,7 @@ await runService({
   load: (env) => loadConfig(QueryConfig, env),
   build: async (config, log) => {
     // Its own connections, its own account: reading can be as busy as it likes.
-    const orders = createOrderGroups({ config: config.orders, clock: systemClock, log });
+    const orders = createOrderReader({ config: config.orders, clock: systemClock, log });
     return {
       services: [bind(QueryService, createQueryService(orders))],
       begin: () => orders.look(),

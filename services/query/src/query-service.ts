@@ -1,5 +1,5 @@
 import { parseMerchantId, parseMerchantOrderNo, parseOrderNo } from '@tillmesh/domain';
-import { DatabaseError, type OrderGroups, type ReadPayment, UnknownGroup } from '@tillmesh/order-groups';
+import { DatabaseError, type OrderReader, type ReadPayment, UnknownGroup } from '@tillmesh/order-groups';
 import type { PaymentRef } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
 import type { QueryService } from '@tillmesh/proto/tillmesh/query/v1/query_service_pb.ts';
 import { type Implementation, notYet, rpcErrors } from '@tillmesh/rpc';
@@ -7,7 +7,7 @@ import { traceIdOf } from '@tillmesh/telemetry';
 import { paymentToWire } from '@tillmesh/wire';
 
 /** The wire's side of reading, from replicas first. */
-export const createQueryService = (orders: Pick<OrderGroups, 'payments'>): Implementation<typeof QueryService> => {
+export const createQueryService = (orders: Pick<OrderReader, 'payments'>): Implementation<typeof QueryService> => {
   const find = async (ref: PaymentRef | undefined): Promise<ReadPayment | undefined> => {
     if (ref?.ref.case === 'merchantOrder') {
       const merchantId = parseMerchantId(ref.ref.value.merchantId);
