@@ -48,6 +48,12 @@ export class Breaker {
     return this.#state === 'open' && waited >= this.#config.halfOpenAfterMs ? 'half_open' : this.#state;
   }
 
+  /** True where tryAcquire would give none: a call that waited for a place first would wait for nothing. */
+  get isRefusing(): boolean {
+    const { state } = this;
+    return state === 'open' || (state === 'half_open' && this.#probeOut);
+  }
+
   /** A permit, or undefined where calls are to be refused now. */
   tryAcquire(): BreakerPermit | undefined {
     const state = this.state;

@@ -106,24 +106,33 @@ export class Lane {
    * @throws {LaneTimeout} when the time was up; what was sent may have arrived.
    */
   async run<T>(work: (signal: AbortSignal) => Promise<T>, call: LaneCall = {}): Promise<T> {
-    if (call.signal?.aborted === true) throw call.signal.reason;
-    const beganMs = this.#clock.monotonicMs();
-    if ((call.budgetMs ?? Number.POSITIVE_INFINITY) <= 0) return this.#reject('no_time_left');
-    if (this.#breaker.state === 'open') return this.#reject('open');
-    await this.#takeSlot(call);
+    if (isGone(call)) throw call.signal?.reason;
+    const budgetMs = call.budgetMs ?? Number.POSITIVE_INFINITY;
+    if (budgetMs <= 0) return this.#reject('no_time_left');
+    if (this.#breaker.isRefusing) return this.#reject('open');
+    let leftMs = budgetMs;
+    // Nothing is awaited where a place is free: of calls in one turn, the second has to see what the first has taken.
+    if (this.#inFlight < this.config.concurrentMax) this.#inFlight += 1;
+    else {
+      const beganMs = this.#clock.monotonicMs();
+      await this.#waitForSlot(call, budgetMs);
+      leftMs -= this.#clock.monotonicMs() - beganMs;
+      // The caller may have gone between being admitted and getting here.
+      if (isGone(call)) {
+        this.#freeSlot();
+        throw call.signal?.reason;
+      }
+      if (leftMs <= 0) {
+        this.#freeSlot();
+        return this.#reject('no_time_left');
+      }
+    }
     const permit = this.#breaker.tryAcquire();
     if (permit === undefined) {
       this.#freeSlot();
       return this.#reject('open');
     }
-    const waitedMs = this.#clock.monotonicMs() - beganMs;
-    const timeoutMs = Math.min(this.config.timeoutMs, (call.budgetMs ?? Number.POSITIVE_INFINITY) - waitedMs);
-    if (timeoutMs <= 0) {
-      this.#breaker.giveBack(permit);
-      this.#freeSlot();
-      return this.#reject('no_time_left');
-    }
-    return this.#execute(work, call, permit, timeoutMs);
+    return this.#execute(work, call, permit, Math.min(this.config.timeoutMs, leftMs));
   }
 
   statistics(): LaneStatistics {
@@ -146,14 +155,10 @@ export class Lane {
     throw this.#rejected[cause];
   }
 
-  /** Takes a free slot or waits in the queue; the slot is transferred, nobody can barge in between. */
-  async #takeSlot(call: LaneCall): Promise<void> {
-    if (this.#inFlight < this.config.concurrentMax) {
-      this.#inFlight += 1;
-      return;
-    }
+  /** Waits in the queue; the slot is transferred, nobody can barge in between. */
+  async #waitForSlot(call: LaneCall, budgetMs: number): Promise<void> {
     if (this.#queue.length >= this.config.queuedMax) this.#reject('full');
-    const waitMs = Math.min(this.config.queueWaitMsMax, call.budgetMs ?? Number.POSITIVE_INFINITY);
+    const waitMs = Math.min(this.config.queueWaitMsMax, budgetMs);
     const admitted = await new Promise<boolean>((resolve, reject) => {
       const leave = () => {
         cancel();
@@ -188,7 +193,7 @@ export class Lane {
     else this.#inFlight -= 1;
   }
 
-  async #execute<T>(
+  #execute<T>(
     work: (signal: AbortSignal) => Promise<T>,
     call: LaneCall,
     permit: BreakerPermit,
@@ -198,53 +203,85 @@ export class Lane {
     const startedMs = this.#clock.monotonicMs();
     const own = new AbortController();
     const signal = call.signal === undefined ? own.signal : AbortSignal.any([own.signal, call.signal]);
-    let cancelTimer: Cancel = () => undefined;
-    const timeUp = new Promise<never>((_resolve, reject) => {
-      cancelTimer = this.#clock.after(timeoutMs, () => {
-        const timeout = new LaneTimeout(`lane ${this.config.name}: no answer within ${Math.round(timeoutMs)} ms`);
-        this.#timedOut += 1;
-        own.abort(timeout);
-        reject(timeout);
-      });
-    });
-    const running = (async () => work(signal))().finally(() => {
-      this.#freeSlot();
-      inFlightGauge.set({ lane: this.config.name }, this.#inFlight);
-    });
-    let end = 'failed';
-    try {
-      const answer = await Promise.race([running, timeUp]);
-      const sick = call.isSickAnswer?.(answer as never) ?? false;
-      this.#breaker.record(permit, !sick);
-      this.#completed += 1;
-      end = sick ? 'sick' : 'completed';
-      return answer;
-    } catch (error) {
-      // The caller went away: that says nothing about the neighbour.
-      const abandoned = call.signal?.aborted === true && !own.signal.aborted;
-      const sick = !abandoned && (error instanceof LaneTimeout || (call.isSick?.(error) ?? true));
-      if (abandoned) this.#breaker.giveBack(permit);
-      else this.#breaker.record(permit, !sick);
-      if (sick) this.#failed += 1;
-      end = abandoned ? 'abandoned' : sick ? 'failed' : 'completed';
-      throw error;
-    } finally {
+    let concluded = false;
+    // What the caller hears is what the breaker hears: the time-out or the end of the work, whichever comes first.
+    const conclude = (end: CallEnd) => {
+      if (concluded) return;
+      concluded = true;
       cancelTimer();
-      // Both may still reject after the race is over; nobody waits for them then.
-      running.catch(() => undefined);
-      timeUp.catch(() => undefined);
+      this.#conclude(end, permit);
       callSeconds.record({ lane: this.config.name, end }, (this.#clock.monotonicMs() - startedMs) / 1_000);
-    }
+    };
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    const cancelTimer = this.#clock.after(timeoutMs, () => {
+      const timeout = new LaneTimeout(`lane ${this.config.name}: no answer within ${Math.round(timeoutMs)} ms`);
+      this.#timedOut += 1;
+      conclude('failed');
+      reject(timeout);
+      own.abort(timeout);
+    });
+    // The breaker knows before the slot is free: who waits for the slot is to see what the call before it has learned.
+    (async () => work(signal))().then(
+      (answer) => {
+        conclude(judge(() => call.isSickAnswer?.(answer as never) ?? false, false) ? 'sick' : 'completed');
+        this.#leaveSlot();
+        resolve(answer);
+      },
+      (error: unknown) => {
+        conclude(endOfFailure(call, error));
+        this.#leaveSlot();
+        reject(error);
+      },
+    );
+    return promise;
+  }
+
+  #conclude(end: CallEnd, permit: BreakerPermit): void {
+    if (end === 'abandoned') this.#breaker.giveBack(permit);
+    else this.#breaker.record(permit, end === 'completed' || end === 'refused');
+    if (end === 'completed' || end === 'sick') this.#completed += 1;
+    if (end === 'failed') this.#failed += 1;
+  }
+
+  #leaveSlot(): void {
+    this.#freeSlot();
+    inFlightGauge.set({ lane: this.config.name }, this.#inFlight);
   }
 }
 
-const assertConfig = (config: LaneConfig): void => {
-  const positive = ['concurrentMax', 'timeoutMs', 'halfOpenAfterMs'] as const;
-  for (const field of positive) {
-    if (!(config[field] > 0))
-      throw new RangeError(`lane ${config.name}: ${field} must be above 0, not ${config[field]}`);
+/**
+ * How a call ended. `sick`: with an answer that speaks of a sick neighbour; `failed`: with an error that does, or with a
+ * time-out; `refused`: with an error that does not; `abandoned`: its caller went away, which says nothing of the neighbour.
+ */
+type CallEnd = 'completed' | 'sick' | 'failed' | 'refused' | 'abandoned';
+
+const endOfFailure = (call: LaneCall, error: unknown): CallEnd => {
+  if (isGone(call)) return 'abandoned';
+  return judge(() => call.isSick?.(error) ?? true, true) ? 'failed' : 'refused';
+};
+
+const isGone = (call: LaneCall): boolean => call.signal?.aborted === true;
+
+// A judgement that throws must neither replace an answer nor keep a probe's permit for ever.
+const judge = (isSick: () => boolean, otherwise: boolean): boolean => {
+  try {
+    return isSick();
+  } catch {
+    return otherwise;
   }
-  if (!(config.queuedMax >= 0)) throw new RangeError(`lane ${config.name}: queuedMax must not be below 0`);
+};
+
+// A lane without a limit is none, and timers take no more than 2^31 - 1 ms.
+const LIMIT_MAX = 2 ** 31 - 1;
+
+const assertConfig = (config: LaneConfig): void => {
+  const least = { concurrentMax: 1, queuedMax: 0, queueWaitMsMax: 0, timeoutMs: 1, halfOpenAfterMs: 1 } as const;
+  for (const [field, min] of Object.entries(least) as [keyof typeof least, number][]) {
+    const value = config[field];
+    if (!Number.isInteger(value) || value < min || value > LIMIT_MAX) {
+      throw new RangeError(`lane ${config.name}: ${field} must be a whole number from ${min}, not ${value}`);
+    }
+  }
 };
 
 /** Declares a lane. All lanes of a service stand together in its lanes.ts. */
