@@ -1,0 +1,181 @@
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { type Clock, systemClock } from '@tillmesh/clock';
+import { LocalStackError } from '@tillmesh/local-stack';
+import { type Mesh, SERVICES, startMesh } from '@tillmesh/local-mesh';
+import { CashierService } from '@tillmesh/proto/tillmesh/cashier/v1/cashier_service_pb.ts';
+import { createClient } from '@tillmesh/rpc';
+import { type OtlpReceiver, startOtlpReceiver } from '@tillmesh/testing';
+import { resultTable } from './demo/result-table.ts';
+import { createSandboxControl } from './demo/sandbox-control.ts';
+import { type DemoResult, scenarios } from './demo/scenarios.ts';
+import { type MeshFile, meshFolder, meshLines, readMeshFile, removeMeshFile, writeMeshFile } from './mesh-file.ts';
+
+const BASE_PORT = 7_100;
+const SPANS_KEPT_MAX = 100_000;
+/** Spans are sent in batches, once a second. */
+const SPANS_WITHIN_MS = 4_000;
+
+const HELP = `npm start [-- options]
+
+  --exit               end after the demonstration; status 0 only if all five payments ended as they should
+  --redis-down         run without Redis, to see that payments end well all the same
+  --base-port <port>   services listen from here on, databases 100 above (default ${BASE_PORT})
+  --folder <path>      data folder (default .local/mesh)
+  --free-ports         take free ports instead of fixed ones
+
+OTEL_EXPORTER_OTLP_ENDPOINT: where spans go. Without it this process collects them and prints one trace.`;
+
+const say = (line = ''): void => {
+  process.stdout.write(`${line}\n`);
+};
+
+const { values: options } = parseArgs({
+  options: {
+    exit: { type: 'boolean', default: false },
+    'redis-down': { type: 'boolean', default: false },
+    'base-port': { type: 'string', default: String(BASE_PORT) },
+    'free-ports': { type: 'boolean', default: false },
+    folder: { type: 'string', default: meshFolder },
+    help: { type: 'boolean', default: false },
+  },
+});
+
+const elapsedSeconds = (clock: Clock, beganMs: number): string => ((clock.monotonicMs() - beganMs) / 1_000).toFixed(1);
+
+const addressesOf = (mesh: Mesh): Record<string, string> => ({
+  'CashierService': mesh.address('cashier'),
+  'QueryService': mesh.address('query'),
+  'RoutingService': mesh.address('routing'),
+  'SyncService': mesh.address('syncer'),
+  'OrderStoreService': mesh.address('order-store'),
+  'notifications': `http://${mesh.address('edge-http')}`,
+  'sandbox control': `http://${mesh.address('sandbox-control')}`,
+  'logs': join(mesh.folder, 'logs'),
+});
+
+/** Starts the five payments together, as customers come, and follows each to its end. */
+const runDemo = async (mesh: Mesh, clock: Clock): Promise<DemoResult[]> => {
+  const cashier = createClient(CashierService, { target: mesh.address('cashier'), caller: 'demo', capMs: 40_000, clock });
+  const sandbox = createSandboxControl(mesh.address('sandbox-control'));
+  try {
+    return await Promise.all(
+      scenarios.map(async ({ title, run }) => ({ title, ...(await run({ cashier, sandbox, clock })) })),
+    );
+  } finally {
+    cashier.close();
+  }
+};
+
+/** One trace, printed: the payment whose answer was lost and that the syncer resolved. */
+const showTrace = async (receiver: OtlpReceiver | undefined, results: readonly DemoResult[]): Promise<void> => {
+  const { payment, title } = results.at(-1) ?? {};
+  if (payment === undefined || payment.traceId === '') return;
+  say();
+  say(`Trace ${payment.traceId} is the payment «${title}».`);
+  if (receiver === undefined) {
+    say('Look it up where OTEL_EXPORTER_OTLP_ENDPOINT sends spans to.');
+    return;
+  }
+  const { traceId } = payment;
+  await receiver
+    .waitFor((spans) => spans.some((span) => span.traceId === traceId && span.service === 'syncer'), SPANS_WITHIN_MS)
+    .catch(() => undefined);
+  // The last batches of the other services are on their way.
+  await systemClock.sleep(1_200);
+  say(receiver.tree(traceId).print());
+};
+
+const untilStopped = (): Promise<string> =>
+  new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve(signal));
+  });
+
+const main = async (): Promise<number> => {
+  if (options.help) {
+    say(HELP);
+    return 0;
+  }
+  const running = readMeshFile();
+  if (running !== undefined && options.folder === meshFolder) {
+    for (const line of meshLines(running)) say(line);
+    return options.exit ? 1 : 0;
+  }
+  const clock = systemClock;
+  const beganMs = clock.monotonicMs();
+  const progress = (line: string) => say(`  ${elapsedSeconds(clock, beganMs).padStart(5)} s  ${line}`);
+  const stopping = new AbortController();
+  const stopped = untilStopped().then((signal) => {
+    stopping.abort(new Error(`stopped by ${signal}`));
+    return signal;
+  });
+  const endpoint = process.env['OTEL_EXPORTER_OTLP_ENDPOINT'];
+  const receiver = endpoint === undefined || endpoint === '' ? await startOtlpReceiver() : undefined;
+
+  say('Starting three order groups of a primary and two replicas, Redis, and the mesh:');
+  let mesh: Mesh;
+  try {
+    mesh = await startMesh({
+      folder: options.folder,
+      ...(options['free-ports'] ? {} : { basePort: Number(options['base-port']) }),
+      redis: options['redis-down'] ? 'down' : 'up',
+      otlpEndpoint: receiver?.url ?? endpoint ?? '',
+      env: process.env,
+      clock,
+      onProgress: progress,
+      signal: stopping.signal,
+    });
+  } catch (error) {
+    await receiver?.close();
+    if (stopping.signal.aborted) return 130;
+    say(error instanceof LocalStackError || error instanceof Error ? error.message : String(error));
+    return 1;
+  }
+  const file: MeshFile = { pid: process.pid, startedAt: new Date(clock.nowMs()).toISOString(), addresses: addressesOf(mesh) };
+  if (options.folder === meshFolder) writeMeshFile(file);
+  try {
+    say(`\n${SERVICES.length} processes serve after ${elapsedSeconds(clock, beganMs)} s. Five payments:\n`);
+    const results = await Promise.race([runDemo(mesh, clock), stopped.then(() => [])]);
+    if (results.length === 0) return 130;
+    for (const line of resultTable(results)) say(line);
+    for (const { title, wrong } of results) for (const fault of wrong) say(`✗ «${title}» ${fault}`);
+    await showTrace(receiver, results);
+    const summary = {
+      payments: results.length,
+      succeeded: results.filter(({ wrong }) => wrong.length === 0).length,
+      charged_twice: results.filter(({ ledger }) => (ledger?.chargedTwice ?? 0) > 0).length,
+      seconds: Number(elapsedSeconds(clock, beganMs)),
+    };
+    if (!options.exit) {
+      say('\nCall it:');
+      for (const [name, address] of Object.entries(file.addresses)) say(`  ${name.padEnd(18)} ${address}`);
+      say('  examples/README.md has a TypeScript client and grpcurl lines.');
+      say('\nCtrl-C stops everything.');
+      await keepUntil(stopped, receiver, clock);
+    }
+    say('stopping …');
+    await mesh.stop();
+    if (options.exit) say(JSON.stringify(summary));
+    return summary.succeeded === scenarios.length && summary.charged_twice === 0 ? 0 : 1;
+  } finally {
+    await mesh.stop();
+    await receiver?.close();
+    if (options.folder === meshFolder) removeMeshFile();
+  }
+};
+
+/** Waits, and forgets spans when there are many: this process may run for days. */
+const keepUntil = async (stopped: Promise<unknown>, receiver: OtlpReceiver | undefined, clock: Clock): Promise<void> => {
+  let over = false;
+  const end = stopped.then(() => {
+    over = true;
+  });
+  while (!over) {
+    await Promise.race([end, clock.sleep(10_000)]);
+    if ((receiver?.spans().length ?? 0) > SPANS_KEPT_MAX) receiver?.clear();
+  }
+};
+
+process.exitCode = await main();
+// Sockets of clients that were closed may linger for a moment; nothing is left to be done.
+process.exit();
