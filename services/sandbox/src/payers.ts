@@ -31,6 +31,9 @@ const CODE_FORMS: Readonly<Record<ChannelName, RegExp>> = {
   alipay: /^(?:2[5-9]|30)[0-9]{14,22}$/,
 };
 
+/** Whether a wallet shows codes of this form. */
+export const hasFormOf = (wallet: ChannelName, text: string): boolean => CODE_FORMS[wallet].test(text);
+
 export type CodeTaken =
   | { readonly kind: 'taken'; readonly payer: Payer; readonly acts: readonly Act[] }
   /** Not digits of a right length. */
@@ -135,7 +138,7 @@ export const createPayers = (deps: {
     lookAtCode: (wallet, text, orderKey) => {
       if (!/^[0-9]{16,24}$/.test(text)) return { kind: 'malformed' };
       const code = codes.get(text);
-      if (!CODE_FORMS[wallet].test(text) || code === undefined || code.wallet !== wallet) return { kind: 'foreign' };
+      if (!hasFormOf(wallet, text) || code === undefined || code.wallet !== wallet) return { kind: 'foreign' };
       if (code.usedFor !== undefined && code.usedFor !== orderKey) return { kind: 'used' };
       if (code.usedFor === undefined && code.validUntilMs <= clock.nowMs()) return { kind: 'expired' };
       return { kind: 'taken', payer: known(code.payerId), acts: code.acts };
