@@ -7,6 +7,7 @@ const READ: readonly (readonly [what: string, xml: string, fields: Record<string
   ['CDATA', '<xml><a><![CDATA[x < y & z]]></a></xml>', { a: 'x < y & z' }],
   ['white space between fields', '<xml>\n  <a>1</a>\n  <b> 2 </b>\n</xml>\n', { a: '1', b: '2' }],
   ['an empty field', '<xml><a></a></xml>', { a: '' }],
+  ['an empty field written short', '<xml><a/><b /></xml>', { a: '', b: '' }],
   ['an XML declaration', '<?xml version="1.0" encoding="UTF-8"?>\n<xml><a>1</a></xml>', { a: '1' }],
   ["XML's own entities", '<xml><a>&lt;&amp;&gt;&quot;&apos;</a></xml>', { a: `<&>"'` }],
   ['Chinese', '<xml><a>支付测试</a></xml>', { a: '支付测试' }],

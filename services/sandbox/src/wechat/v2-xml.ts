@@ -6,8 +6,9 @@ const FIELDS_MAX = 64;
 const ENTITIES: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
 
 const DECLARATION = /^<\?xml\s[^<>]*\?>\s*/;
-// One element without attributes: a CDATA section, or text in which neither `<` nor a bare `&` stands.
-const ELEMENT = /<([A-Za-z_][0-9A-Za-z_]*)>(?:\s*<!\[CDATA\[((?:(?!\]\]>)[\s\S])*)\]\]>\s*|([^<]*))<\/\1>\s*/y;
+// One element without attributes: empty, a CDATA section, or text in which neither `<` nor a bare `&` stands.
+const ELEMENT =
+  /<([A-Za-z_][0-9A-Za-z_]*)(?:\s*\/>|>(?:\s*<!\[CDATA\[((?:(?!\]\]>)[\s\S])*)\]\]>\s*|([^<]*))<\/\1>)\s*/y;
 
 const decoded = (text: string): string | undefined => {
   let isKnown = true;
@@ -40,7 +41,7 @@ export const parseXml = (bytes: Buffer): XmlFields | undefined => {
   while (ELEMENT.lastIndex < inner.length) {
     const element = ELEMENT.exec(inner);
     const [, name, cdata, plain] = element ?? [];
-    const value = cdata ?? (plain === undefined ? undefined : decoded(plain.trim()));
+    const value = cdata ?? decoded(plain?.trim() ?? '');
     if (name === undefined || value === undefined || fields.has(name) || fields.size >= FIELDS_MAX) return undefined;
     fields.set(name, value);
   }
