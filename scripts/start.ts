@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Clock, systemClock } from '@tillmesh/clock';
-import { LocalStackError } from '@tillmesh/local-stack';
 import { type Mesh, SERVICES, startMesh } from '@tillmesh/local-mesh';
+import { LocalStackError } from '@tillmesh/local-stack';
 import { CashierService } from '@tillmesh/proto/tillmesh/cashier/v1/cashier_service_pb.ts';
 import { createClient } from '@tillmesh/rpc';
 import { type OtlpReceiver, startOtlpReceiver } from '@tillmesh/testing';
@@ -44,19 +44,24 @@ const { values: options } = parseArgs({
 const elapsedSeconds = (clock: Clock, beganMs: number): string => ((clock.monotonicMs() - beganMs) / 1_000).toFixed(1);
 
 const addressesOf = (mesh: Mesh): Record<string, string> => ({
-  'CashierService': mesh.address('cashier'),
-  'QueryService': mesh.address('query'),
-  'RoutingService': mesh.address('routing'),
-  'SyncService': mesh.address('syncer'),
-  'OrderStoreService': mesh.address('order-store'),
-  'notifications': `http://${mesh.address('edge-http')}`,
+  CashierService: mesh.address('cashier'),
+  QueryService: mesh.address('query'),
+  RoutingService: mesh.address('routing'),
+  SyncService: mesh.address('syncer'),
+  OrderStoreService: mesh.address('order-store'),
+  notifications: `http://${mesh.address('edge-http')}`,
   'sandbox control': `http://${mesh.address('sandbox-control')}`,
-  'logs': join(mesh.folder, 'logs'),
+  logs: join(mesh.folder, 'logs'),
 });
 
 /** Starts the five payments together, as customers come, and follows each to its end. */
 const runDemo = async (mesh: Mesh, clock: Clock): Promise<DemoResult[]> => {
-  const cashier = createClient(CashierService, { target: mesh.address('cashier'), caller: 'demo', capMs: 40_000, clock });
+  const cashier = createClient(CashierService, {
+    target: mesh.address('cashier'),
+    caller: 'demo',
+    capMs: 40_000,
+    clock,
+  });
   const sandbox = createSandboxControl(mesh.address('sandbox-control'));
   try {
     return await Promise.all(
@@ -131,7 +136,11 @@ const main = async (): Promise<number> => {
     say(error instanceof LocalStackError || error instanceof Error ? error.message : String(error));
     return 1;
   }
-  const file: MeshFile = { pid: process.pid, startedAt: new Date(clock.nowMs()).toISOString(), addresses: addressesOf(mesh) };
+  const file: MeshFile = {
+    pid: process.pid,
+    startedAt: new Date(clock.nowMs()).toISOString(),
+    addresses: addressesOf(mesh),
+  };
   if (options.folder === meshFolder) writeMeshFile(file);
   try {
     say(`\n${SERVICES.length} processes serve after ${elapsedSeconds(clock, beganMs)} s. Five payments:\n`);
@@ -165,7 +174,11 @@ const main = async (): Promise<number> => {
 };
 
 /** Waits, and forgets spans when there are many: this process may run for days. */
-const keepUntil = async (stopped: Promise<unknown>, receiver: OtlpReceiver | undefined, clock: Clock): Promise<void> => {
+const keepUntil = async (
+  stopped: Promise<unknown>,
+  receiver: OtlpReceiver | undefined,
+  clock: Clock,
+): Promise<void> => {
   let over = false;
   const end = stopped.then(() => {
     over = true;

@@ -10,7 +10,11 @@ const word = (values: Readonly<Record<string, number>>, value: number | undefine
 /** Lines of a table whose columns are as wide as they have to be. */
 export const tableLines = (rows: readonly (readonly string[])[]): string[] => {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  const line = (row: readonly string[]) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd();
+  const line = (row: readonly string[]) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd();
   return [
     ...rows.slice(0, 1).map(line),
     widths.map((width) => '─'.repeat(width)).join('  '),
@@ -29,7 +33,9 @@ export const resultTable = (results: readonly DemoResult[]): string[] =>
       title,
       payment?.orderNo ?? '-',
       payment === undefined ? '-' : String(payment.groupTag),
-      (payment?.attempts ?? []).map(({ accountId, state }) => `${accountId} ${word(AttemptState, state)}`).join(' → ') || '-',
+      (payment?.attempts ?? [])
+        .map(({ accountId, state }) => `${accountId} ${word(AttemptState, state)}`)
+        .join(' → ') || '-',
       `${wrong.length === 0 ? '✓' : '✗'} ${word(PaymentState, payment?.state)}`,
       word(LearnedBy, payment?.learnedBy),
       String(tookMs),

@@ -23,7 +23,10 @@ export type DemoResult = {
   readonly wrong: readonly string[];
 };
 
-export type Scenario = { readonly title: string; readonly run: (tools: DemoTools) => Promise<Omit<DemoResult, 'title'>> };
+export type Scenario = {
+  readonly title: string;
+  readonly run: (tools: DemoTools) => Promise<Omit<DemoResult, 'title'>>;
+};
 
 const MERCHANT = 'demo-cafe';
 const FINAL_WITHIN_MS = 90_000;
@@ -117,7 +120,12 @@ export const scenarios: readonly Scenario[] = [
   scenario(
     'Alipay QR, the payer scans',
     async (tools) => {
-      const order = { minorUnits: 5_600n, subject: 'Beans, 250 g', kind: PaymentKind.MERCHANT_QR, wallet: Wallet.ALIPAY };
+      const order = {
+        minorUnits: 5_600n,
+        subject: 'Beans, 250 g',
+        kind: PaymentKind.MERCHANT_QR,
+        wallet: Wallet.ALIPAY,
+      };
       const payment = await take(tools, order);
       await tools.sandbox.scan(qrCodeOf(payment), 0.3);
       return follow(tools, payment);
@@ -147,7 +155,9 @@ export const scenarios: readonly Scenario[] = [
     },
     (payment) => [
       ...attempts(payment, 2),
-      ...(payment.attempts.map(({ accountId }) => accountId).join(' ') === 'wechat-a wechat-b' ? [] : ['went elsewhere']),
+      ...(payment.attempts.map(({ accountId }) => accountId).join(' ') === 'wechat-a wechat-b'
+        ? []
+        : ['went elsewhere']),
       ...(payment.attempts[0]?.state === AttemptState.FAILED ? [] : ['its first attempt did not fail definitely']),
       ...learnedBy(payment, [LearnedBy.NOTIFICATION, LearnedBy.QUERY]),
     ],

@@ -18,4 +18,5 @@ export const fromMember = (member: string): CheckItem | undefined => {
 };
 
 /** The queue between those who leave something unresolved and the syncer. */
-export const createCheckQueue = (redis: RedisConnection, clock: Clock): DelayQueue => createDelayQueue(redis, 'check', clock);
+export const createCheckQueue = (redis: RedisConnection, clock: Clock): DelayQueue =>
+  createDelayQueue(redis, 'check', clock);

@@ -26,7 +26,8 @@ for _, member in ipairs(due) do redis.call('ZADD', KEYS[1], ARGV[3], member) end
 return due`;
 
 /** The shard of a member, 0 to 63. */
-export const shardOf = (member: string): number => Number.parseInt(hash('sha1', member, 'hex').slice(0, 8), 16) % SHARD_COUNT;
+export const shardOf = (member: string): number =>
+  Number.parseInt(hash('sha1', member, 'hex').slice(0, 8), 16) % SHARD_COUNT;
 
 /** @param name of the queue: part of its keys. The shard stands in braces, so that Redis Cluster keeps a shard on one node. */
 export const createDelayQueue = (redis: RedisConnection, name: string, clock: Clock): DelayQueue => {
@@ -43,7 +44,9 @@ export const createDelayQueue = (redis: RedisConnection, name: string, clock: Cl
         for (const key of shards) pipeline.eval(CLAIM, 1, key, nowMs, limit, nowMs + visibilityMs);
         return pipeline.exec();
       });
-      return (answers ?? []).flatMap(([error, members]) => (error === null && Array.isArray(members) ? members.map(String) : []));
+      return (answers ?? []).flatMap(([error, members]) =>
+        error === null && Array.isArray(members) ? members.map(String) : [],
+      );
     },
     remove: async (members) => {
       if (members.length === 0) return;

@@ -43,7 +43,8 @@ export const openRedis = (settings: RedisSettings, log: Log): RedisConnection =>
   let failures = 0;
   redis.on('error', () => {
     // One line for each that matters: a Redis that is away fails again with every reconnect.
-    if (failures % LOG_EVERY_FAILURES === 0) log.warn({ host: settings.host, port: settings.port }, 'Redis is away; the sweep does its work');
+    if (failures % LOG_EVERY_FAILURES === 0)
+      log.warn({ host: settings.host, port: settings.port }, 'Redis is away; the sweep does its work');
     failures += 1;
   });
   redis.on('ready', () => {

@@ -25,6 +25,4 @@ const toPorts = (ports: readonly number[]): MeshPorts =>
 
 /** Listener n gets basePort + n; without a base port free ones are taken. */
 export const chooseMeshPorts = async (basePort: number | undefined): Promise<MeshPorts> =>
-  toPorts(
-    basePort === undefined ? await freePorts(LISTENERS.length) : LISTENERS.map((_, place) => basePort + place),
-  );
+  toPorts(basePort === undefined ? await freePorts(LISTENERS.length) : LISTENERS.map((_, place) => basePort + place));

@@ -134,7 +134,13 @@ export const serviceConfigs = (inputs: ConfigInputs): Readonly<Record<string, un
       notifyBaseUrl: `http://${address(ports['edge-http'])}`,
     },
     syncer: { server: server(ports.syncer), logLevel, orderStore, channels, ...redis },
-    edge: { server: server(ports.edge), logLevel, http: { host: HOST, port: ports['edge-http'] }, orderStore, channels },
+    edge: {
+      server: server(ports.edge),
+      logLevel,
+      http: { host: HOST, port: ports['edge-http'] },
+      orderStore,
+      channels,
+    },
     'routing-table': routingTable(),
   };
   return Object.fromEntries(

@@ -2,7 +2,13 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Clock } from '@tillmesh/clock';
-import { type ChildSpec, createSupervisor, type LocalStack, startLocalStack, type Supervisor } from '@tillmesh/local-stack';
+import {
+  type ChildSpec,
+  createSupervisor,
+  type LocalStack,
+  type Supervisor,
+  startLocalStack,
+} from '@tillmesh/local-stack';
 import { isServing } from '@tillmesh/rpc';
 import { readGeneratedKeys } from './generated-keys.ts';
 import { chooseMeshPorts, type MeshPorts } from './mesh-ports.ts';
@@ -92,7 +98,14 @@ export const startMesh = async (options: MeshOptions): Promise<Mesh> => {
     cwd: runFolder,
   });
   const keysFolder = join(folder, 'keys');
-  const keysArguments = ['--out', keysFolder, '--wechat', WECHAT_ACCOUNTS.join(','), '--alipay', ALIPAY_ACCOUNTS.join(',')];
+  const keysArguments = [
+    '--out',
+    keysFolder,
+    '--wechat',
+    WECHAT_ACCOUNTS.join(','),
+    '--alipay',
+    ALIPAY_ACCOUNTS.join(','),
+  ];
 
   const [stack] = await Promise.all([
     startLocalStack({
@@ -148,7 +161,11 @@ export const startMesh = async (options: MeshOptions): Promise<Mesh> => {
 
 const startServices = async (inputs: {
   readonly supervisor: Supervisor;
-  readonly node: (script: string, args?: readonly string[], env?: Record<string, string>) => Omit<ChildSpec, 'name' | 'ready' | 'restart' | 'stopGraceMs'>;
+  readonly node: (
+    script: string,
+    args?: readonly string[],
+    env?: Record<string, string>,
+  ) => Omit<ChildSpec, 'name' | 'ready' | 'restart' | 'stopGraceMs'>;
   readonly runFolder: string;
   readonly ports: MeshPorts;
   readonly onProgress: (line: string) => void;

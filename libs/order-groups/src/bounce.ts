@@ -26,7 +26,10 @@ export type BounceConfig = {
   readonly homeMsMax: number;
 };
 
-const created = counter('tillmesh_orders_created_total', 'New orders, by where and how they were written.', ['group', 'way']);
+const created = counter('tillmesh_orders_created_total', 'New orders, by where and how they were written.', [
+  'group',
+  'way',
+]);
 const refused = counter('tillmesh_orders_repeat_total', 'Orders whose caller was asked to repeat the number.', ['why']);
 
 /** How often a number that is taken is drawn again; a second time means that two workers share an id. */
@@ -175,7 +178,9 @@ export const createBounce = (options: {
       case 'succeeded':
         // It was paid, so it was allowed to be: no jump of this number is bound.
         return { kind: 'existing', stored };
-      default:
+      case 'declined':
+      case 'failed':
+      case 'closed':
         return existing(work, stored);
     }
   };
@@ -219,7 +224,9 @@ export const createBounce = (options: {
       case 'abandoned': {
         const seen = await work.home.readByQuorum(work.payment, work.deadline);
         if (seen.kind === 'unsure' || seen.value === undefined) return repeat('home_unread');
-        return isVisible(seen.value.payment.state) ? { kind: 'existing', stored: seen.value } : repeat('home_undecided');
+        return isVisible(seen.value.payment.state)
+          ? { kind: 'existing', stored: seen.value }
+          : repeat('home_undecided');
       }
     }
   };

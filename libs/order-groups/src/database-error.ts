@@ -10,7 +10,11 @@ export class DatabaseError extends Error {
   /** The unique key that was hit, where the code is ER_DUP_ENTRY. */
   readonly duplicateKey: string | undefined;
 
-  constructor(code: string, certainty: WriteCertainty, options: { readonly duplicateKey?: string; readonly cause?: unknown } = {}) {
+  constructor(
+    code: string,
+    certainty: WriteCertainty,
+    options: { readonly duplicateKey?: string; readonly cause?: unknown } = {},
+  ) {
     // The server's text may quote values; the code says enough.
     super(`database: ${code}`, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;

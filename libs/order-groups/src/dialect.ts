@@ -1,3 +1,4 @@
+import { optionalText, text } from './columns.ts';
 import type { Connection, Deadline, Statement } from './connection.ts';
 
 /** What a server says of itself. */
@@ -38,9 +39,9 @@ export const mariadb: Dialect = {
   factsOf: async (connection, deadline) => {
     const readOnly = await connection.run(READ_ONLY, [], deadline);
     const { rows } = await connection.run(SEMI_SYNC, [], deadline);
-    const status = new Map(rows.map((row) => [String(row['Variable_name']).toLowerCase(), String(row['Value'])]));
+    const status = new Map(rows.map((row) => [text(row, 'Variable_name').toLowerCase(), text(row, 'Value')]));
     return {
-      readOnly: String(readOnly.rows[0]?.['read_only']) !== '0',
+      readOnly: optionalText(readOnly.rows[0], 'read_only') !== '0',
       semiSyncOn: status.get('rpl_semi_sync_master_status') === 'ON',
       semiSyncClients: Number(status.get('rpl_semi_sync_master_clients') ?? 0),
       unacknowledgedCommits: Number(status.get('rpl_semi_sync_master_no_tx') ?? 0),
@@ -48,9 +49,9 @@ export const mariadb: Dialect = {
   },
   drain: async (connection, waitMs, deadline) => {
     const { rows } = await connection.run(REPLICA_STATUS, [], deadline);
-    const received = rows[0]?.['Gtid_IO_Pos'];
-    if (typeof received !== 'string' || received === '') return true;
+    const received = optionalText(rows[0], 'Gtid_IO_Pos') ?? '';
+    if (received === '') return true;
     const waited = await connection.run(GTID_WAIT, [received, waitMs / 1_000], deadline);
-    return String(waited.rows[0]?.['timed_out']) === '0';
+    return optionalText(waited.rows[0], 'timed_out') === '0';
   },
 };

@@ -1,5 +1,6 @@
 import type { Clock } from '@tillmesh/clock';
-import { fromOrderKey, type GroupTag, type OrderKey, type OrderNo } from '@tillmesh/domain';
+import type { GroupTag, OrderNo } from '@tillmesh/domain';
+import { big, orderNoOf, whole } from './columns.ts';
 import type { Connection, Deadline, Row, Statement } from './connection.ts';
 import { DatabaseError } from './database-error.ts';
 import type { GroupClients } from './group-clients.ts';
@@ -50,7 +51,7 @@ export const claimDue = async (options: {
   ): Promise<DueItem[]> => {
     const { rows } = await connection.run(select, [clock.nowMs() - overdueByMs, limit], deadline);
     if (rows.length === 0) return [];
-    const keys = rows.map((row) => BigInt(String(row[column])).toString());
+    const keys = rows.map((row) => big(row, column).toString());
     await connection.run(postpone(kind, column, keys), [clock.nowMs() + visibilityMs], deadline);
     return rows.map((row) => itemOf(kind, column, row));
   };
@@ -81,6 +82,6 @@ export const claimDue = async (options: {
 
 const itemOf = (kind: DueItem['kind'], column: string, row: Row): DueItem => ({
   kind,
-  number: fromOrderKey(BigInt(String(row[column])) as OrderKey),
-  dueAtMs: Number(row['next_check_at']),
+  number: orderNoOf(row, column),
+  dueAtMs: whole(row, 'next_check_at'),
 });

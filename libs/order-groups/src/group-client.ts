@@ -2,6 +2,7 @@ import { type Clock, repeat } from '@tillmesh/clock';
 import type { GroupTag } from '@tillmesh/domain';
 import { gauge, type Log, withoutSpans, withSpan } from '@tillmesh/telemetry';
 import { type CircuitConfig, type CircuitState, GroupCircuit } from './circuit.ts';
+import { optionalText } from './columns.ts';
 import type { Account, Connection, Deadline } from './connection.ts';
 import { type ConnectionPool, createConnectionPool, type PoolLimits } from './connection-pool.ts';
 import { DatabaseError, OWN_CODES, toDatabaseError } from './database-error.ts';
@@ -51,9 +52,15 @@ export type GroupClient = {
   /** Runs `work` at the primary. Failures that speak of the group's health are counted. */
   write<T>(deadline: Deadline, work: (connection: Connection) => Promise<T>): Promise<T>;
   /** Runs a read at the primary, or at a replica while the primary is away. */
-  read<T>(deadline: Deadline, work: (connection: Connection) => Promise<T>): Promise<{ readonly value: T; readonly fromReplica: boolean }>;
+  read<T>(
+    deadline: Deadline,
+    work: (connection: Connection) => Promise<T>,
+  ): Promise<{ readonly value: T; readonly fromReplica: boolean }>;
   /** Runs a read at any replica first; at the primary where none answers. For readers that may be a moment late. */
-  readNearby<T>(deadline: Deadline, work: (connection: Connection) => Promise<T>): Promise<{ readonly value: T; readonly fromReplica: boolean }>;
+  readNearby<T>(
+    deadline: Deadline,
+    work: (connection: Connection) => Promise<T>,
+  ): Promise<{ readonly value: T; readonly fromReplica: boolean }>;
   /** A read at the primary that an acknowledged write at the same node confirms. */
   readConfirmed<T>(deadline: Deadline, work: (connection: Connection) => Promise<T>): Promise<T>;
   /** A read at two nodes, each drained: an acknowledged write is on two of three, so one of any two shows it. Undefined where fewer answer. */
@@ -108,7 +115,7 @@ export const createGroupClient = (options: {
         const before = node.facts;
         const facts = await mariadb.factsOf(connection, deadline);
         const { rows } = await connection.run(SELECT_EPOCH, [], deadline);
-        node.epoch = String(rows[0]?.['epoch'] ?? '0');
+        node.epoch = optionalText(rows[0], 'epoch') ?? '0';
         node.facts = facts;
         node.unsafe = facts.readOnly ? '' : unsafeReason(before, facts);
       });
@@ -121,7 +128,8 @@ export const createGroupClient = (options: {
     const writable = nodes.filter((node) => node.facts?.readOnly === false);
     // Two writable nodes: one of them was replaced and does not know it. Nobody but an operator can tell which.
     const next = writable.length === 1 ? writable[0] : undefined;
-    if (writable.length > 1) log.error({ group: group.tag, nodes: writable.map(({ name }) => name) }, 'two writable nodes');
+    if (writable.length > 1)
+      log.error({ group: group.tag, nodes: writable.map(({ name }) => name) }, 'two writable nodes');
     if (next !== primary) {
       log.info({ group: group.tag, from: primary?.name ?? 'none', to: next?.name ?? 'none' }, 'primary changed');
       primary?.pool.recycle();
@@ -161,7 +169,9 @@ export const createGroupClient = (options: {
   /** The next look would come in a second; what just failed is worth one now. */
   const lookSoon = (): void => {
     if (stop.signal.aborted) return;
-    withoutSpans(look).catch((error: unknown) => log.error({ err: error, group: group.tag }, 'could not look at the group'));
+    withoutSpans(look).catch((error: unknown) =>
+      log.error({ err: error, group: group.tag }, 'could not look at the group'),
+    );
   };
 
   const noteFailure = (error: unknown): DatabaseError => {
@@ -214,7 +224,11 @@ export const createGroupClient = (options: {
 
   const replicas = (): Node[] => nodes.filter((node) => node !== primary && node.facts !== undefined);
 
-  const drainedRead = async <T>(node: Node, deadline: Deadline, work: (connection: Connection) => Promise<T>): Promise<T> =>
+  const drainedRead = async <T>(
+    node: Node,
+    deadline: Deadline,
+    work: (connection: Connection) => Promise<T>,
+  ): Promise<T> =>
     node.pool.use(deadline, async (connection) => {
       const waitMs = Math.max(0, deadline.atMs - clock.monotonicMs() - 20);
       if (!(await mariadb.drain(connection, waitMs, deadline))) {
@@ -266,10 +280,12 @@ export const createGroupClient = (options: {
         }
       }),
     readQuorum: (deadline, work) =>
-      withSpan('quorum read', { attributes: { 'tillmesh.group': group.tag } }, () => firstOf(
-        QUORUM,
-        nodes.map((node) => drainedRead(node, deadline, work)),
-      )),
+      withSpan('quorum read', { attributes: { 'tillmesh.group': group.tag } }, () =>
+        firstOf(
+          QUORUM,
+          nodes.map((node) => drainedRead(node, deadline, work)),
+        ),
+      ),
     status: () => ({
       tag: group.tag,
       state: group.state,

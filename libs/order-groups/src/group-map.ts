@@ -42,7 +42,7 @@ export const GroupMapConfig = z
   })
   .superRefine(({ groups }, context) => {
     const tags = groups.map(({ tag }) => tag);
-    for (const tag of new Set(tags.filter((tag, place) => tags.indexOf(tag) !== place))) {
+    for (const tag of new Set(tags.filter((candidate, place) => tags.indexOf(candidate) !== place))) {
       context.addIssue({ code: 'custom', path: ['groups'], message: `group tag ${tag} is listed twice` });
     }
     if (!groups.some(({ state }) => state === 'open')) {

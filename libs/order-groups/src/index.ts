@@ -1,5 +1,5 @@
 export type { Created } from './bounce.ts';
-export { openConnection, type Account } from './connection.ts';
+export { type Account, openConnection } from './connection.ts';
 export { DatabaseError } from './database-error.ts';
 export type { DueItem, DueWork } from './due-work.ts';
 export type { GroupStatus } from './group-client.ts';
@@ -16,7 +16,7 @@ export {
   OrderReadersConfig,
 } from './order-groups.ts';
 export { ClockWentBack } from './order-number-source.ts';
-export { asWritten, type StoredPayment, type StoredRefund } from './payment-rows.ts';
 export type { ReadPayment } from './payment-reader.ts';
+export { asWritten, type StoredPayment, type StoredRefund } from './payment-rows.ts';
 export type { Applied, AttemptNews, Continued } from './payment-store.ts';
 export type { ChannelRefundNews, NewRefund, RefundCreated } from './refund-store.ts';

@@ -1,12 +1,17 @@
 import type { Clock } from '@tillmesh/clock';
+import { optionalText, whole } from './columns.ts';
 import { type Account, type Connection, type Deadline, openConnection, type Statement } from './connection.ts';
-import { DatabaseError } from './database-error.ts';
+import { DatabaseError, toDatabaseError } from './database-error.ts';
 import type { GroupDescription } from './group-map.ts';
 import { MIGRATIONS } from './schema.ts';
 
 export type MigrationReport = { readonly tag: number; readonly from: number; readonly to: number };
 
-const LOCK: Statement = { summary: 'SELECT lock', sql: "SELECT GET_LOCK('tillmesh_migration', 30) AS locked", text: true };
+const LOCK: Statement = {
+  summary: 'SELECT lock',
+  sql: "SELECT GET_LOCK('tillmesh_migration', 30) AS locked",
+  text: true,
+};
 const SCHEMA_TABLE: Statement = {
   summary: 'CREATE TABLE schema_step',
   sql: `CREATE TABLE IF NOT EXISTS schema_step (
@@ -17,7 +22,11 @@ const SCHEMA_TABLE: Statement = {
   ) ENGINE=InnoDB`,
   text: true,
 };
-const STEPS_DONE: Statement = { summary: 'SELECT schema_step', sql: 'SELECT version, step FROM schema_step', text: true };
+const STEPS_DONE: Statement = {
+  summary: 'SELECT schema_step',
+  sql: 'SELECT version, step FROM schema_step',
+  text: true,
+};
 const STEP_DONE: Statement = {
   summary: 'INSERT schema_step',
   sql: 'INSERT INTO schema_step (version, step, done_at) VALUES (?, ?, ?)',
@@ -43,10 +52,10 @@ export const migrateGroup = async (options: {
   const connection = await connectToPrimary(group, account, clock, deadline);
   try {
     const { rows: locked } = await connection.run(LOCK, [], deadline);
-    if (String(locked[0]?.['locked']) !== '1') throw new DatabaseError('TILLMESH_MIGRATION_LOCKED', 'not_written');
+    if (optionalText(locked[0], 'locked') !== '1') throw new DatabaseError('TILLMESH_MIGRATION_LOCKED', 'not_written');
     await connection.run(SCHEMA_TABLE, [], deadline);
     const { rows } = await connection.run(STEPS_DONE, [], deadline);
-    const done = new Set(rows.map((row) => `${row['version']}.${row['step']}`));
+    const done = new Set(rows.map((row) => `${whole(row, 'version')}.${whole(row, 'step')}`));
     const complete = MIGRATIONS.filter(({ version, statements }) => done.has(`${version}.${statements.length - 1}`));
     const from = complete.at(-1)?.version ?? 0;
     for (const { version, statements } of MIGRATIONS) {
@@ -76,16 +85,16 @@ const connectToPrimary = async (
   clock: Clock,
   deadline: Deadline,
 ): Promise<Connection> => {
-  let last: unknown;
+  let last = new DatabaseError('TILLMESH_NO_PRIMARY', 'not_written');
   for (const endpoint of group.endpoints) {
     try {
       const connection = await openConnection(endpoint, account, deadline, clock);
       const { rows } = await connection.run(READ_ONLY, [], deadline);
-      if (String(rows[0]?.['read_only']) === '0') return connection;
+      if (optionalText(rows[0], 'read_only') === '0') return connection;
       connection.cut();
     } catch (error) {
-      last = error;
+      last = toDatabaseError(error, false);
     }
   }
-  throw last ?? new DatabaseError('TILLMESH_NO_PRIMARY', 'not_written');
+  throw last;
 };

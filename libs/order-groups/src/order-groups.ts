@@ -2,8 +2,8 @@ import type { Clock } from '@tillmesh/clock';
 import { secretFile, z } from '@tillmesh/config';
 import { type GroupTag, WORKER_ID_MAX } from '@tillmesh/domain';
 import type { Log } from '@tillmesh/telemetry';
-import { createBounce, type Created } from './bounce.ts';
-import { type DueWork, claimDue } from './due-work.ts';
+import { type Created, createBounce } from './bounce.ts';
+import { claimDue, type DueWork } from './due-work.ts';
 import type { GroupStatus } from './group-client.ts';
 import { createGroupClients } from './group-clients.ts';
 import { type GroupMap, GroupMapConfig } from './group-map.ts';
@@ -16,13 +16,21 @@ import { createSqlOrderGroup } from './sql-order-group.ts';
 
 const reading = {
   map: GroupMapConfig,
-  user: z.string().min(1).describe('Database account; SELECT for readers, INSERT and UPDATE as well for the order store.'),
+  user: z
+    .string()
+    .min(1)
+    .describe('Database account; SELECT for readers, INSERT and UPDATE as well for the order store.'),
   password: secretFile("the database account's password"),
   database: z.string().min(1).default('tillmesh').describe('Name of the schema in every group.'),
   connectionsMax: z.int().min(1).max(200).default(24).describe('Connections of this instance to one database server.'),
   waitersMax: z.int().min(0).max(10_000).default(200).describe('Callers that may wait for a connection of one server.'),
   waitMsMax: z.int().min(1).max(1_000).default(200).describe('The longest wait for a connection.'),
-  statementMsMax: z.int().min(50).max(1_000).default(1_000).describe('The budget of a database call, at most 1 s (W11).'),
+  statementMsMax: z
+    .int()
+    .min(50)
+    .max(1_000)
+    .default(1_000)
+    .describe('The budget of a database call, at most 1 s (W11).'),
   monitorEveryMs: z.int().min(100).max(10_000).default(500).describe('Between looks at every database server.'),
 };
 
@@ -45,7 +53,12 @@ export const OrderGroupsConfig = z
       .max(900)
       .default(450)
       .describe('What of the 1 s of a new order its home group may use up before the order avoids it.'),
-    failuresToOpen: z.int().min(1).max(1_000).default(3).describe('So many failures within a minute make new orders avoid a group.'),
+    failuresToOpen: z
+      .int()
+      .min(1)
+      .max(1_000)
+      .default(3)
+      .describe('So many failures within a minute make new orders avoid a group.'),
   })
   .describe('The order groups and the account to use there.');
 export type OrderGroupsConfig = Omit<z.output<typeof OrderGroupsConfig>, 'map'> & { readonly map: GroupMap };
@@ -59,7 +72,11 @@ export type OrderGroups = {
   readonly refunds: RefundStore;
   /** Writes a new payment, around faulty groups. */
   create(payment: NewPayment): Promise<Created>;
-  claimDue(work: { readonly limit: number; readonly visibilityMs: number; readonly overdueByMs: number }): Promise<DueWork>;
+  claimDue(work: {
+    readonly limit: number;
+    readonly visibilityMs: number;
+    readonly overdueByMs: number;
+  }): Promise<DueWork>;
   status(): readonly GroupStatus[];
   /** Looks at every database server once. */
   look(): Promise<void>;
@@ -143,4 +160,3 @@ export const createOrderGroups = (options: {
     close: groups.close,
   };
 };
-

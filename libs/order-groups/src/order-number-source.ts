@@ -31,9 +31,15 @@ export type OrderNumberSource = {
 };
 
 /** A source of order numbers. They grow with time, never repeat and never wrap. */
-export const createOrderNumberSource = (options: { readonly clock: Clock; readonly workerId: number }): OrderNumberSource => {
+export const createOrderNumberSource = (options: {
+  readonly clock: Clock;
+  readonly workerId: number;
+}): OrderNumberSource => {
   const { clock, workerId } = options;
-  assert(Number.isInteger(workerId) && workerId >= 0 && workerId <= WORKER_ID_MAX, `worker id ${workerId} is not 0 to 255`);
+  assert(
+    Number.isInteger(workerId) && workerId >= 0 && workerId <= WORKER_ID_MAX,
+    `worker id ${workerId} is not 0 to 255`,
+  );
   let lastMs = 0;
   let sequence = 0;
 

@@ -23,7 +23,11 @@ export type PaymentReader = {
   /** From a replica where one answers. */
   readNearby(orderNo: OrderNo): Promise<ReadPayment | undefined>;
   /** The order that a merchant's number stands for, at its home or, where a jump took the number, at its buddy. */
-  readOfMerchant(merchantId: MerchantId, merchantOrderNo: MerchantOrderNo, nearby: boolean): Promise<ReadPayment | undefined>;
+  readOfMerchant(
+    merchantId: MerchantId,
+    merchantOrderNo: MerchantOrderNo,
+    nearby: boolean,
+  ): Promise<ReadPayment | undefined>;
 };
 
 /** Reads a payment with its attempts on a connection. */

@@ -3,18 +3,15 @@ import {
   type Attempt,
   type AttemptNo,
   type AttemptState,
-  assert,
   type ChannelId,
   type ChannelTransactionId,
   type ClientAction,
   type DeclineReason,
-  fromOrderKey,
   type LearnedBy,
   type MerchantId,
   type MerchantOrderNo,
   type MerchantRefundNo,
   money,
-  type OrderKey,
   type OrderNo,
   type Payment,
   type PaymentKind,
@@ -24,6 +21,7 @@ import {
   type RefundState,
   type Wallet,
 } from '@tillmesh/domain';
+import { big, optionalText, optionalWhole, orderNoOf, text, whole } from './columns.ts';
 import type { Row } from './connection.ts';
 import type { NewPayment } from './order-group.ts';
 
@@ -38,30 +36,7 @@ export type StoredPayment = {
 
 export type StoredRefund = { readonly refund: Refund; readonly checkCount: number; readonly needsPerson: string };
 
-const text = (row: Row, column: string): string => {
-  const value = row[column];
-  assert(typeof value === 'string', `column ${column} is no text`);
-  return value;
-};
-
-const optionalText = (row: Row, column: string): string | undefined => {
-  const value = row[column];
-  return value === null || value === undefined ? undefined : String(value);
-};
-
-// BIGINT columns arrive as text, smaller ones as numbers.
-const whole = (row: Row, column: string): number => {
-  const value = Number(row[column]);
-  assert(Number.isSafeInteger(value), `column ${column} is no whole number`);
-  return value;
-};
-
-const optionalWhole = (row: Row, column: string): number | undefined =>
-  row[column] === null || row[column] === undefined ? undefined : whole(row, column);
-
-const orderNoOf = (row: Row, column: string): OrderNo => fromOrderKey(BigInt(String(row[column])) as OrderKey);
-
-const amountOf = (row: Row, column: string) => money(text(row, 'currency'), BigInt(String(row[column])));
+const amountOf = (row: Row, column: string) => money(text(row, 'currency'), big(row, column));
 
 const attemptOf = (row: Row): Attempt => ({
   attemptNo: whole(row, 'attempt_no') as AttemptNo,

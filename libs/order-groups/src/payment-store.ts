@@ -10,8 +10,8 @@ import {
   nextState,
   type OrderNo,
   type Outcome,
-  type Payment,
   PAYMENT_MOVES,
+  type Payment,
   type PaymentState,
   type Settlement,
   settleAttempt,
@@ -67,7 +67,11 @@ export type PaymentStore = PaymentReader & {
     options: { readonly nextCheckAfterMs: number; readonly source: string },
   ): Promise<Continued | undefined>;
   /** Closes a payment none of whose attempts is live. `changed` is false where it is final or an attempt is live. */
-  close(orderNo: OrderNo, reason: string, source: string): Promise<{ readonly stored: StoredPayment; readonly changed: boolean } | undefined>;
+  close(
+    orderNo: OrderNo,
+    reason: string,
+    source: string,
+  ): Promise<{ readonly stored: StoredPayment; readonly changed: boolean } | undefined>;
   /** Sets when the syncer looks next; a final payment is left alone. */
   schedule(orderNo: OrderNo, afterMs: number, needsPerson: string): Promise<void>;
 };
@@ -148,7 +152,10 @@ export const createPaymentStore = (options: {
   /** Runs statements at the group's primary, all or nothing. `lost` when the compare-and-set found another version. */
   const change = async (
     orderNo: OrderNo,
-    statements: readonly { readonly statement: typeof sql.APPLY_TO_ATTEMPT; readonly parameters: readonly Parameter[] }[],
+    statements: readonly {
+      readonly statement: typeof sql.APPLY_TO_ATTEMPT;
+      readonly parameters: readonly Parameter[];
+    }[],
   ): Promise<'won' | 'lost'> => {
     const deadline = within();
     const [first, ...others] = statements;
@@ -226,7 +233,10 @@ export const createPaymentStore = (options: {
       const result = await change(payment.orderNo, [apply, insertSurplusRefund(payment, refundNo, news)]);
       if (result === 'won') {
         surplusCount.add();
-        log.error({ orderNo: payment.orderNo, attemptNo: news.attemptNo, refundNo }, 'money came for nothing; it goes back');
+        log.error(
+          { orderNo: payment.orderNo, attemptNo: news.attemptNo, refundNo },
+          'money came for nothing; it goes back',
+        );
       }
       return { result, refundNo };
     }
@@ -245,7 +255,12 @@ export const createPaymentStore = (options: {
         hasNextAttempt: news.nextAttempt !== undefined,
       });
       if (settlement.kind === 'unchanged') {
-        return { stored, changed: false, nextAttemptStarted: isOwn(stored, news.nextAttempt), surplusRefundNo: undefined };
+        return {
+          stored,
+          changed: false,
+          nextAttemptStarted: isOwn(stored, news.nextAttempt),
+          surplusRefundNo: undefined,
+        };
       }
       if (settlement.kind === 'hold') {
         if ((await hold(stored, settlement.why, news)) === 'lost') continue;
@@ -281,7 +296,18 @@ export const createPaymentStore = (options: {
       const result = await change(orderNo, [
         {
           statement: sql.MOVE_PAYMENT,
-          parameters: [to, 1, null, '', nowMs, nowMs + nextCheckAfterMs, 'continued', source, key(orderNo), payment.version],
+          parameters: [
+            to,
+            1,
+            null,
+            '',
+            nowMs,
+            nowMs + nextCheckAfterMs,
+            'continued',
+            source,
+            key(orderNo),
+            payment.version,
+          ],
         },
         insertAttempt(orderNo, payment.attempts.length + 1, attempt),
       ]);
@@ -326,4 +352,3 @@ const isOwn = (stored: StoredPayment, plan: AttemptPlan | undefined): boolean =>
   const last = stored.payment.attempts.at(-1);
   return plan !== undefined && last?.state === 'started' && stored.tokens.get(last.attemptNo) === plan.token;
 };
-

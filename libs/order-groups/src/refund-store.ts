@@ -58,7 +58,10 @@ export type RefundStore = {
   read(refundNo: OrderNo): Promise<StoredRefund | undefined>;
   readOfOrder(orderNo: OrderNo, merchantRefundNo: MerchantRefundNo): Promise<StoredRefund | undefined>;
   /** The one place where news moves a refund. */
-  apply(refundNo: OrderNo, news: ChannelRefundNews): Promise<{ readonly stored: StoredRefund; readonly changed: boolean } | undefined>;
+  apply(
+    refundNo: OrderNo,
+    news: ChannelRefundNews,
+  ): Promise<{ readonly stored: StoredRefund; readonly changed: boolean } | undefined>;
   schedule(refundNo: OrderNo, afterMs: number, needsPerson: string): Promise<void>;
 };
 
@@ -104,7 +107,8 @@ export const createRefundStore = (options: {
     const { payment } = of;
     const paidBy = payment.attempts.find(({ state }) => state === 'succeeded');
     if (payment.state !== 'succeeded' || paidBy === undefined) return { kind: 'not_paid', of };
-    if (refund.amount !== undefined && refund.amount.currency !== payment.amount.currency) return { kind: 'other_currency', of };
+    if (refund.amount !== undefined && refund.amount.currency !== payment.amount.currency)
+      return { kind: 'other_currency', of };
     const refundable = subtractMoney(payment.amount, payment.refundReserved);
     const amount = refund.amount ?? refundable;
     if (amount.minorUnits === 0n || amount.minorUnits > refundable.minorUnits) return { kind: 'exceeds', refundable };
@@ -134,7 +138,11 @@ export const createRefundStore = (options: {
     try {
       return await groups.of(groupTagOf(orderNo)).write(deadline, (connection) =>
         transaction(connection, deadline, async () => {
-          const reserved = await connection.run(sql.RESERVE_REFUND, [units, nowMs, source, key(orderNo), units], deadline);
+          const reserved = await connection.run(
+            sql.RESERVE_REFUND,
+            [units, nowMs, source, key(orderNo), units],
+            deadline,
+          );
           if (reserved.affectedRows === 0) return { commit: false, value: 'exceeds' as const };
           await connection.run(
             sql.INSERT_REFUND,
@@ -180,28 +188,30 @@ export const createRefundStore = (options: {
     const given = to === 'succeeded' && refund.state !== 'succeeded' ? ofPayment : zero;
     const deadline = within();
     const id = channelRefundId.slice(0, 64);
-    const { affectedRows } = await groups.of(groupTagOf(refund.refundNo)).write(deadline, (connection) =>
-      connection.run(
-        sql.APPLY_TO_REFUND,
-        [
-          to,
-          id,
-          id,
-          channelCode.slice(0, 64),
-          learnedBy,
-          needsPerson.slice(0, 255),
-          nowMs,
-          final ? nowMs : null,
-          final ? null : nowMs + nextCheckAfterMs,
-          source,
-          bigintParameter(freed.minorUnits),
-          bigintParameter(given.minorUnits),
-          key(refund.refundNo),
-          refund.version,
-        ],
-        deadline,
-      ),
-    );
+    const { affectedRows } = await groups
+      .of(groupTagOf(refund.refundNo))
+      .write(deadline, (connection) =>
+        connection.run(
+          sql.APPLY_TO_REFUND,
+          [
+            to,
+            id,
+            id,
+            channelCode.slice(0, 64),
+            learnedBy,
+            needsPerson.slice(0, 255),
+            nowMs,
+            final ? nowMs : null,
+            final ? null : nowMs + nextCheckAfterMs,
+            source,
+            bigintParameter(freed.minorUnits),
+            bigintParameter(given.minorUnits),
+            key(refund.refundNo),
+            refund.version,
+          ],
+          deadline,
+        ),
+      );
     return affectedRows > 0;
   };
 

@@ -1,7 +1,7 @@
 import {
-  allowedPairs,
   ATTEMPT_MOVES,
   ATTEMPT_STATES,
+  allowedPairs,
   DECLINE_REASONS,
   LEARNED_BY,
   PAYMENT_KINDS,
@@ -24,7 +24,10 @@ const oneOf = (words: readonly string[]): string => `ENUM(${words.map((word) => 
 const ASCII = 'CHARACTER SET ascii COLLATE ascii_bin';
 
 // The database's own word on state machines: whatever a program sends, an illegal move is refused.
-const refuseIllegalMoves = (table: string, pairs: readonly { readonly from: string; readonly to: string }[]): Statement => {
+const refuseIllegalMoves = (
+  table: string,
+  pairs: readonly { readonly from: string; readonly to: string }[],
+): Statement => {
   const allowed = [...new Set(pairs.map(({ from, to }) => `'${from}>${to}'`))].join(', ');
   return ddl(
     `CREATE TRIGGER ${table}_moves`,
@@ -134,7 +137,8 @@ const trajectory = `CREATE TABLE trajectory (
   KEY by_order (order_no)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4`;
 
-const TRACK = 'INSERT INTO trajectory (order_no, refund_no, happened_at, event, state, version, attempt_no, attempt_state, learned_by, code, source)';
+const TRACK =
+  'INSERT INTO trajectory (order_no, refund_no, happened_at, event, state, version, attempt_no, attempt_state, learned_by, code, source)';
 
 const paymentCreated = `CREATE TRIGGER payment_created AFTER INSERT ON payment FOR EACH ROW
 BEGIN

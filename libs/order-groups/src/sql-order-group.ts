@@ -1,6 +1,14 @@
 import type { Clock } from '@tillmesh/clock';
-import { fromOrderKey, type GroupTag, type OrderKey, type OrderNo, toOrderKey } from '@tillmesh/domain';
-import { bigintParameter, type Connection, type Deadline, type Parameter, type Row, type Statement } from './connection.ts';
+import { type GroupTag, type OrderNo, toOrderKey } from '@tillmesh/domain';
+import { orderNoOf, text } from './columns.ts';
+import {
+  bigintParameter,
+  type Connection,
+  type Deadline,
+  type Parameter,
+  type Row,
+  type Statement,
+} from './connection.ts';
 import { DatabaseError, OWN_CODES } from './database-error.ts';
 import type { GroupClient } from './group-client.ts';
 import type { CasResult, Claim, NewPayment, OrderGroup, Sure, WriteResult } from './order-group.ts';
@@ -23,10 +31,7 @@ const sure = <T>(value: T): Sure<T> => ({ kind: 'sure', value });
 const claimOf = (rows: readonly Row[]): Claim | undefined => {
   const [row] = rows;
   if (row === undefined) return undefined;
-  return {
-    orderNo: fromOrderKey(BigInt(String(row['order_no'])) as OrderKey),
-    state: row['state'] as Claim['state'],
-  };
+  return { orderNo: orderNoOf(row, 'order_no'), state: text(row, 'state') as Claim['state'] };
 };
 
 /** The bounce protocol's view of a real group. */
@@ -71,9 +76,15 @@ export const createSqlOrderGroup = (client: GroupClient, clock: Clock): OrderGro
     return affectedRows === 0 ? { kind: 'not_written', cause: OWN_CODES.fenced } : { kind: 'written' };
   };
 
-  const cas = async (statement: Statement, parameters: readonly Parameter[], deadline: Deadline): Promise<CasResult> => {
+  const cas = async (
+    statement: Statement,
+    parameters: readonly Parameter[],
+    deadline: Deadline,
+  ): Promise<CasResult> => {
     try {
-      const { affectedRows } = await client.write(deadline, (connection) => connection.run(statement, parameters, deadline));
+      const { affectedRows } = await client.write(deadline, (connection) =>
+        connection.run(statement, parameters, deadline),
+      );
       return affectedRows > 0 ? 'won' : 'lost';
     } catch (error) {
       if (error instanceof DatabaseError) return 'failed';

@@ -11,13 +11,7 @@ import {
   parseOrderNo,
 } from '@tillmesh/domain';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import {
-  type AttemptNews,
-  type Created,
-  type NewPayment,
-  type OrderGroups,
-  placementOf,
-} from '../src/index.ts';
+import { type AttemptNews, type Created, type NewPayment, type OrderGroups, placementOf } from '../src/index.ts';
 import { type GroupsUnderTest, newPayment, startGroups } from './groups-under-test.ts';
 
 let underTest: GroupsUnderTest;
@@ -99,7 +93,9 @@ describe('a new payment', () => {
           subject: 'Kaffee & 茶',
           state: 'paying',
           version: 1,
-          attempts: [{ attemptNo: 1, accountId: 'wechat-a', channelId: 'wechat', state: 'started', routeReason: 'rank 0' }],
+          attempts: [
+            { attemptNo: 1, accountId: 'wechat-a', channelId: 'wechat', state: 'started', routeReason: 'rank 0' },
+          ],
         },
       },
     });
@@ -158,7 +154,9 @@ describe('news about an attempt', () => {
 
   test('from ten at once is applied once', async () => {
     const orderNo = payableNo(await groups.create(newPayment()));
-    const answers = await Promise.all(Array.from({ length: 10 }, () => groups.payments.apply(orderNo, news(succeeded()))));
+    const answers = await Promise.all(
+      Array.from({ length: 10 }, () => groups.payments.apply(orderNo, news(succeeded()))),
+    );
     expect(answers.filter((answer) => answer?.changed)).toHaveLength(1);
   });
 
@@ -198,7 +196,9 @@ describe('news about an attempt', () => {
       stored: { payment: { state: 'closed', attempts: [{ state: 'surplus', channelTransactionId: 'tx-late' }] } },
     });
     const refund = await groups.refunds.read(late?.surplusRefundNo as OrderNo);
-    expect(refund).toMatchObject({ refund: { orderNo, state: 'requested', cause: 'surplus', amount: money('CNY', 1_234n) } });
+    expect(refund).toMatchObject({
+      refund: { orderNo, state: 'requested', cause: 'surplus', amount: money('CNY', 1_234n) },
+    });
   });
 
   test('of another amount holds the payment for a person and moves nothing', async () => {
@@ -250,7 +250,10 @@ describe('refunds', () => {
     const answers = await Promise.all(Array.from({ length: 8 }, (_, n) => refundOf(orderNo, `R${n}`, 400n)));
     expect(answers.filter(({ kind }) => kind === 'created')).toHaveLength(3);
     expect(answers.filter(({ kind }) => kind === 'exceeds')).toHaveLength(5);
-    expect(await refundOf(orderNo, 'R-rest')).toMatchObject({ kind: 'created', stored: { refund: { amount: money('CNY', 34n) } } });
+    expect(await refundOf(orderNo, 'R-rest')).toMatchObject({
+      kind: 'created',
+      stored: { refund: { amount: money('CNY', 34n) } },
+    });
   });
 
   test('of the same merchant refund number are one refund', async () => {
@@ -309,7 +312,7 @@ describe('while the primary of a group is dead', () => {
     const tag = 2;
     const before = paymentWithHome(tag);
     const orderNo = payableNo(await groups.create(before));
-    localGroup(tag).primary().kill('SIGKILL');
+    await localGroup(tag).primary().kill('SIGKILL');
     try {
       const jumped: NewPayment[] = [];
       for (let count = 0; count < 10; count += 1) {
@@ -324,9 +327,15 @@ describe('while the primary of a group is dead', () => {
       // The number of before the crash is not taken a second time: two drained replicas show it.
       const repeated = await groups.create({ ...before, attempt: { ...before.attempt, token: 'somebodyelse' } });
       expect(repeated).toMatchObject({ kind: 'existing', stored: { payment: { orderNo } } });
-      expect(await groups.payments.read(orderNo)).toMatchObject({ fromReplica: true, stored: { payment: { orderNo } } });
+      expect(await groups.payments.read(orderNo)).toMatchObject({
+        fromReplica: true,
+        stored: { payment: { orderNo } },
+      });
       // A jumped number that is sent again while the group is down is the same order.
-      const again = await groups.create({ ...(jumped[0] as NewPayment), attempt: { ...before.attempt, token: 'yetanother' } });
+      const again = await groups.create({
+        ...(jumped[0] as NewPayment),
+        attempt: { ...before.attempt, token: 'yetanother' },
+      });
       expect(again.kind).toBe('existing');
 
       await localGroup(tag).primary().start();
@@ -348,7 +357,7 @@ describe('while the primary of a group is dead', () => {
 
   test('frozen instead of dead, orders avoid it within the second as well', async () => {
     const tag = 3;
-    localGroup(tag).primary().kill('SIGSTOP');
+    await localGroup(tag).primary().kill('SIGSTOP');
     try {
       for (let count = 0; count < 6; count += 1) {
         const beganMs = performance.now();
@@ -357,8 +366,10 @@ describe('while the primary of a group is dead', () => {
         expect(created).toMatchObject({ kind: 'payable', way: 'jump' });
       }
     } finally {
-      localGroup(tag).primary().kill('SIGCONT');
+      await localGroup(tag).primary().kill('SIGCONT');
     }
-    await expect.poll(() => groups.status().find((group) => group.tag === tag)?.circuit, { timeout: 10_000 }).toBe('closed');
+    await expect
+      .poll(() => groups.status().find((group) => group.tag === tag)?.circuit, { timeout: 10_000 })
+      .toBe('closed');
   });
 });

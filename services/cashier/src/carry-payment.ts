@@ -13,15 +13,15 @@ import type {
   OrderStoreService,
 } from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
 import type { Attempt } from '@tillmesh/proto/tillmesh/payment/v1/attempt_pb.ts';
-import { DeclineReason, type Payment, PaymentState } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
 import { LearnedBy, OutcomeKind, Transport } from '@tillmesh/proto/tillmesh/payment/v1/outcome_pb.ts';
-import { certainlyNotDone, persistently, remainingMs, type RpcClient, toRpcError } from '@tillmesh/rpc';
+import { DeclineReason, type Payment, PaymentState } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
+import { certainlyNotDone, persistently, type RpcClient, remainingMs, toRpcError } from '@tillmesh/rpc';
 import { activeTraceparent, annotate, counter, errorTypeOf, type Log } from '@tillmesh/telemetry';
 import { kindMap, moneyToWire, outcomeFromWire } from '@tillmesh/wire';
 import type { Channels } from './channels.ts';
+import type { CheckLater } from './check-later.ts';
 import type { Route, Routes } from './choose-route.ts';
 import type { OrderRequest } from './order-request.ts';
-import type { CheckLater } from './check-later.ts';
 
 const outcomes = counter('tillmesh_attempts_total', 'Attempts by channel account and what came of them.', [
   'channel',
@@ -87,7 +87,11 @@ export const createCarrier = (deps: {
     return traceparent === '' ? url : `${url}/${traceparent}`;
   };
 
-  const channelRequest = (payment: Payment, attempt: Attempt, order: OrderRequest): MessageInitShape<typeof CreatePaymentRequestSchema> => ({
+  const channelRequest = (
+    payment: Payment,
+    attempt: Attempt,
+    order: OrderRequest,
+  ): MessageInitShape<typeof CreatePaymentRequestSchema> => ({
     order: {
       accountId: attempt.accountId,
       channelOrderNo: attempt.channelOrderNo,
@@ -162,7 +166,8 @@ export const createCarrier = (deps: {
       const attempt = payment.attempts.at(-1);
       if (attempt === undefined) return payment;
       const result = await callChannel(payment, attempt, order);
-      const outcome = result.outcome === OutcomeKind.UNSPECIFIED ? unknownOutcome('no outcome') : outcomeFromWire(result);
+      const outcome =
+        result.outcome === OutcomeKind.UNSPECIFIED ? unknownOutcome('no outcome') : outcomeFromWire(result);
       outcomes.add({ channel: attempt.channelId, account: attempt.accountId, outcome: outcome.kind });
       annotate({
         'tillmesh.channel': attempt.channelId,
@@ -172,7 +177,10 @@ export const createCarrier = (deps: {
         'tillmesh.channel_code': result.channelSubCode || result.channelCode || result.channelState,
       });
       if (result.configAlarm) {
-        log.error({ account: attempt.accountId, code: result.channelCode }, 'the channel refuses the account itself; mend its configuration');
+        log.error(
+          { account: attempt.accountId, code: result.channelCode },
+          'the channel refuses the account itself; mend its configuration',
+        );
       }
       try {
         const next = nextRoute(outcome, payment, order);
@@ -181,7 +189,10 @@ export const createCarrier = (deps: {
         if (applied.nextAttemptStarted) continue;
       } catch (error) {
         // The channel was called: whatever it said is found again by a query. The caller gets the number, never an error.
-        log.error({ err: toRpcError(error), orderNo: payment.orderNo, outcome: outcome.kind }, 'an answer could not be written down; the syncer will ask again');
+        log.error(
+          { err: toRpcError(error), orderNo: payment.orderNo, outcome: outcome.kind },
+          'an answer could not be written down; the syncer will ask again',
+        );
       }
       if (payment.state === PaymentState.PAYING) checkLater.payment(payment.orderNo, FIRST_CHECK_AFTER_MS);
       return payment;
@@ -190,4 +201,3 @@ export const createCarrier = (deps: {
 
   return { carry, plan: (route, token) => planOf(route, token ?? random.hex(8)) };
 };
-

@@ -55,7 +55,10 @@ export const createCashierService = (deps: {
       if (ref.case === 'merchantRefund') {
         const orderNo = await orderNoOf(ref.value.payment);
         const { merchantRefundNo } = ref.value;
-        return { refund: (await orderStore.getRefund({ ref: { case: 'orderRefund', value: { orderNo, merchantRefundNo } } })).refund };
+        return {
+          refund: (await orderStore.getRefund({ ref: { case: 'orderRefund', value: { orderNo, merchantRefundNo } } }))
+            .refund,
+        };
       }
       if (ref.case !== 'refundNo' || parseOrderNo(ref.value) === undefined) {
         throw rpcErrors.orderNoMalformed('the check digit of the refund number does not fit: it was mistyped or cut');

@@ -4,8 +4,8 @@ import {
   chooseAccount,
   type NoRoute,
   type RerouteToken,
-  type RoutedAccount,
   type RouteDecision,
+  type RoutedAccount,
   type RouteQuestion,
   type RoutingTable,
   rerouteAfter,
@@ -24,7 +24,11 @@ export type Routes = {
 
 const ROUTE_REASON_MAX = 255;
 
-const toError = (why: NoRoute, decision: Extract<RouteDecision, { kind: 'no_route' }>, question: RouteQuestion): RpcError => {
+const toError = (
+  why: NoRoute,
+  decision: Extract<RouteDecision, { kind: 'no_route' }>,
+  question: RouteQuestion,
+): RpcError => {
   switch (why.kind) {
     case 'merchant_unknown':
       return rpcErrors.merchantUnknown(`there is no merchant ${question.merchantId}`, {
@@ -64,8 +68,10 @@ export const createRoutes = (feed: RoutingFeed, random: Random): Routes => {
       const decision = rerouteAfter(token, tableNow(), question, random.fraction());
       if (decision.kind === 'no_route') return undefined;
       const tried = question.excluded.join(', ');
-      return { account: decision.account, reason: `rerouted after ${tried}: ${decision.reason}`.slice(0, ROUTE_REASON_MAX) };
+      return {
+        account: decision.account,
+        reason: `rerouted after ${tried}: ${decision.reason}`.slice(0, ROUTE_REASON_MAX),
+      };
     },
   };
 };
-

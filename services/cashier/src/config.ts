@@ -11,7 +11,9 @@ export const CashierConfig = z.strictObject({
       .string()
       .min(1)
       .optional()
-      .describe('Absolute path of a file that keeps the last routing table, so that the cashier can start while routing is down.'),
+      .describe(
+        'Absolute path of a file that keeps the last routing table, so that the cashier can start while routing is down.',
+      ),
   }),
   channels: z
     .array(
@@ -23,7 +25,9 @@ export const CashierConfig = z.strictObject({
     .min(1)
     .max(64)
     .describe('Every channel adapter: its id and where it answers.'),
-  redis: RedisConfig.optional().describe('Where what is unresolved waits for the syncer. Without it the sweep finds it, later.'),
+  redis: RedisConfig.optional().describe(
+    'Where what is unresolved waits for the syncer. Without it the sweep finds it, later.',
+  ),
   notifyBaseUrl: z
     .string()
     .regex(/^https?:\/\/[^?#]+[^/?#]$/, 'is not an http(s) address without query and without a slash at its end')

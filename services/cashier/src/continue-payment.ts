@@ -4,7 +4,12 @@ import type { Clock } from '@tillmesh/clock';
 import { type AccountId, type MerchantId, parseOrderNo } from '@tillmesh/domain';
 import type { ContinuePaymentRequest } from '@tillmesh/proto/tillmesh/cashier/v1/cashier_service_pb.ts';
 import type { OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
-import { DeclineReason, type Payment, PaymentKind, PaymentState } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
+import {
+  DeclineReason,
+  type Payment,
+  PaymentKind,
+  PaymentState,
+} from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
 import { persistently, type RpcClient, RpcError, rpcErrors } from '@tillmesh/rpc';
 import { annotate } from '@tillmesh/telemetry';
 import { moneyFromWire, paymentStateMap, walletMap } from '@tillmesh/wire';
@@ -59,7 +64,8 @@ export const createPaymentContinuer = (deps: {
 }): ((request: ContinuePaymentRequest) => Promise<Payment>) => {
   const { orderStore, routes, carrier, clock } = deps;
   return async ({ orderNo, paymentCode }) => {
-    if (parseOrderNo(orderNo) === undefined) throw rpcErrors.orderNoMalformed('the check digit of the order number does not fit');
+    if (parseOrderNo(orderNo) === undefined)
+      throw rpcErrors.orderNoMalformed('the check digit of the order number does not fit');
     const { payment } = await persistently(
       () => orderStore.getOrder({ payment: { ref: { case: 'orderNo', value: orderNo } } }),
       clock,
@@ -98,7 +104,7 @@ export const createPaymentContinuer = (deps: {
           }),
         clock,
       );
-      return carrier.carry(started.payment ?? payment, order);
+      return await carrier.carry(started.payment ?? payment, order);
     } catch (error) {
       if (!(error instanceof RpcError) || error.reason !== 'VERSION_CONFLICT') throw error;
       // Somebody else moved it first: what it is now is the answer.

@@ -22,15 +22,36 @@ export const createLanes = (clock: Clock) => ({
   channel: (channelId: string): ChannelLanes => ({
     // 30 s: a payer may be typing. 64 at once is more than any account's contract allows today.
     pay: createLane(
-      { name: `channel-${channelId}.pay`, concurrentMax: 64, queuedMax: 16, queueWaitMsMax: 100, timeoutMs: 30_000, halfOpenAfterMs: 2_000 },
+      {
+        name: `channel-${channelId}.pay`,
+        concurrentMax: 64,
+        queuedMax: 16,
+        queueWaitMsMax: 100,
+        timeoutMs: 30_000,
+        halfOpenAfterMs: 2_000,
+      },
       clock,
     ),
     refund: createLane(
-      { name: `channel-${channelId}.refund`, concurrentMax: 16, queuedMax: 32, queueWaitMsMax: 500, timeoutMs: 15_000, halfOpenAfterMs: 2_000 },
+      {
+        name: `channel-${channelId}.refund`,
+        concurrentMax: 16,
+        queuedMax: 32,
+        queueWaitMsMax: 500,
+        timeoutMs: 15_000,
+        halfOpenAfterMs: 2_000,
+      },
       clock,
     ),
     query: createLane(
-      { name: `channel-${channelId}.query`, concurrentMax: 32, queuedMax: 32, queueWaitMsMax: 200, timeoutMs: 8_000, halfOpenAfterMs: 2_000 },
+      {
+        name: `channel-${channelId}.query`,
+        concurrentMax: 32,
+        queuedMax: 32,
+        queueWaitMsMax: 200,
+        timeoutMs: 8_000,
+        halfOpenAfterMs: 2_000,
+      },
       clock,
     ),
   }),

@@ -33,7 +33,12 @@ await runService({
       passage: lanes.orderStore,
       clock,
     });
-    const routing = createClient(RoutingService, { target: config.routing.target, caller: 'cashier', capMs: 5_000, clock });
+    const routing = createClient(RoutingService, {
+      target: config.routing.target,
+      caller: 'cashier',
+      capMs: 5_000,
+      clock,
+    });
     const channels = connectChannels(config.channels, lanes.channel);
     const redis = config.redis === undefined ? undefined : openRedis(config.redis, log);
     const checkLater = createCheckLater(redis, clock);

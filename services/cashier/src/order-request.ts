@@ -25,13 +25,17 @@ const EXPIRE_AFTER_MS = { payment_code: 300_000, other: 7_200_000 } as const;
 const LOOPBACK = '127.0.0.1';
 
 const invalid = (field: string, description: string) =>
-  rpcErrors.requestInvalid(`${field}: ${description}`, { violations: [{ field, description, reason: 'tillmesh.cashier' }] });
+  rpcErrors.requestInvalid(`${field}: ${description}`, {
+    violations: [{ field, description, reason: 'tillmesh.cashier' }],
+  });
 
 /** The wallet of a payment code. @throws {RpcError} PAYMENT_CODE_UNKNOWN, REQUEST_INVALID */
 export const walletOfCode = (paymentCode: string, expected: Wallet | undefined): Wallet => {
   const wallet = walletOfPaymentCode(paymentCode);
   if (wallet === undefined) {
-    throw rpcErrors.paymentCodeUnknown('no wallet issues payment codes of this form; ask the payer to show the code again');
+    throw rpcErrors.paymentCodeUnknown(
+      'no wallet issues payment codes of this form; ask the payer to show the code again',
+    );
   }
   if (expected !== undefined && expected !== wallet) {
     throw invalid('payment_code', `is a code of ${wallet}, but the payment is of ${expected}`);

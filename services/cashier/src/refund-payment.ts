@@ -3,10 +3,13 @@ import { durationFromMs } from '@bufbuild/protobuf/wkt';
 import type { Clock } from '@tillmesh/clock';
 import type { CreateRefundRequest } from '@tillmesh/proto/tillmesh/cashier/v1/cashier_service_pb.ts';
 import { type RefundResult, RefundResultSchema } from '@tillmesh/proto/tillmesh/channel/v1/channel_service_pb.ts';
-import type { CreateRefundResponse, OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
+import type {
+  CreateRefundResponse,
+  OrderStoreService,
+} from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
 import { LearnedBy, Transport } from '@tillmesh/proto/tillmesh/payment/v1/outcome_pb.ts';
 import { type Refund, RefundState } from '@tillmesh/proto/tillmesh/payment/v1/refund_pb.ts';
-import { persistently, remainingMs, type RpcClient, rpcErrors, toRpcError } from '@tillmesh/rpc';
+import { persistently, type RpcClient, remainingMs, rpcErrors, toRpcError } from '@tillmesh/rpc';
 import { annotate, errorTypeOf, type Log } from '@tillmesh/telemetry';
 import { channelOrderOf } from '@tillmesh/wire';
 import type { Channels } from './channels.ts';
@@ -32,7 +35,11 @@ export const createRefunder = (deps: {
   const askChannel = async (created: CreateRefundResponse): Promise<RefundResult> => {
     const { payment, attempt, refund } = created;
     const unknown = (code: string): RefundResult =>
-      create(RefundResultSchema, { state: RefundState.UNKNOWN, transport: Transport.MAYBE_SENT, channelCode: code.slice(0, 64) });
+      create(RefundResultSchema, {
+        state: RefundState.UNKNOWN,
+        transport: Transport.MAYBE_SENT,
+        channelCode: code.slice(0, 64),
+      });
     if (payment === undefined || attempt === undefined || refund?.amount === undefined) return unknown('INCOMPLETE');
     try {
       const channel = channels.of(attempt.channelId);
@@ -42,7 +49,8 @@ export const createRefunder = (deps: {
           refundNo: refund.refundNo,
           amount: refund.amount,
           reason: refund.reason,
-          notifyUrl: notifyBaseUrl === undefined ? '' : `${notifyBaseUrl}/notify/${attempt.channelId}/${attempt.accountId}`,
+          notifyUrl:
+            notifyBaseUrl === undefined ? '' : `${notifyBaseUrl}/notify/${attempt.channelId}/${attempt.accountId}`,
         },
         {
           passage: channel.lanes.refund,
@@ -96,7 +104,10 @@ export const createRefunder = (deps: {
       if (now.settledAt === undefined) checkLater.refund(refund.refundNo, CHECK_REFUND_AFTER_MS);
       return now;
     } catch (error) {
-      log.error({ err: toRpcError(error), refundNo: refund.refundNo }, 'an answer about a refund could not be written down; the syncer will ask again');
+      log.error(
+        { err: toRpcError(error), refundNo: refund.refundNo },
+        'an answer about a refund could not be written down; the syncer will ask again',
+      );
       checkLater.refund(refund.refundNo, CHECK_REFUND_AFTER_MS);
       return refund;
     }

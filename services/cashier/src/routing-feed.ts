@@ -21,7 +21,10 @@ export type RoutingFeed = {
   ready(): Promise<void>;
 };
 
-const versionGauge = gauge('tillmesh_routing_table_version', 'Version of the routing table that this process decides by.');
+const versionGauge = gauge(
+  'tillmesh_routing_table_version',
+  'Version of the routing table that this process decides by.',
+);
 
 /** Follows routing for as long as the signal lets it. */
 export const followRouting = (options: {
@@ -45,7 +48,9 @@ export const followRouting = (options: {
   const keep = (wire: WireRoutingTable) => {
     if (snapshotFile === undefined) return;
     try {
-      writeFileSync(`${snapshotFile}.new`, toBinary(RoutingTableSchema, create(RoutingTableSchema, wire)), { mode: 0o600 });
+      writeFileSync(`${snapshotFile}.new`, toBinary(RoutingTableSchema, create(RoutingTableSchema, wire)), {
+        mode: 0o600,
+      });
       renameSync(`${snapshotFile}.new`, snapshotFile);
     } catch (error) {
       log.warn({ err: error, snapshotFile }, 'the routing table could not be kept for the next start');

@@ -10,7 +10,7 @@ import type {
 import { NotificationRefusal } from '@tillmesh/proto/tillmesh/channel/v1/channel_service_pb.ts';
 import type { OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
 import { LearnedBy } from '@tillmesh/proto/tillmesh/payment/v1/outcome_pb.ts';
-import { type Clients, persistently, type Passage, type RpcClient, RpcError } from '@tillmesh/rpc';
+import { type Clients, type Passage, persistently, type RpcClient, RpcError } from '@tillmesh/rpc';
 import { annotate, counter, type Log } from '@tillmesh/telemetry';
 
 /** A notification as it came in. */
@@ -74,7 +74,10 @@ export const createNotificationApplier = (deps: {
     if (named === undefined || result === undefined) throw new ForeignOrder('its number is none of ours');
     const { orderNo, attemptNo } = named;
     annotate({ 'tillmesh.order_no': orderNo, 'tillmesh.attempt': attemptNo });
-    const { payment } = await persistently(() => orderStore.getOrder({ payment: { ref: { case: 'orderNo', value: orderNo } } }), clock);
+    const { payment } = await persistently(
+      () => orderStore.getOrder({ payment: { ref: { case: 'orderNo', value: orderNo } } }),
+      clock,
+    );
     const attempt = payment?.attempts.find((candidate) => candidate.attemptNo === attemptNo);
     if (attempt?.accountId !== accountId) throw new ForeignOrder('the attempt was made through another account');
     annotate({ 'tillmesh.merchant': payment?.merchantId ?? '' });
@@ -92,9 +95,13 @@ export const createNotificationApplier = (deps: {
   };
 
   const applyRefund = async ({ refundNo, result }: NotifiedRefund, accountId: string): Promise<void> => {
-    if (parseOrderNo(refundNo) === undefined || result === undefined) throw new ForeignOrder('its refund number is none of ours');
+    if (parseOrderNo(refundNo) === undefined || result === undefined)
+      throw new ForeignOrder('its refund number is none of ours');
     annotate({ 'tillmesh.refund_no': refundNo });
-    const { payment, refund } = await persistently(() => orderStore.getRefund({ ref: { case: 'refundNo', value: refundNo } }), clock);
+    const { payment, refund } = await persistently(
+      () => orderStore.getRefund({ ref: { case: 'refundNo', value: refundNo } }),
+      clock,
+    );
     const attempt = payment?.attempts.find((candidate) => candidate.attemptNo === refund?.attemptNo);
     if (attempt?.accountId !== accountId) throw new ForeignOrder('the money was taken through another account');
     await persistently(
@@ -119,7 +126,10 @@ export const createNotificationApplier = (deps: {
     annotate({ 'tillmesh.channel': channelId, 'tillmesh.account': accountId });
     let parsed: ParseNotificationResponse | undefined;
     try {
-      parsed = await channel.parseNotification({ accountId, headers: [...headers], body }, { passage: laneOf(channelId) });
+      parsed = await channel.parseNotification(
+        { accountId, headers: [...headers], body },
+        { passage: laneOf(channelId) },
+      );
       const refusal = REFUSALS.get(parsed.refusal);
       if (refusal !== undefined || parsed.refusal !== NotificationRefusal.UNSPECIFIED) {
         count(refusal ?? 'refused');

@@ -13,7 +13,9 @@ export type HttpSettings = {
 
 export type HttpServer = { readonly port: number; readonly close: () => Promise<void> };
 
-const refused = counter('tillmesh_edge_refused_total', 'Requests that were refused before any channel was asked.', ['why']);
+const refused = counter('tillmesh_edge_refused_total', 'Requests that were refused before any channel was asked.', [
+  'why',
+]);
 
 /** Channels give up after 5 s; an answer that comes later is repeated anyway. */
 const ANSWER_MS_MAX = 4_500;
@@ -109,15 +111,19 @@ export const startHttpServer = async (deps: {
     }
   };
 
-  const server = createServer({ maxHeaderSize: 16_384, requestTimeout: 10_000, headersTimeout: 5_000 }, (request, response) => {
-    handle(request, response).catch((error: unknown) => {
-      const tooLarge = error instanceof BodyTooLarge;
-      refused.add({ why: tooLarge ? 'too_large' : 'failed' });
-      log.warn({ err: error }, 'a request could not be answered in order');
-      if (!response.headersSent) answerPlainly(response, tooLarge ? 413 : 503, tooLarge ? 'too large' : 'send it again');
-      else response.destroy();
-    });
-  });
+  const server = createServer(
+    { maxHeaderSize: 16_384, requestTimeout: 10_000, headersTimeout: 5_000 },
+    (request, response) => {
+      handle(request, response).catch((error: unknown) => {
+        const tooLarge = error instanceof BodyTooLarge;
+        refused.add({ why: tooLarge ? 'too_large' : 'failed' });
+        log.warn({ err: error }, 'a request could not be answered in order');
+        if (!response.headersSent)
+          answerPlainly(response, tooLarge ? 413 : 503, tooLarge ? 'too large' : 'send it again');
+        else response.destroy();
+      });
+    },
+  );
   server.maxConnections = settings.requestsMax * 4;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);

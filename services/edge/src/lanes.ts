@@ -4,12 +4,28 @@ import { createLane, type Lane } from '@tillmesh/lane';
 /** Every neighbour of the edge. Channels give a notification 5 s; whatever takes longer is sent again by them. */
 export const createLanes = (clock: Clock) => ({
   orderStore: createLane(
-    { name: 'order-store', concurrentMax: 64, queuedMax: 128, queueWaitMsMax: 500, timeoutMs: 2_000, callsMin: 40, breakerWindow: 80, halfOpenAfterMs: 500 },
+    {
+      name: 'order-store',
+      concurrentMax: 64,
+      queuedMax: 128,
+      queueWaitMsMax: 500,
+      timeoutMs: 2_000,
+      callsMin: 40,
+      breakerWindow: 80,
+      halfOpenAfterMs: 500,
+    },
     clock,
   ),
   notify: (channelId: string): Lane =>
     createLane(
-      { name: `channel-${channelId}.notify`, concurrentMax: 32, queuedMax: 64, queueWaitMsMax: 500, timeoutMs: 2_000, halfOpenAfterMs: 1_000 },
+      {
+        name: `channel-${channelId}.notify`,
+        concurrentMax: 32,
+        queuedMax: 64,
+        queueWaitMsMax: 500,
+        timeoutMs: 2_000,
+        halfOpenAfterMs: 1_000,
+      },
       clock,
     ),
 });

@@ -14,13 +14,17 @@ export const withDatabaseErrors = async <T>(work: () => Promise<T>): Promise<T> 
 
 const toRpc = (error: unknown): unknown => {
   if (error instanceof RpcError) return error;
-  if (error instanceof UnknownGroup) return rpcErrors.paymentUnknown('its group is not on the group map: no such payment');
+  if (error instanceof UnknownGroup)
+    return rpcErrors.paymentUnknown('its group is not on the group map: no such payment');
   if (error instanceof ClockWentBack) {
     return rpcErrors.dependencyUnavailable(error.message, { retryAfterMs: RETRY_AFTER_MS, cause: error });
   }
   if (!(error instanceof DatabaseError)) return error;
   if (error.code === 'TILLMESH_VERSION_CONFLICT') {
-    return rpcErrors.versionConflict('the row changed under every try; read it again', { retryAfterMs: 50, cause: error });
+    return rpcErrors.versionConflict('the row changed under every try; read it again', {
+      retryAfterMs: 50,
+      cause: error,
+    });
   }
   return rpcErrors.dependencyUnavailable(`the order's group cannot answer now (${error.code})`, {
     retryAfterMs: RETRY_AFTER_MS,

@@ -14,6 +14,8 @@ try {
     log.info(report, 'group migrated');
   }
 } catch (error) {
-  process.stderr.write(`the schema could not be brought up to date: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.stderr.write(
+    `the schema could not be brought up to date: ${error instanceof Error ? error.message : String(error)}\n`,
+  );
   process.exitCode = 1;
 }

@@ -13,7 +13,9 @@ import { rpcErrors } from '@tillmesh/rpc';
 export const orderNoOf = (text: string): OrderNo => {
   const parsed = parseOrderNo(text);
   if (parsed === undefined) {
-    throw rpcErrors.orderNoMalformed(`${text.slice(0, 25)} is no order number: its check digit does not fit; it was mistyped or cut`);
+    throw rpcErrors.orderNoMalformed(
+      `${text.slice(0, 25)} is no order number: its check digit does not fit; it was mistyped or cut`,
+    );
   }
   return parsed.orderNo;
 };
@@ -28,6 +30,7 @@ export const refOf = (ref: PaymentRef | undefined): Ref => {
   const named = ref?.ref.case === 'merchantOrder' ? ref.ref.value : undefined;
   const merchantId = parseMerchantId(named?.merchantId ?? '');
   const merchantOrderNo = parseMerchantOrderNo(named?.merchantOrderNo ?? '');
-  if (merchantId === undefined || merchantOrderNo === undefined) throw rpcErrors.requestInvalid('the request names no payment');
+  if (merchantId === undefined || merchantOrderNo === undefined)
+    throw rpcErrors.requestInvalid('the request names no payment');
   return { kind: 'merchant', merchantId, merchantOrderNo };
 };

@@ -11,14 +11,14 @@ import {
   type MerchantRefundNo,
 } from '@tillmesh/domain';
 import type { OrderGroups, StoredPayment } from '@tillmesh/order-groups';
-import type { PaymentSchema } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
 import {
-  type AttemptPlan as WirePlan,
   CircuitState,
   type CreateOrderRequest,
   GroupState,
   type OrderStoreService,
+  type AttemptPlan as WirePlan,
 } from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
+import type { PaymentSchema } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
 import { currentCall, type Implementation, notYet, rpcErrors } from '@tillmesh/rpc';
 import { traceIdOf } from '@tillmesh/telemetry';
 import {
@@ -85,7 +85,10 @@ const newPaymentOf = (request: CreateOrderRequest, createdAtMs: number) => {
 const UNKNOWN_PAYMENT = 'no such payment';
 
 /** The wire's side of the order store; every decision is in libs/order-groups and libs/domain. */
-export const createOrderStoreService = (orders: OrderGroups, clock: Clock): Implementation<typeof OrderStoreService> => ({
+export const createOrderStoreService = (
+  orders: OrderGroups,
+  clock: Clock,
+): Implementation<typeof OrderStoreService> => ({
   createOrder: (request) =>
     withDatabaseErrors(async () => {
       const { stored, created, bounced } = await createOrder(orders, newPaymentOf(request, clock.nowMs()));
@@ -95,7 +98,8 @@ export const createOrderStoreService = (orders: OrderGroups, clock: Clock): Impl
   applyAttemptResult: (request) =>
     withDatabaseErrors(async () => {
       const learnedBy = learnedByMap.fromWire(request.learnedBy);
-      if (learnedBy === undefined || request.result === undefined) throw rpcErrors.requestInvalid('result and learned_by have to be set');
+      if (learnedBy === undefined || request.result === undefined)
+        throw rpcErrors.requestInvalid('result and learned_by have to be set');
       const applied = await orders.payments.apply(orderNoOf(request.orderNo), {
         attemptNo: request.attemptNo as AttemptNo,
         outcome: outcomeFromWire(request.result),
@@ -126,9 +130,12 @@ export const createOrderStoreService = (orders: OrderGroups, clock: Clock): Impl
       if (continued === undefined) throw rpcErrors.paymentUnknown(UNKNOWN_PAYMENT);
       if (continued.kind === 'conflict') {
         const { state, version } = continued.stored.payment;
-        throw rpcErrors.versionConflict(`the payment is ${state} in version ${version}, not declined in version ${request.expectedVersion}`, {
-          metadata: { state },
-        });
+        throw rpcErrors.versionConflict(
+          `the payment is ${state} in version ${version}, not declined in version ${request.expectedVersion}`,
+          {
+            metadata: { state },
+          },
+        );
       }
       return { payment: shown(continued.stored) };
     }),
@@ -152,7 +159,8 @@ export const createOrderStoreService = (orders: OrderGroups, clock: Clock): Impl
           ? await orders.payments.read(ref.orderNo)
           : await orders.payments.readOfMerchant(ref.merchantId, ref.merchantOrderNo, false);
       const state = read?.stored.payment.state;
-      if (read === undefined || state === 'void' || state === 'unbound') throw rpcErrors.paymentUnknown(UNKNOWN_PAYMENT);
+      if (read === undefined || state === 'void' || state === 'unbound')
+        throw rpcErrors.paymentUnknown(UNKNOWN_PAYMENT);
       const { stored, fromReplica } = read;
       return {
         payment: shown(stored, fromReplica),
@@ -165,7 +173,8 @@ export const createOrderStoreService = (orders: OrderGroups, clock: Clock): Impl
   createRefund: (request) =>
     withDatabaseErrors(async () => {
       const amount = moneyFromWire(request.amount);
-      if (request.amount !== undefined && amount === undefined) throw rpcErrors.requestInvalid('the amount is out of range');
+      if (request.amount !== undefined && amount === undefined)
+        throw rpcErrors.requestInvalid('the amount is out of range');
       const created = await orders.refunds.create({
         orderNo: orderNoOf(request.orderNo),
         merchantRefundNo: request.merchantRefundNo as MerchantRefundNo,
@@ -213,7 +222,8 @@ export const createOrderStoreService = (orders: OrderGroups, clock: Clock): Impl
     withDatabaseErrors(async () => {
       const learnedBy = learnedByMap.fromWire(request.learnedBy);
       const { result } = request;
-      if (learnedBy === undefined || result === undefined) throw rpcErrors.requestInvalid('result and learned_by have to be set');
+      if (learnedBy === undefined || result === undefined)
+        throw rpcErrors.requestInvalid('result and learned_by have to be set');
       const state = refundStateMap.fromWire(result.state) ?? 'unknown';
       const applied = await orders.refunds.apply(orderNoOf(request.refundNo), {
         // `requested` is our own word; from a channel it says nothing.
@@ -233,13 +243,18 @@ export const createOrderStoreService = (orders: OrderGroups, clock: Clock): Impl
       const { ref } = request;
       const stored =
         ref.case === 'orderRefund'
-          ? await orders.refunds.readOfOrder(orderNoOf(ref.value.orderNo), ref.value.merchantRefundNo as MerchantRefundNo)
+          ? await orders.refunds.readOfOrder(
+              orderNoOf(ref.value.orderNo),
+              ref.value.merchantRefundNo as MerchantRefundNo,
+            )
           : await orders.refunds.read(orderNoOf(ref.case === 'refundNo' ? ref.value : ''));
       if (stored === undefined) throw rpcErrors.refundUnknown('no such refund');
       const of = await orders.payments.read(stored.refund.orderNo);
       return {
         refund: refundToWire(stored.refund),
-        ...(of === undefined ? {} : { payment: shown(of.stored, of.fromReplica), traceparent: of.stored.payment.traceparent }),
+        ...(of === undefined
+          ? {}
+          : { payment: shown(of.stored, of.fromReplica), traceparent: of.stored.payment.traceparent }),
         checkCount: stored.checkCount,
       };
     }),

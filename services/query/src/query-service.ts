@@ -12,7 +12,8 @@ export const createQueryService = (orders: Pick<OrderReader, 'payments'>): Imple
     if (ref?.ref.case === 'merchantOrder') {
       const merchantId = parseMerchantId(ref.ref.value.merchantId);
       const merchantOrderNo = parseMerchantOrderNo(ref.ref.value.merchantOrderNo);
-      if (merchantId === undefined || merchantOrderNo === undefined) throw rpcErrors.requestInvalid('the request names no payment');
+      if (merchantId === undefined || merchantOrderNo === undefined)
+        throw rpcErrors.requestInvalid('the request names no payment');
       return orders.payments.readOfMerchant(merchantId, merchantOrderNo, true);
     }
     const parsed = parseOrderNo(ref?.ref.case === 'orderNo' ? ref.ref.value : '');
@@ -27,11 +28,15 @@ export const createQueryService = (orders: Pick<OrderReader, 'payments'>): Imple
       try {
         const read = await find(request.payment);
         const state = read?.stored.payment.state;
-        if (read === undefined || state === 'void' || state === 'unbound') throw rpcErrors.paymentUnknown('no such payment');
+        if (read === undefined || state === 'void' || state === 'unbound')
+          throw rpcErrors.paymentUnknown('no such payment');
         const { payment } = read.stored;
-        return { payment: paymentToWire(payment, { traceId: traceIdOf(payment.traceparent), fromReplica: read.fromReplica }) };
+        return {
+          payment: paymentToWire(payment, { traceId: traceIdOf(payment.traceparent), fromReplica: read.fromReplica }),
+        };
       } catch (error) {
-        if (error instanceof UnknownGroup) throw rpcErrors.paymentUnknown('its group is not on the group map: no such payment');
+        if (error instanceof UnknownGroup)
+          throw rpcErrors.paymentUnknown('its group is not on the group map: no such payment');
         if (!(error instanceof DatabaseError)) throw error;
         throw rpcErrors.dependencyUnavailable(`no server of the payment's group answers (${error.code})`, {
           retryAfterMs: 500,

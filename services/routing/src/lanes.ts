@@ -5,7 +5,14 @@ import { createLane } from '@tillmesh/lane';
 export const createLanes = (clock: Clock) => ({
   /** Only explanations of stored payments ask it. */
   orderStore: createLane(
-    { name: 'order-store', concurrentMax: 8, queuedMax: 8, queueWaitMsMax: 100, timeoutMs: 1_500, halfOpenAfterMs: 1_000 },
+    {
+      name: 'order-store',
+      concurrentMax: 8,
+      queuedMax: 8,
+      queueWaitMsMax: 100,
+      timeoutMs: 1_500,
+      halfOpenAfterMs: 1_000,
+    },
     clock,
   ),
 });

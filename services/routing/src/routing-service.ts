@@ -53,7 +53,8 @@ export const createRoutingService = (deps: {
 
   return {
     watchRoutingTable: async function* (request, call) {
-      for await (const table of source.watch(request.knownVersion, call.signal)) yield { table: routingTableToWire(table) };
+      for await (const table of source.watch(request.knownVersion, call.signal))
+        yield { table: routingTableToWire(table) };
     },
     explainRoute: async ({ subject }) => {
       if (subject.case === 'hypothetical') return explainHypothetical(subject.value);

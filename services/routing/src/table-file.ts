@@ -6,10 +6,10 @@ import {
   type Currency,
   type MerchantId,
   MINOR_UNITS_MAX,
+  PAYMENT_KINDS,
   parseAccountId,
   parseChannelId,
   parseMerchantId,
-  PAYMENT_KINDS,
   type RoutedAccount,
   WALLETS,
 } from '@tillmesh/domain';
@@ -22,7 +22,10 @@ const Account = z.strictObject({
   channelId: id(parseChannelId, 'a channel id: lower case, digits, hyphens, at most 32'),
   wallets: z.array(z.enum(WALLETS)).min(1).max(8),
   kinds: z.array(z.enum(PAYMENT_KINDS)).min(1).max(8),
-  currencies: z.array(z.string().regex(/^[A-Z]{3}$/)).min(1).max(16),
+  currencies: z
+    .array(z.string().regex(/^[A-Z]{3}$/))
+    .min(1)
+    .max(16),
   amountMax: z.int().min(1).max(Number(MINOR_UNITS_MAX)).describe('The most one payment may be, in minor units.'),
   rank: z.int().min(0).max(100).default(0).describe('Lower is tried first.'),
   weight: z.int().min(1).max(1_000).default(100).describe('Share among accounts of equal rank.'),
@@ -39,19 +42,27 @@ const TableFile = z
   .strictObject({ merchants: z.array(Merchant).max(10_000), accounts: z.array(Account).max(1_000) })
   .superRefine(({ merchants, accounts }, context) => {
     const known = new Set(accounts.map(({ accountId }) => accountId));
-    if (known.size !== accounts.length) context.addIssue({ code: 'custom', path: ['accounts'], message: 'an account is listed twice' });
+    if (known.size !== accounts.length)
+      context.addIssue({ code: 'custom', path: ['accounts'], message: 'an account is listed twice' });
     if (new Set(merchants.map(({ merchantId }) => merchantId)).size !== merchants.length) {
       context.addIssue({ code: 'custom', path: ['merchants'], message: 'a merchant is listed twice' });
     }
     for (const [place, { accountIds }] of merchants.entries()) {
       for (const missing of accountIds.filter((accountId) => !known.has(accountId))) {
-        context.addIssue({ code: 'custom', path: ['merchants', place, 'accountIds'], message: `there is no account ${missing}` });
+        context.addIssue({
+          code: 'custom',
+          path: ['merchants', place, 'accountIds'],
+          message: `there is no account ${missing}`,
+        });
       }
     }
   });
 
 export type RoutingData = {
-  readonly merchants: ReadonlyMap<MerchantId, { readonly displayName: string; readonly accountIds: readonly AccountId[] }>;
+  readonly merchants: ReadonlyMap<
+    MerchantId,
+    { readonly displayName: string; readonly accountIds: readonly AccountId[] }
+  >;
   readonly accounts: ReadonlyMap<AccountId, Omit<RoutedAccount, 'enabled' | 'stateNote'>>;
 };
 

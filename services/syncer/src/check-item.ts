@@ -6,10 +6,22 @@ import type { OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/o
 import type { Payment } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
 import type { Refund } from '@tillmesh/proto/tillmesh/payment/v1/refund_pb.ts';
 import { persistently, type RpcClient, RpcError, runAsCall } from '@tillmesh/rpc';
-import { annotate, contextOfTraceparent, counter, errorTypeOf, type Log, SpanKind, withoutSpans, withSpan } from '@tillmesh/telemetry';
+import {
+  annotate,
+  contextOfTraceparent,
+  counter,
+  errorTypeOf,
+  type Log,
+  SpanKind,
+  withoutSpans,
+  withSpan,
+} from '@tillmesh/telemetry';
 import type { Checked } from './check-payment.ts';
 
-const checks = counter('tillmesh_checks_total', 'Checks of unresolved payments and refunds, by what came of them.', ['kind', 'end']);
+const checks = counter('tillmesh_checks_total', 'Checks of unresolved payments and refunds, by what came of them.', [
+  'kind',
+  'end',
+]);
 
 export type SyncCounts = { inFlight: number; done: number; settled: number; failed: number };
 
@@ -30,7 +42,10 @@ export const createItemChecker = (deps: {
 
   const load = async ({ kind, number }: CheckItem): Promise<Loaded> => {
     if (kind === 'payment') {
-      const order = await persistently(() => orderStore.getOrder({ payment: { ref: { case: 'orderNo', value: number } } }), clock);
+      const order = await persistently(
+        () => orderStore.getOrder({ payment: { ref: { case: 'orderNo', value: number } } }),
+        clock,
+      );
       const { payment, traceparent, checkCount } = order;
       if (payment === undefined) throw new Error('the order store answered without a payment');
       return { traceparent, check: () => deps.checkPayment(payment, checkCount) };

@@ -1,14 +1,16 @@
 import { create } from '@bufbuild/protobuf';
 import { durationFromMs, timestampMs } from '@bufbuild/protobuf/wkt';
 import type { Clock } from '@tillmesh/clock';
-import {
-  type AttemptResult,
-  AttemptResultSchema,
-} from '@tillmesh/proto/tillmesh/channel/v1/channel_service_pb.ts';
+import { type AttemptResult, AttemptResultSchema } from '@tillmesh/proto/tillmesh/channel/v1/channel_service_pb.ts';
 import type { OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
 import type { Attempt } from '@tillmesh/proto/tillmesh/payment/v1/attempt_pb.ts';
 import { LearnedBy, OutcomeKind, SignatureState, Transport } from '@tillmesh/proto/tillmesh/payment/v1/outcome_pb.ts';
-import { DeclineReason, type Payment, PaymentKind, PaymentState } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
+import {
+  DeclineReason,
+  type Payment,
+  PaymentKind,
+  PaymentState,
+} from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
 import { persistently, type RpcClient } from '@tillmesh/rpc';
 import { annotate, errorTypeOf } from '@tillmesh/telemetry';
 import { attemptResultOfClose, attemptStateMap, channelOrderOf, liveAttemptOf, outcomeFromWire } from '@tillmesh/wire';
@@ -52,7 +54,12 @@ export const createPaymentChecker = (deps: {
 }): ((payment: Payment, checkCount: number) => Promise<Checked>) => {
   const { orderStore, channels, clock } = deps;
 
-  const apply = async (payment: Payment, attempt: Attempt, result: AttemptResult, nextAfterMs: number): Promise<Payment> => {
+  const apply = async (
+    payment: Payment,
+    attempt: Attempt,
+    result: AttemptResult,
+    nextAfterMs: number,
+  ): Promise<Payment> => {
     const applied = await persistently(
       () =>
         orderStore.applyAttemptResult({
@@ -67,7 +74,12 @@ export const createPaymentChecker = (deps: {
     return applied.payment ?? payment;
   };
 
-  const end = async (channel: Channel, payment: Payment, attempt: Attempt, by: 'reverse' | 'close'): Promise<AttemptResult | undefined> => {
+  const end = async (
+    channel: Channel,
+    payment: Payment,
+    attempt: Attempt,
+    by: 'reverse' | 'close',
+  ): Promise<AttemptResult | undefined> => {
     const order = channelOrderOf(payment, attempt);
     const options = { passage: channel.lanes.query };
     const { result } =
@@ -78,7 +90,13 @@ export const createPaymentChecker = (deps: {
     return news === undefined ? undefined : create(AttemptResultSchema, news);
   };
 
-  const next = async (channel: Channel, payment: Payment, attempt: Attempt, seen: AttemptResult, checkCount: number): Promise<NextStep> => {
+  const next = async (
+    channel: Channel,
+    payment: Payment,
+    attempt: Attempt,
+    seen: AttemptResult,
+    checkCount: number,
+  ): Promise<NextStep> => {
     const plan = await channel.planFor(payment.kind);
     return decideNextStep({
       nowMs: clock.nowMs(),
@@ -109,7 +127,10 @@ export const createPaymentChecker = (deps: {
     const step = await next(channel, payment, attempt, seen, checkCount);
     switch (step.kind) {
       case 'never_arrived':
-        return conclude(await apply(payment, attempt, neverArrived(seen), AGAIN_SOON_MS), `query: ${word}; it never arrived`);
+        return conclude(
+          await apply(payment, attempt, neverArrived(seen), AGAIN_SOON_MS),
+          `query: ${word}; it never arrived`,
+        );
       case 'end': {
         const ended = await end(channel, payment, attempt, step.by);
         const note = `query: ${word}; ${step.by}: ${ended === undefined ? 'no answer' : outcomeFromWire(ended).kind}`;
@@ -119,7 +140,10 @@ export const createPaymentChecker = (deps: {
       case 'wait': {
         // Told even when nothing moved: the row's own time of the next look has to move.
         const now = await apply(payment, attempt, seen, step.afterMs);
-        return { ...conclude(now, `query: ${word}`), ...(now.state === PaymentState.PAYING ? { nextAfterMs: step.afterMs } : {}) };
+        return {
+          ...conclude(now, `query: ${word}`),
+          ...(now.state === PaymentState.PAYING ? { nextAfterMs: step.afterMs } : {}),
+        };
       }
     }
   };
@@ -136,11 +160,18 @@ export const createPaymentChecker = (deps: {
     const attempt = liveAttemptOf(payment);
     annotate({ 'tillmesh.order_no': payment.orderNo, 'tillmesh.merchant': payment.merchantId });
     if (attempt !== undefined) {
-      annotate({ 'tillmesh.channel': attempt.channelId, 'tillmesh.account': attempt.accountId, 'tillmesh.attempt': attempt.attemptNo });
+      annotate({
+        'tillmesh.channel': attempt.channelId,
+        'tillmesh.account': attempt.accountId,
+        'tillmesh.attempt': attempt.attemptNo,
+      });
       try {
         return await checkLive(payment, attempt, checkCount);
       } catch (error) {
-        return againAfter(AGAIN_AFTER_FAILURE_MS, `could not be checked while ${attemptStateMap.fromWire(attempt.state)}: ${errorTypeOf(error)}`);
+        return againAfter(
+          AGAIN_AFTER_FAILURE_MS,
+          `could not be checked while ${attemptStateMap.fromWire(attempt.state)}: ${errorTypeOf(error)}`,
+        );
       }
     }
     const expired = payment.expireAt !== undefined && timestampMs(payment.expireAt) <= clock.nowMs();

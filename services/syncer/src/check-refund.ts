@@ -26,7 +26,11 @@ export const createRefundChecker = (deps: {
   const { orderStore, channels, clock } = deps;
 
   return async (refund, payment, checkCount) => {
-    annotate({ 'tillmesh.order_no': refund.orderNo, 'tillmesh.refund_no': refund.refundNo, 'tillmesh.merchant': refund.merchantId });
+    annotate({
+      'tillmesh.order_no': refund.orderNo,
+      'tillmesh.refund_no': refund.refundNo,
+      'tillmesh.merchant': refund.merchantId,
+    });
     if (FINAL.has(refund.state)) return { settled: true, nextAfterMs: undefined, note: 'nothing is open' };
     const stepMs = Math.min(FIRST_STEP_MS * 2 ** Math.floor(checkCount / DOUBLE_EVERY_CHECKS), STEP_MS_MAX);
     const again = (note: string): Checked => ({ settled: false, nextAfterMs: stepMs, note });
@@ -43,7 +47,10 @@ export const createRefundChecker = (deps: {
       let note = `query: ${describe(result)}`;
       if (result?.refundNotFound === true) {
         // The same number: the channel gives the money back once however often it is told.
-        ({ result } = await channel.client.createRefund({ order, refundNo: refund.refundNo, amount, reason: refund.reason }, options));
+        ({ result } = await channel.client.createRefund(
+          { order, refundNo: refund.refundNo, amount, reason: refund.reason },
+          options,
+        ));
         note = `${note}; sent again: ${describe(result)}`;
       }
       if (result === undefined) return again('the adapter answered without a result');
@@ -67,4 +74,7 @@ export const createRefundChecker = (deps: {
 };
 
 const describe = (result: RefundResult | undefined): string =>
-  result === undefined ? 'no result' : (refundStateMap.fromWire(result.state) ?? 'unknown') + (result.channelCode === '' ? '' : ` ${result.channelCode}`);
+  result === undefined
+    ? 'no result'
+    : (refundStateMap.fromWire(result.state) ?? 'unknown') +
+      (result.channelCode === '' ? '' : ` ${result.channelCode}`);

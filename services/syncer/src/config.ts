@@ -16,7 +16,9 @@ export const SyncerConfig = z
       .min(1)
       .max(64)
       .describe('Every channel adapter: its id and where it answers.'),
-    redis: RedisConfig.optional().describe('Where unresolved payments wait. Without it the sweep of the databases does all, a little later.'),
+    redis: RedisConfig.optional().describe(
+      'Where unresolved payments wait. Without it the sweep of the databases does all, a little later.',
+    ),
     queueEveryMs: z.int().min(50).max(10_000).default(250).describe('Between looks into the queue.'),
     sweepEveryMs: z.int().min(100).max(60_000).default(5_000).describe('Between sweeps of the databases.'),
     sweepEveryMsWithoutRedis: z.int().min(100).max(60_000).default(1_000).describe('The same while Redis is away.'),

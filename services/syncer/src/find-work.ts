@@ -9,7 +9,10 @@ import type { SyncerConfig } from './config.ts';
 
 export type SweepReport = { lastSweepAtMs: number | undefined; oldestOverdueMs: number };
 
-const overdueGauge = gauge('tillmesh_oldest_overdue_seconds', 'The longest any unresolved item was overdue at the last sweep.');
+const overdueGauge = gauge(
+  'tillmesh_oldest_overdue_seconds',
+  'The longest any unresolved item was overdue at the last sweep.',
+);
 
 /** Looks for work for as long as the signal lets it: in the queue often, in the databases now and then. */
 export const findWork = (deps: {
@@ -60,7 +63,10 @@ export const findWork = (deps: {
     );
     const nowMs = clock.nowMs();
     report.lastSweepAtMs = nowMs;
-    report.oldestOverdueMs = Math.max(0, ...items.map(({ dueAt }) => (dueAt === undefined ? 0 : nowMs - timestampMs(dueAt))));
+    report.oldestOverdueMs = Math.max(
+      0,
+      ...items.map(({ dueAt }) => (dueAt === undefined ? 0 : nowMs - timestampMs(dueAt))),
+    );
     overdueGauge.set({}, report.oldestOverdueMs / 1_000);
     if (unreachableGroupTags.length > 0) log.warn({ groups: unreachableGroupTags }, 'groups that could not be swept');
     start(

@@ -21,11 +21,25 @@ export const createLanes = (clock: Clock) => ({
   ),
   channel: (channelId: string): ChannelLanes => ({
     query: createLane(
-      { name: `channel-${channelId}.query`, concurrentMax: 16, queuedMax: 64, queueWaitMsMax: 2_000, timeoutMs: 10_000, halfOpenAfterMs: 3_000 },
+      {
+        name: `channel-${channelId}.query`,
+        concurrentMax: 16,
+        queuedMax: 64,
+        queueWaitMsMax: 2_000,
+        timeoutMs: 10_000,
+        halfOpenAfterMs: 3_000,
+      },
       clock,
     ),
     refund: createLane(
-      { name: `channel-${channelId}.refund`, concurrentMax: 8, queuedMax: 32, queueWaitMsMax: 2_000, timeoutMs: 15_000, halfOpenAfterMs: 3_000 },
+      {
+        name: `channel-${channelId}.refund`,
+        concurrentMax: 8,
+        queuedMax: 32,
+        queueWaitMsMax: 2_000,
+        timeoutMs: 15_000,
+        halfOpenAfterMs: 3_000,
+      },
       clock,
     ),
   }),

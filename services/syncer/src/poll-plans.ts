@@ -27,7 +27,8 @@ export const CAUTIOUS_PLAN: Plan = {
 export const planOf = (plans: readonly PollPlan[], kind: PaymentKind): Plan => {
   const plan = plans.find((candidate) => candidate.kind === kind);
   if (plan === undefined) return CAUTIOUS_PLAN;
-  const ms = (duration: PollPlan['step'], fallback: number) => (duration === undefined ? fallback : durationMs(duration));
+  const ms = (duration: PollPlan['step'], fallback: number) =>
+    duration === undefined ? fallback : durationMs(duration);
   return {
     firstAfterMs: ms(plan.firstAfter, CAUTIOUS_PLAN.firstAfterMs),
     stepMs: ms(plan.step, CAUTIOUS_PLAN.stepMs),

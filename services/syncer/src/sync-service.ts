@@ -33,7 +33,8 @@ export const createSyncService = (deps: {
     },
     retryNow: async ({ item }) => {
       const number = item.value ?? '';
-      if (parseOrderNo(number) === undefined) throw rpcErrors.orderNoMalformed('the check digit of the number does not fit');
+      if (parseOrderNo(number) === undefined)
+        throw rpcErrors.orderNoMalformed('the check digit of the number does not fit');
       const { settled, note } = await check({ kind: item.case === 'refundNo' ? 'refund' : 'payment', number });
       return { settled, note };
     },
