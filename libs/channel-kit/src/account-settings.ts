@@ -1,5 +1,5 @@
-import { parseAccountId } from '@tillmesh/domain';
 import { z } from '@tillmesh/config';
+import { parseAccountId } from '@tillmesh/domain';
 
 /** What every channel's account has; a channel's schema adds its own beside these. */
 export const accountSettings = {
@@ -8,7 +8,9 @@ export const accountSettings = {
     .refine((text) => parseAccountId(text) !== undefined, 'is not 1 to 32 characters of a-z 0-9 -')
     .describe("The account's name inside Tillmesh, as routing tables and orders carry it."),
   baseUrls: z
-    .array(z.url({ protocol: /^https?$/ }).refine((text) => !/[?#]|\/$/.test(text), 'must not end in / or carry a query'))
+    .array(
+      z.url({ protocol: /^https?$/ }).refine((text) => !/[?#]|\/$/.test(text), 'must not end in / or carry a query'),
+    )
     .min(1)
     .max(4)
     .describe('Where the channel answers, best first, such as https://api.example.com. The first one is used.'),

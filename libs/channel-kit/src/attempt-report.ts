@@ -156,5 +156,11 @@ export const outcomeOfEnd = (
 ): Outcome => {
   if (signature !== 'verified') return unknownOutcome(`an end with a signature that is ${signature}`);
   if (!told.isOurs) return unknownOutcome('an end of another order, merchant or application');
-  return definiteFailure({ transport: 'answered', signature, ruleId: end.ruleId }, 'other', { closed: end.closed });
+  return definiteFailure(
+    { transport: 'answered', signature, ruleId: end.ruleId },
+    end.closed ? 'payer_cancelled' : 'other',
+    {
+      closed: end.closed,
+    },
+  );
 };

@@ -22,7 +22,9 @@ export const fromBeijingText = (text: string): number | undefined => {
   const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match.slice(1).map(Number);
   const ms = Date.UTC(year, month - 1, day, hour, minute, second) - AHEAD_MS;
   // A 31st of February would quietly become a day of March.
-  return toBeijingText(ms) === `${match[1]}-${match[2]}-${match[3]} ${match[4]}:${match[5]}:${match[6]}` ? ms : undefined;
+  return toBeijingText(ms) === `${match[1]}-${match[2]}-${match[3]} ${match[4]}:${match[5]}:${match[6]}`
+    ? ms
+    : undefined;
 };
 
 /** ms since 1970 of an RFC 3339 time; undefined for anything else. */

@@ -1,5 +1,5 @@
-import type { LaneConfig } from '@tillmesh/lane';
 import { z } from '@tillmesh/config';
+import type { LaneConfig } from '@tillmesh/lane';
 
 /** The lanes of a channel's process. Query carries closing and reversing too: repair has to work while paying hangs. */
 export const LANE_NAMES = ['pay', 'refund', 'query', 'notify'] as const;

@@ -1,6 +1,15 @@
 import type { Clock, Random } from '@tillmesh/clock';
 import type { Secret, z } from '@tillmesh/config';
-import type { ClientAction, Money, Outcome, PaymentKind, RefundState, SignatureState, Transport, Wallet } from '@tillmesh/domain';
+import type {
+  ClientAction,
+  Money,
+  Outcome,
+  PaymentKind,
+  RefundState,
+  SignatureState,
+  Transport,
+  Wallet,
+} from '@tillmesh/domain';
 import type { AccountSettings } from './account-settings.ts';
 import type { ChannelHttp, HttpHost } from './channel-http.ts';
 import type { ChannelLanes } from './channel-lanes.ts';

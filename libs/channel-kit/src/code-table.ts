@@ -9,13 +9,7 @@ import { assert, type DeclineReason, type DefiniteEvidence, type SignatureState 
  * - `config_alarm`: speaks of our configuration; the account leaves routing, the order stays open.
  * - `unknown`: proves nothing.
  */
-export type CodeClass =
-  | 'failed_definite'
-  | 'pending_payer'
-  | 'processing'
-  | 'query_now'
-  | 'config_alarm'
-  | 'unknown';
+export type CodeClass = 'failed_definite' | 'pending_payer' | 'processing' | 'query_now' | 'config_alarm' | 'unknown';
 
 /** One code of one operation. */
 export type CodeRow<Operation extends string> = {

@@ -49,7 +49,7 @@ export {
   meaningOf,
   unsignedIsCredible,
 } from './code-table.ts';
-export { headerOf, type HttpAnswer, type HttpExchange, type HttpRequest } from './http-exchange.ts';
+export { type HttpAnswer, type HttpExchange, type HttpRequest, headerOf } from './http-exchange.ts';
 export {
   isJsonObject,
   type JsonObject,

@@ -1,5 +1,5 @@
-import { counter, durations, type Log, type Span, withSpan } from '@tillmesh/telemetry';
 import type { Clock } from '@tillmesh/clock';
+import { counter, durations, type Log, type Span, withSpan } from '@tillmesh/telemetry';
 import type { CallFacts } from './channel.ts';
 
 const calls = counter('tillmesh_channel_calls_total', 'Calls to a channel, by what they came to.', [

@@ -7,14 +7,28 @@ import type { Log } from '@tillmesh/telemetry';
 import { kindMap, walletMap } from '@tillmesh/wire';
 import type { AccountSettings } from './account-settings.ts';
 import { nothingSent, unanswered, unansweredPayment } from './attempt-report.ts';
-import type { AttemptReport, CallFacts, Channel, ChannelCall, CloseReport, NotificationReport, RefundReport } from './channel.ts';
+import type {
+  AttemptReport,
+  CallFacts,
+  Channel,
+  ChannelCall,
+  CloseReport,
+  NotificationReport,
+  RefundReport,
+} from './channel.ts';
 import type { ChannelHttp } from './channel-http.ts';
 import { type ChannelLanes, LANE_NAMES, type LaneName } from './channel-lanes.ts';
 import { notificationOf, orderOf, paymentRequestOf, refundRefOf, refundRequestOf } from './from-wire.ts';
 import { type CallSummary, observeCall } from './observe-call.ts';
 import { refundReport } from './refund-report.ts';
 import { runInLane } from './run-in-lane.ts';
-import { attemptReportToWire, closeReportToWire, notificationToWire, pollPlanToWire, refundReportToWire } from './to-wire.ts';
+import {
+  attemptReportToWire,
+  closeReportToWire,
+  notificationToWire,
+  pollPlanToWire,
+  refundReportToWire,
+} from './to-wire.ts';
 
 /** A channel at work. */
 export type ServedChannel = {
@@ -175,7 +189,8 @@ export const serveChannel = <Account extends AccountSettings>(options: ServeChan
     onOutOfTime: () => undone(MAYBE_SENT, 'out_of_time'),
   });
 
-  const close = (operation: 'ClosePayment' | 'ReversePayment', method: Channel<Account>['closePayment']) =>
+  const close =
+    (operation: 'ClosePayment' | 'ReversePayment', method: Channel<Account>['closePayment']) =>
     async (wire: { readonly order?: Parameters<typeof orderOf>[0] }, context: CallContext) => {
       const order = orderOf(wire.order);
       const account = accountOf(order.accountId);
@@ -207,7 +222,10 @@ export const serveChannel = <Account extends AccountSettings>(options: ServeChan
       const request = paymentRequestOf(wire);
       const { order } = request;
       const account = accountOf(order.accountId);
-      supported(channel.kinds.find((kind) => kind === order.kind), `CreatePayment of kind ${order.kind}`);
+      supported(
+        channel.kinds.find((kind) => kind === order.kind),
+        `CreatePayment of kind ${order.kind}`,
+      );
       const report = await perform<AttemptReport>({
         ...moving(unansweredPayment),
         operation: 'CreatePayment',

@@ -1,12 +1,4 @@
-import {
-  createDecipheriv,
-  createHash,
-  createHmac,
-  type KeyObject,
-  sign,
-  timingSafeEqual,
-  verify,
-} from 'node:crypto';
+import { createDecipheriv, createHash, createHmac, type KeyObject, sign, timingSafeEqual, verify } from 'node:crypto';
 
 /** RSASSA-PKCS1-v1_5 with SHA-256 over the text's UTF-8 bytes, as base64. */
 export const signRsaSha256 = (text: string | Buffer, privateKey: KeyObject): string =>
@@ -50,12 +42,7 @@ const GCM_TAG_BYTES = 16;
  * @param nonce 12 bytes, as text.
  * @returns the plain bytes, or undefined where the box was not made with this key, nonce and associated data.
  */
-export const openAes256Gcm = (
-  box: string,
-  key: Buffer,
-  nonce: string,
-  associatedData: string,
-): Buffer | undefined => {
+export const openAes256Gcm = (box: string, key: Buffer, nonce: string, associatedData: string): Buffer | undefined => {
   const bytes = Buffer.from(box, 'base64');
   const nonceBytes = Buffer.from(nonce, 'utf8');
   if (bytes.length < GCM_TAG_BYTES || nonceBytes.length !== GCM_NONCE_BYTES || key.length !== 32) return undefined;

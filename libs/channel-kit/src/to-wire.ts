@@ -2,13 +2,13 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { durationFromMs } from '@bufbuild/protobuf/wkt';
 import {
   type AttemptResultSchema,
-  CloseEnd as WireCloseEnd,
   type CloseResultSchema,
   type HttpAnswerSchema,
-  NotificationRefusal as WireRefusal,
   type ParseNotificationResponseSchema,
   type PollPlanSchema,
   type RefundResultSchema,
+  CloseEnd as WireCloseEnd,
+  NotificationRefusal as WireRefusal,
 } from '@tillmesh/proto/tillmesh/channel/v1/channel_service_pb.ts';
 import { SignatureState } from '@tillmesh/proto/tillmesh/payment/v1/outcome_pb.ts';
 import { attemptResultToWire, kindMap, moneyToWire, refundStateMap, signatureMap, transportMap } from '@tillmesh/wire';
@@ -111,7 +111,10 @@ export const notificationToWire = (
           channelOrderNo,
           result: attemptReportToWire(payment),
         })),
-        refunds: report.refunds.map(({ refundNo, report: refund }) => ({ refundNo, result: refundReportToWire(refund) })),
+        refunds: report.refunds.map(({ refundNo, report: refund }) => ({
+          refundNo,
+          result: refundReportToWire(refund),
+        })),
         answerOk: answerToWire(report.answerOk),
         answerRetry: answerToWire(report.answerRetry),
       };

@@ -137,7 +137,11 @@ test('a peer whose certificate nobody vouches for is not sent', async () => {
 
 test('a peer with a trusted certificate answers securely, one without TLS does not', async () => {
   const { baseUrl, certificate } = await startTls();
-  expect(await sendTo({ baseUrl, authority: certificate })).toMatchObject({ kind: 'answered', secure: true, status: 200 });
+  expect(await sendTo({ baseUrl, authority: certificate })).toMatchObject({
+    kind: 'answered',
+    secure: true,
+    status: 200,
+  });
   const plain = await startHttp((_request, response) => response.end('ok'));
   expect(await sendTo({ baseUrl: plain })).toMatchObject({ kind: 'answered', secure: false });
 });
@@ -342,7 +346,9 @@ test('more waiting requests than allowed are refused as not sent', async () => {
   const { baseUrl } = await startPeer((socket) => socket.resume());
   const http = startClient({ baseUrl }, { connectionsMax: 1, waitingMax: 2 });
   const sent = Array.from({ length: 6 }, () => http.send(request(baseUrl)));
-  expect((await Promise.all(sent)).filter((exchange) => exchange.kind === 'not_sent' && exchange.cause === 'pool_full')).not.toEqual([]);
+  expect(
+    (await Promise.all(sent)).filter((exchange) => exchange.kind === 'not_sent' && exchange.cause === 'pool_full'),
+  ).not.toEqual([]);
 });
 
 test('a socket that the peer closed while it was idle never turns a sent request into a not sent one', async () => {
@@ -393,7 +399,10 @@ test('sends exactly the bytes it was given', async () => {
 
 test('a host that is not configured is never called', async () => {
   const http = startClient({ baseUrl: 'http://127.0.0.1:1' });
-  expect(await http.send(request('http://127.0.0.1:2'))).toMatchObject({ kind: 'not_sent', cause: 'host_not_configured' });
+  expect(await http.send(request('http://127.0.0.1:2'))).toMatchObject({
+    kind: 'not_sent',
+    cause: 'host_not_configured',
+  });
 });
 
 test('close ends what is under way as maybe sent', async () => {

@@ -45,8 +45,20 @@ const CASES: readonly (readonly [string, 'pay' | 'query', string, AnswerTrust, s
   ['an unsigned answer that is not credible', 'pay', 'NOTENOUGH', unsigned(403, false), 'unknown'],
   ['an unsigned credible answer', 'pay', 'NOTENOUGH', unsigned(403, true), 'failed_definite'],
   ['an unsigned credible answer with another status', 'pay', 'NOTENOUGH', unsigned(400, true), 'unknown'],
-  ['a wrong signature', 'pay', 'NOTENOUGH', { httpStatus: 403, signature: 'invalid', unsignedCredible: true }, 'unknown'],
-  ['a wrong signature on a pending code', 'pay', 'USERPAYING', { httpStatus: 202, signature: 'invalid', unsignedCredible: true }, 'unknown'],
+  [
+    'a wrong signature',
+    'pay',
+    'NOTENOUGH',
+    { httpStatus: 403, signature: 'invalid', unsignedCredible: true },
+    'unknown',
+  ],
+  [
+    'a wrong signature on a pending code',
+    'pay',
+    'USERPAYING',
+    { httpStatus: 202, signature: 'invalid', unsignedCredible: true },
+    'unknown',
+  ],
   ['a payer who types', 'pay', 'USERPAYING', verified(202), 'pending_payer'],
 ];
 for (const [what, operation, code, trust, expected] of CASES) {
@@ -67,7 +79,10 @@ test('a definite failure carries its row, its signature and its reason', () => {
     configAlarm: false,
   });
   expect(meaningOf(table, 'pay', 'NOAUTH', verified(403)).configAlarm).toBe(true);
-  expect(meaningOf(table, 'pay', 'EXPIRED_AUTHORISATION', verified(200))).toMatchObject({ configAlarm: true, failure: undefined });
+  expect(meaningOf(table, 'pay', 'EXPIRED_AUTHORISATION', verified(200))).toMatchObject({
+    configAlarm: true,
+    failure: undefined,
+  });
 });
 
 test('that there is no such order is believed of verified answers alone', () => {

@@ -57,7 +57,9 @@ test('a member of that name deeper inside is not taken for it', () => {
 });
 
 test('paths lead to texts, whole numbers and objects, and to nothing else', () => {
-  const value = JSON.parse('{"a":{"t":"x","n":12,"f":1.5,"big":9007199254740993,"neg":-1},"l":["x"],"z":null}') as unknown;
+  const value = JSON.parse(
+    '{"a":{"t":"x","n":12,"f":1.5,"big":9007199254740993,"neg":-1},"l":["x"],"z":null}',
+  ) as unknown;
   expect(textAt(value, 'a', 't')).toBe('x');
   expect(textAt(value, 'a', 'n')).toBeUndefined();
   expect(textAt(value, 'l', '0')).toBeUndefined();

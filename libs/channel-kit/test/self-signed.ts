@@ -48,7 +48,11 @@ export const selfSigned = (): { readonly certificate: string; readonly privateKe
   );
   const signature = sign('sha256', body, privateKey);
   const certificate = der(SEQUENCE, body, SHA256_WITH_RSA, der(BIT_STRING, Buffer.from([0]), signature));
-  const base64 = certificate.toString('base64').match(/.{1,64}/g)?.join('\n') ?? '';
+  const base64 =
+    certificate
+      .toString('base64')
+      .match(/.{1,64}/g)
+      ?.join('\n') ?? '';
   return {
     certificate: `-----BEGIN CERTIFICATE-----\n${base64}\n-----END CERTIFICATE-----\n`,
     privateKey: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),

@@ -130,7 +130,9 @@ const failureOf = async (promise: Promise<unknown>): Promise<RpcError> => {
 };
 
 test('describes what is present, and nothing else', async () => {
-  const { client } = await start({ closePayment: async () => ({ end: 'closed', repeat: false, seen: attemptReport(ANSWERED, unknownOutcome('')) }) });
+  const { client } = await start({
+    closePayment: async () => ({ end: 'closed', repeat: false, seen: attemptReport(ANSWERED, unknownOutcome('')) }),
+  });
   const described = await client.describeChannel({});
   expect(described).toMatchObject({ channelId: 'acme', accountIds: ['acme-1'] });
   expect(described.operations).toEqual(['CreatePayment', 'QueryPayment', 'ClosePayment']);
@@ -141,7 +143,9 @@ test('an operation that is left out and a kind that is not offered are OPERATION
   const { client } = await start({});
   const expected = { code: status.FAILED_PRECONDITION, reason: 'OPERATION_NOT_SUPPORTED' };
   expect(await failureOf(client.reversePayment({ order: order() }))).toMatchObject(expected);
-  expect(await failureOf(client.createPayment(payment({ order: order({ kind: PaymentKind.CARD }) })))).toMatchObject(expected);
+  expect(await failureOf(client.createPayment(payment({ order: order({ kind: PaymentKind.CARD }) })))).toMatchObject(
+    expected,
+  );
   expect(await failureOf(client.parseNotification({ accountId: 'acme-1' }))).toMatchObject(expected);
 });
 
@@ -175,7 +179,10 @@ test('a payment with too little time left is not sent, and says so as a result',
 });
 
 test('a refund with too little time left is unknown and not sent: it may be sent again', async () => {
-  const { client } = await start({ createRefund: async () => refundReport(ANSWERED, 'succeeded') }, { sendFloorMs: 1_000 });
+  const { client } = await start(
+    { createRefund: async () => refundReport(ANSWERED, 'succeeded') },
+    { sendFloorMs: 1_000 },
+  );
   const refund = { order: order(), refundNo: '1234567890', amount: moneyToWire(money('CNY', 1)) };
   expect((await client.createRefund(refund, { capMs: 800 })).result).toMatchObject({
     state: RefundState.UNKNOWN,
@@ -187,7 +194,9 @@ test('an adapter that does not come back is unknown and maybe sent, before its c
   const createPayment: Channel<Account>['createPayment'] = (_request, call) =>
     new Promise((resolve) => {
       call.signal.addEventListener('abort', () =>
-        resolve(attemptReport({ ...ANSWERED, transport: 'maybe_sent', signature: undefined }, unknownOutcome('aborted'))),
+        resolve(
+          attemptReport({ ...ANSWERED, transport: 'maybe_sent', signature: undefined }, unknownOutcome('aborted')),
+        ),
       );
     });
   const { client } = await start({ createPayment });
@@ -270,7 +279,9 @@ test('what the channel repeats of the payment code does not leave the adapter', 
     attemptReport(ANSWERED, unknownOutcome(`bad ${code}`), { channelMessage: `auth code ${code} is bad\n` });
   const { client } = await start({ createPayment });
   const { result } = await client.createPayment(payment());
-  expect(JSON.stringify(result, (_key, value: unknown) => (typeof value === 'bigint' ? String(value) : value))).not.toContain(code);
+  expect(
+    JSON.stringify(result, (_key, value: unknown) => (typeof value === 'bigint' ? String(value) : value)),
+  ).not.toContain(code);
   expect(result?.channelMessage).toBe('auth code [secret] is bad ');
 });
 
@@ -283,7 +294,8 @@ test('a payment code that is missing is named', async () => {
 });
 
 test('a close that could not be sent is undecided and asks for a repeat', async () => {
-  const closePayment = async () => ({ end: 'closed', repeat: false, seen: attemptReport(ANSWERED, unknownOutcome('')) }) as const;
+  const closePayment = async () =>
+    ({ end: 'closed', repeat: false, seen: attemptReport(ANSWERED, unknownOutcome('')) }) as const;
   const { client } = await start({ closePayment }, { sendFloorMs: 1_000 });
   expect((await client.closePayment({ order: order() }, { capMs: 800 })).result).toMatchObject({
     end: CloseEnd.UNDECIDED,
@@ -299,19 +311,31 @@ test('counts calls by outcome and row, never by the words of the channel', async
   const { client } = await start({ createPayment });
   expect((await client.createPayment(payment())).result?.signature).toBe(SignatureState.INVALID);
   const metrics = await metricsText();
-  expect(metrics).toContain('tillmesh_channel_calls_total{channel="acme",operation="CreatePayment",outcome="unknown",code="unlisted"}');
+  expect(metrics).toContain(
+    'tillmesh_channel_calls_total{channel="acme",operation="CreatePayment",outcome="unknown",code="unlisted"}',
+  );
   expect(metrics).not.toContain('SOMETHING');
 });
 
 test('a configuration with two accounts of one name and a wrong address names both problems', () => {
   const account = { accountId: 'acme-1', baseUrls: ['ftp://x'] };
   expect(() =>
-    parseConfig(channelSettings(acme({})), { server: { port: 1 }, accounts: [account, { ...account, baseUrls: ['http://x/'] }] }, 'test'),
+    parseConfig(
+      channelSettings(acme({})),
+      { server: { port: 1 }, accounts: [account, { ...account, baseUrls: ['http://x/'] }] },
+      'test',
+    ),
   ).toThrow(/accounts\.0\.baseUrls\.0[\s\S]*accounts\.1\.baseUrls\.0/);
   expect(() =>
     parseConfig(
       channelSettings(acme({})),
-      { server: { port: 1 }, accounts: [{ ...account, baseUrls: ['http://x'] }, { ...account, baseUrls: ['http://x'] }] },
+      {
+        server: { port: 1 },
+        accounts: [
+          { ...account, baseUrls: ['http://x'] },
+          { ...account, baseUrls: ['http://x'] },
+        ],
+      },
       'test',
     ),
   ).toThrow('accounts.1.accountId: acme-1 stands twice');

@@ -89,7 +89,9 @@ const problemsWith = (files: Readonly<Record<string, string>>): string => {
 };
 
 test('good key files are no problem', () => {
-  expect(problemsWith({ 'signing.pem': pem(rsa.privateKey, 'pkcs8'), 'checking.pem': pem(rsa.publicKey, 'spki') })).toBe('');
+  expect(
+    problemsWith({ 'signing.pem': pem(rsa.privateKey, 'pkcs8'), 'checking.pem': pem(rsa.publicKey, 'spki') }),
+  ).toBe('');
 });
 
 test('keys that do not sign or do not check are problems, by name and all at once', () => {
@@ -98,13 +100,18 @@ test('keys that do not sign or do not check are problems, by name and all at onc
   const both = problemsWith({ 'signing.pem': pem(rsa.publicKey, 'spki'), 'checking.pem': 'not a key' });
   expect(both).toContain('signing: the key file is not the private key');
   expect(both).toContain('checking: the key file');
-  expect(problemsWith({ 'signing.pem': pem(elliptic.privateKey, 'pkcs8') })).toContain('signing: the key file is a key of type ec');
-  expect(problemsWith({ 'signing.pem': pem(short.privateKey, 'pkcs8') })).toContain('signing: the key file has 1024 bits');
+  expect(problemsWith({ 'signing.pem': pem(elliptic.privateKey, 'pkcs8') })).toContain(
+    'signing: the key file is a key of type ec',
+  );
+  expect(problemsWith({ 'signing.pem': pem(short.privateKey, 'pkcs8') })).toContain(
+    'signing: the key file has 1024 bits',
+  );
 });
 
 test('a private key that was damaged and no longer signs is a problem', () => {
   const jwk = rsa.privateKey.export({ format: 'jwk' });
-  const damaged = (text: string | undefined): string => `${text?.startsWith('A') === true ? 'B' : 'A'}${text?.slice(1)}`;
+  const damaged = (text: string | undefined): string =>
+    `${text?.startsWith('A') === true ? 'B' : 'A'}${text?.slice(1)}`;
   const key = createPrivateKey({
     format: 'jwk',
     key: { ...jwk, d: damaged(jwk.d), dp: damaged(jwk.dp), dq: damaged(jwk.dq) },

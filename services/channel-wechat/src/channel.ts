@@ -1,0 +1,53 @@
+import { defineChannel, type HttpHost, type OrderRef } from '@tillmesh/channel-kit';
+import { rpcErrors } from '@tillmesh/rpc';
+import { askByCode, payByCode, reverseByCode } from './code-payment.ts';
+import { WechatAccount } from './config.ts';
+import { lanes } from './lanes.ts';
+import { parseNotification } from './notification.ts';
+import { askOrder, closeOrder, placeOrder } from './order-payment.ts';
+import { pollPlans } from './poll-plans.ts';
+import { askRefund, refundOrder } from './refund.ts';
+
+const ID = 'wechat';
+
+const isByCode = (order: OrderRef): boolean => order.kind === 'payment_code';
+
+const unsupported = (operation: string, instead: string) =>
+  rpcErrors.operationNotSupported(instead, { metadata: { channel_id: ID, operation } });
+
+const certificateHosts = (account: WechatAccount): readonly HttpHost[] => {
+  const { apiCertificate, accountId, baseUrls } = account;
+  if (apiCertificate === undefined) return [];
+  const clientCertificate = {
+    holder: accountId,
+    certificate: apiCertificate.certificateFile.reveal(),
+    privateKey: apiCertificate.keyFile.reveal(),
+  };
+  return baseUrls.map((baseUrl) => ({ baseUrl, clientCertificate }));
+};
+
+/** WeChat Pay: payment codes over v2, orders to scan (Native) and to pay in a page (JSAPI) over v3, refunds over v3. */
+export const wechat = defineChannel<WechatAccount>({
+  id: ID,
+  wallets: ['wechat'],
+  kinds: ['payment_code', 'merchant_qr', 'jsapi'],
+  account: WechatAccount,
+  lanes,
+  pollPlans,
+  certificateHosts,
+
+  createPayment: (request, call) => (isByCode(request.order) ? payByCode(request, call) : placeOrder(request, call)),
+  queryPayment: (order, call) => (isByCode(order) ? askByCode(order, call) : askOrder(order, call)),
+  closePayment: async (order, call) => {
+    // WeChat Pay refuses it with 268449641.
+    if (isByCode(order)) throw unsupported('ClosePayment', 'payments by code are reversed, not closed');
+    return closeOrder(order, call);
+  },
+  reversePayment: async (order, call) => {
+    if (!isByCode(order)) throw unsupported('ReversePayment', 'only payments by code can be reversed; close this one');
+    return reverseByCode(order, call);
+  },
+  createRefund: refundOrder,
+  queryRefund: askRefund,
+  parseNotification,
+});

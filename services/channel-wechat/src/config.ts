@@ -1,0 +1,57 @@
+import { type AccountSettings, accountSettings, privateKeyFile, publicKeyFile } from '@tillmesh/channel-kit';
+import { type Secret, secretFile, z } from '@tillmesh/config';
+
+const KEY_CHARACTERS = 32;
+
+/** A setting that names the file of one of WeChat Pay's symmetric keys. */
+const symmetricKeyFile = (what: string) =>
+  secretFile(what)
+    .refine(
+      (secret: Secret) => new RegExp(`^[0-9A-Za-z]{${KEY_CHARACTERS}}$`).test(secret.reveal()),
+      `the key file does not hold ${KEY_CHARACTERS} letters and digits`,
+    )
+    .describe(`Path of a file that holds ${what}, 32 letters and digits, relative to the configuration file.`);
+
+/** One merchant account at WeChat Pay. */
+export const WechatAccount = z
+  .strictObject({
+    ...accountSettings,
+    mchId: z
+      .string()
+      .regex(/^[0-9]{6,32}$/, 'is not 6 to 32 digits')
+      .describe('The merchant number (mchid).'),
+    appId: z
+      .string()
+      .regex(/^wx[0-9a-zA-Z]{1,30}$/, 'does not look like wx...')
+      .describe('The application (appid) that orders are placed for.'),
+    merchantSerialNo: z
+      .string()
+      .regex(/^[0-9A-Fa-f]{1,64}$/, 'is not hexadecimal')
+      .describe("Serial number of the merchant's API certificate."),
+    privateKeyFile: privateKeyFile("the merchant's private key"),
+    apiV3KeyFile: symmetricKeyFile('the APIv3 key'),
+    apiV2KeyFile: symmetricKeyFile('the API key of v2, for payment codes'),
+    v2SignType: z.enum(['HMAC-SHA256', 'MD5']).default('HMAC-SHA256').describe('How v2 requests are signed.'),
+    wechatpayKeys: z
+      .array(
+        z.strictObject({
+          id: z.string().min(1).max(64).describe('PUB_KEY_ID_..., or the serial number of a platform certificate.'),
+          keyFile: publicKeyFile("WeChat Pay's public key or platform certificate"),
+        }),
+      )
+      .min(1)
+      .max(8)
+      .refine((keys) => new Set(keys.map(({ id }) => id)).size === keys.length, 'has an id twice')
+      .describe("WeChat Pay's keys. All are accepted, so that one can follow another; requests ask for the first."),
+    apiCertificate: z
+      .strictObject({
+        certificateFile: secretFile("the merchant's API certificate"),
+        keyFile: secretFile("the API certificate's private key"),
+      })
+      .optional()
+      .describe('What proves the merchant in TLS to /secapi (reverse). WeChat Pay itself demands it.'),
+  })
+  .describe('One merchant account at WeChat Pay.');
+
+/** One merchant account, loaded. */
+export type WechatAccount = z.output<typeof WechatAccount> & AccountSettings;

@@ -1,0 +1,154 @@
+import {
+  type AttemptReport,
+  attemptReport,
+  type CallFacts,
+  type CloseReport,
+  codeReport,
+  fromRfc3339,
+  type JsonObject,
+  type OrderRef,
+  outcomeOfEnd,
+  type PaymentRequest,
+  textAt,
+  toBeijingRfc3339,
+  unanswered,
+  unansweredPayment,
+  wholeNumberAt,
+} from '@tillmesh/channel-kit';
+import { type ClientAction, type Money, parseMoney, unknownOutcome } from '@tillmesh/domain';
+import { type Answered, callV3, stampOf, type WechatCall } from './client.ts';
+import { classify, type V3Operation } from './code-table.ts';
+import type { WechatAccount } from './config.ts';
+import { orderReport, type ToldOrder } from './trade-state.ts';
+import { jsapiParameters } from './v3-signature.ts';
+
+type V3Answer = Extract<Answered<JsonObject>, { kind: 'answered' }>;
+
+/** An `amount` object's number under a name, with its currency. */
+export const moneyIn = (content: JsonObject, name: string): Money | undefined => {
+  const minorUnits = wholeNumberAt(content, 'amount', name);
+  const currency = textAt(content, 'amount', 'currency') ?? 'CNY';
+  return minorUnits === undefined ? undefined : parseMoney(currency, BigInt(minorUnits));
+};
+
+/** What a transaction says: the answer to a query, or the resource of a notification. */
+export const toldTransaction = (content: JsonObject, account: WechatAccount): ToldOrder => ({
+  channelOrderNo: textAt(content, 'out_trade_no'),
+  paid: moneyIn(content, 'total'),
+  channelTransactionId: textAt(content, 'transaction_id'),
+  paidAtMs: fromRfc3339(textAt(content, 'success_time') ?? ''),
+  isOurs: textAt(content, 'mchid') === account.mchId && textAt(content, 'appid') === account.appId,
+  state: textAt(content, 'trade_state'),
+  stateText: textAt(content, 'trade_state_desc') ?? '',
+});
+
+/** What an answer without success says by its code. */
+export const refusalReport = (answer: V3Answer, operation: V3Operation): AttemptReport => {
+  const { facts, trust, content } = answer;
+  const code = textAt(content, 'code');
+  if (code === undefined) return attemptReport(facts, unknownOutcome(`HTTP ${facts.httpStatus} that cannot be read`));
+  const meaning = classify({ api: 'v3', operation, code, trust });
+  return codeReport(facts, meaning, { code, message: textAt(content, 'message') ?? '' });
+};
+
+const isVerifiedSuccess = (answer: V3Answer, status: number): boolean =>
+  answer.facts.httpStatus === status && answer.trust.signature === 'verified' && answer.content !== undefined;
+
+const CODE_URL = /^weixin:\/\/wxpay\/[!-~]{1,500}$/;
+const PREPAY_ID = /^[0-9A-Za-z_-]{1,64}$/;
+
+/** What the payer's device needs, out of a verified answer; undefined where the answer does not hold it. */
+const actionIn = (content: JsonObject, kind: OrderRef['kind'], call: WechatCall): ClientAction | undefined => {
+  if (kind === 'merchant_qr') {
+    const qrCode = textAt(content, 'code_url');
+    return qrCode !== undefined && CODE_URL.test(qrCode) ? { kind: 'qr_code', qrCode } : undefined;
+  }
+  const prepayId = textAt(content, 'prepay_id');
+  if (prepayId === undefined || !PREPAY_ID.test(prepayId)) return undefined;
+  const { appId, privateKeyFile } = call.account;
+  return { kind: 'jsapi', parameters: jsapiParameters(appId, prepayId, stampOf(call), privateKeyFile) };
+};
+
+const sceneOf = (request: PaymentRequest): JsonObject => {
+  const clientIp = request.clientIp.reveal();
+  const terminal = request.terminalId === '' ? {} : { device_id: request.terminalId };
+  return clientIp === '' ? {} : { scene_info: { payer_client_ip: clientIp, ...terminal } };
+};
+
+/**
+ * Places an order that the payer then pays: Native (merchant_qr) or JSAPI. A code to show comes out of a verified answer
+ * alone: an answer that somebody else made could make the payer pay somebody else.
+ */
+export const placeOrder = async (request: PaymentRequest, call: WechatCall): Promise<AttemptReport> => {
+  const { order } = request;
+  const { account } = call;
+  const path = order.kind === 'merchant_qr' ? '/v3/pay/transactions/native' : '/v3/pay/transactions/jsapi';
+  const answer = await callV3(call, {
+    method: 'POST',
+    path,
+    pathTemplate: path,
+    body: {
+      appid: account.appId,
+      mchid: account.mchId,
+      description: request.subject,
+      out_trade_no: order.channelOrderNo,
+      time_expire: toBeijingRfc3339(request.expireAtMs),
+      ...(request.notifyUrl === '' ? {} : { notify_url: request.notifyUrl }),
+      amount: { total: Number(order.amount.minorUnits), currency: order.amount.currency },
+      ...(order.kind === 'jsapi' ? { payer: { openid: request.payerId.reveal() } } : {}),
+      ...sceneOf(request),
+    },
+  });
+  if (answer.kind === 'unanswered') return unansweredPayment(answer.facts, answer.cause);
+  const { facts, content } = answer;
+  if (facts.httpStatus !== 200) return refusalReport(answer, 'place');
+  const action =
+    isVerifiedSuccess(answer, 200) && content !== undefined ? actionIn(content, order.kind, call) : undefined;
+  return action === undefined
+    ? attemptReport(facts, unknownOutcome('an order was placed, but its answer is not verified or cannot be read'))
+    : attemptReport(facts, { kind: 'pending_payer' }, { action });
+};
+
+const orderPath = (order: OrderRef): string => `/v3/pay/transactions/out-trade-no/${order.channelOrderNo}`;
+const ORDER_TEMPLATE = '/v3/pay/transactions/out-trade-no/{out_trade_no}';
+
+/** Asks how an order stands. */
+export const askOrder = async (order: OrderRef, call: WechatCall): Promise<AttemptReport> => {
+  const answer = await callV3(call, {
+    method: 'GET',
+    path: `${orderPath(order)}?mchid=${call.account.mchId}`,
+    pathTemplate: ORDER_TEMPLATE,
+  });
+  if (answer.kind === 'unanswered') return unanswered(answer.facts, answer.cause);
+  const { facts, content } = answer;
+  if (facts.httpStatus !== 200 || content === undefined) return refusalReport(answer, 'query');
+  return orderReport('wechat-v3', toldTransaction(content, call.account), order, facts);
+};
+
+const closedReport = (facts: CallFacts): CloseReport => ({
+  end: 'closed',
+  repeat: false,
+  seen: attemptReport(
+    facts,
+    outcomeOfEnd({ ruleId: 'wechat-v3.close.204', closed: true }, { isOurs: true }, facts.signature ?? 'absent'),
+  ),
+});
+
+/** Closes an order that is not paid: 204, also when it is closed already. */
+export const closeOrder = async (order: OrderRef, call: WechatCall): Promise<CloseReport> => {
+  const answer = await callV3(call, {
+    method: 'POST',
+    path: `${orderPath(order)}/close`,
+    pathTemplate: `${ORDER_TEMPLATE}/close`,
+    body: { mchid: call.account.mchId },
+  });
+  if (answer.kind === 'unanswered') {
+    return { end: 'undecided', repeat: true, seen: unanswered(answer.facts, answer.cause) };
+  }
+  if (isVerifiedSuccess(answer, 204)) return closedReport(answer.facts);
+  const seen = refusalReport(answer, 'close');
+  if (seen.outcome.kind === 'pending_payer') return { end: 'payer_paying', repeat: true, seen };
+  // Paid, says a row of the table; how much and when, a query has to tell.
+  const paid = seen.ruleId === 'wechat-v3.close.ORDERPAID' && answer.trust.signature === 'verified';
+  return paid ? { end: 'already_paid', repeat: false, seen } : { end: 'undecided', repeat: true, seen };
+};

@@ -1,0 +1,13 @@
+// The adapter's pure functions under the names that every channel's protocol.ts has, for checks against official vectors.
+
+export { classify } from './code-table.ts';
+export { parseFlatXml, writeFlatXml } from './flat-xml.ts';
+export { openResource as decrypt } from './resource.ts';
+export { signV2, v2TextToSign, verifyV2 } from './v2-signature.ts';
+export {
+  jsapiParameters,
+  signV3 as sign,
+  v3TextOfAnswer,
+  v3TextOfRequest,
+  verifyV3 as verify,
+} from './v3-signature.ts';
