@@ -16,7 +16,7 @@ import type { Attempt } from '@tillmesh/proto/tillmesh/payment/v1/attempt_pb.ts'
 import { LearnedBy, OutcomeKind, Transport } from '@tillmesh/proto/tillmesh/payment/v1/outcome_pb.ts';
 import { DeclineReason, type Payment, PaymentState } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
 import { certainlyNotDone, persistently, type RpcClient, remainingMs, toRpcError } from '@tillmesh/rpc';
-import { activeTraceparent, annotate, counter, errorTypeOf, type Log } from '@tillmesh/telemetry';
+import { annotate, counter, errorTypeOf, type Log } from '@tillmesh/telemetry';
 import { kindMap, moneyToWire, outcomeFromWire } from '@tillmesh/wire';
 import type { Channels } from './channels.ts';
 import type { CheckLater } from './check-later.ts';
@@ -38,8 +38,12 @@ const CHANNEL_MS_MAX = 30_000;
 export const FIRST_CHECK_AFTER_MS = 3_000;
 
 export type Carrier = {
-  /** Calls the channel for the payment's latest attempt and goes on until it is paid, unfinished or has nowhere to go. */
-  carry(payment: Payment, order: OrderRequest): Promise<Payment>;
+  /**
+   * Calls the channel for the payment's latest attempt and goes on until it is paid, unfinished or has nowhere to go.
+   *
+   * @param traceparent the one that is stored with the payment: a repeat has to send the same address for notifications.
+   */
+  carry(payment: Payment, order: OrderRequest, traceparent: string): Promise<Payment>;
   plan(route: Route, token?: string): MessageInitShape<typeof AttemptPlanSchema>;
 };
 
@@ -79,10 +83,9 @@ export const createCarrier = (deps: {
 }): Carrier => {
   const { orderStore, channels, routes, checkLater, notifyBaseUrl, clock, random, log } = deps;
 
-  const notifyUrlOf = (attempt: Attempt): string => {
+  const notifyUrlOf = (attempt: Attempt, traceparent: string): string => {
     if (notifyBaseUrl === undefined) return '';
     // The trace of the payment travels in the path (WeChat allows no query), so that the notification joins it.
-    const traceparent = activeTraceparent();
     const url = `${notifyBaseUrl}/notify/${attempt.channelId}/${attempt.accountId}`;
     return traceparent === '' ? url : `${url}/${traceparent}`;
   };
@@ -91,6 +94,7 @@ export const createCarrier = (deps: {
     payment: Payment,
     attempt: Attempt,
     order: OrderRequest,
+    traceparent: string,
   ): MessageInitShape<typeof CreatePaymentRequestSchema> => ({
     order: {
       accountId: attempt.accountId,
@@ -104,18 +108,23 @@ export const createCarrier = (deps: {
     paymentCode: order.paymentCode,
     payerId: order.payerId,
     clientIp: order.clientIp,
-    notifyUrl: notifyUrlOf(attempt),
+    notifyUrl: notifyUrlOf(attempt, traceparent),
     terminalId: order.terminalId,
     storeId: order.storeId,
   });
 
   /** One call to the channel; whatever happens is a result. */
-  const callChannel = async (payment: Payment, attempt: Attempt, order: OrderRequest): Promise<AttemptResult> => {
+  const callChannel = async (
+    payment: Payment,
+    attempt: Attempt,
+    order: OrderRequest,
+    traceparent: string,
+  ): Promise<AttemptResult> => {
     const capMs = Math.min(CHANNEL_MS_MAX, remainingMs(clock) - APPLY_RESERVE_MS);
     if (capMs < CHANNEL_MS_MIN) return notSent('NO_TIME_LEFT');
     try {
       const channel = channels.of(attempt.channelId);
-      const request = channelRequest(payment, attempt, order);
+      const request = channelRequest(payment, attempt, order, traceparent);
       const { result } = await channel.client.createPayment(request, {
         capMs,
         passage: channel.lanes.pay,
@@ -160,12 +169,12 @@ export const createCarrier = (deps: {
     );
   };
 
-  const carry = async (first: Payment, order: OrderRequest): Promise<Payment> => {
+  const carry: Carrier['carry'] = async (first, order, traceparent) => {
     let payment = first;
     for (;;) {
       const attempt = payment.attempts.at(-1);
       if (attempt === undefined) return payment;
-      const result = await callChannel(payment, attempt, order);
+      const result = await callChannel(payment, attempt, order, traceparent);
       const outcome =
         result.outcome === OutcomeKind.UNSPECIFIED ? unknownOutcome('no outcome') : outcomeFromWire(result);
       outcomes.add({ channel: attempt.channelId, account: attempt.accountId, outcome: outcome.kind });

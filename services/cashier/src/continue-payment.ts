@@ -11,7 +11,7 @@ import {
   PaymentState,
 } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
 import { persistently, type RpcClient, RpcError, rpcErrors } from '@tillmesh/rpc';
-import { annotate } from '@tillmesh/telemetry';
+import { activeTraceparent, annotate } from '@tillmesh/telemetry';
 import { moneyFromWire, paymentStateMap, walletMap } from '@tillmesh/wire';
 import type { Carrier } from './carry-payment.ts';
 import type { Routes } from './choose-route.ts';
@@ -104,7 +104,7 @@ export const createPaymentContinuer = (deps: {
           }),
         clock,
       );
-      return await carrier.carry(started.payment ?? payment, order);
+      return await carrier.carry(started.payment ?? payment, order, activeTraceparent());
     } catch (error) {
       if (!(error instanceof RpcError) || error.reason !== 'VERSION_CONFLICT') throw error;
       // Somebody else moved it first: what it is now is the answer.

@@ -2,7 +2,8 @@ import { durationFromMs, timestampFromMs } from '@bufbuild/protobuf/wkt';
 import type { Clock, Random } from '@tillmesh/clock';
 import type { CreatePaymentRequest } from '@tillmesh/proto/tillmesh/cashier/v1/cashier_service_pb.ts';
 import type { OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
-import type { Payment } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
+import { AttemptState } from '@tillmesh/proto/tillmesh/payment/v1/attempt_pb.ts';
+import { type Payment, PaymentKind, PaymentState } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
 import { persistently, type RpcClient, RpcError, rpcErrors } from '@tillmesh/rpc';
 import { activeTraceparent, annotate } from '@tillmesh/telemetry';
 import { kindMap, moneyToWire, walletMap } from '@tillmesh/wire';
@@ -12,6 +13,19 @@ import { type OrderRequest, readOrderRequest } from './order-request.ts';
 
 /** Should this process die while it calls the channel, the syncer asks the channel this long after. */
 const CHECK_AFTER_CRASH_MS = 10_000;
+
+const UNANSWERED: ReadonlySet<AttemptState> = new Set([AttemptState.STARTED, AttemptState.UNKNOWN]);
+
+const lacksItsAction = (payment: Payment): boolean => {
+  const attempt = payment.attempts.at(-1);
+  return (
+    payment.state === PaymentState.PAYING &&
+    payment.kind !== PaymentKind.PAYMENT_CODE &&
+    payment.action === undefined &&
+    attempt !== undefined &&
+    UNANSWERED.has(attempt.state)
+  );
+};
 
 /** Takes a payment: an order, an account, a channel, an answer. */
 export const createPaymentTaker = (deps: {
@@ -63,6 +77,16 @@ export const createPaymentTaker = (deps: {
     );
   };
 
+  /**
+   * An order that the payer pays by a code or a page of ours, and whose answer with that code was lost: it is placed again. Placing moves
+   * no money, and the channel answers the same request under the same number with the same code.
+   */
+  const placeAgain = async (payment: Payment, order: OrderRequest): Promise<Payment> => {
+    const ref = { case: 'orderNo', value: payment.orderNo } as const;
+    const { payment: now, traceparent } = await orderStore.getOrder({ payment: { ref } });
+    return now === undefined || !lacksItsAction(now) ? (now ?? payment) : carrier.carry(now, order, traceparent);
+  };
+
   return async (request) => {
     const order = readOrderRequest(request, clock.nowMs());
     annotate({ 'tillmesh.merchant': order.merchantId, 'tillmesh.kind': order.kind, 'tillmesh.wallet': order.wallet });
@@ -82,7 +106,8 @@ export const createPaymentTaker = (deps: {
     const { payment, created, bounced } = await write(order, route);
     if (payment === undefined) throw rpcErrors.internal('the order store answered without a payment');
     annotate({ 'tillmesh.order_no': payment.orderNo, 'tillmesh.group': payment.groupTag, 'tillmesh.bounced': bounced });
+    if (created) return carrier.carry(payment, order, activeTraceparent());
     // A repeat is answered with what is known; only the call that wrote the order calls the channel.
-    return created ? carrier.carry(payment, order) : payment;
+    return lacksItsAction(payment) ? placeAgain(payment, order) : payment;
   };
 };

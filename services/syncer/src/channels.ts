@@ -21,6 +21,7 @@ const DESCRIBE_AGAIN_AFTER_MS = 60_000;
 export const connectChannels = (
   targets: readonly { readonly channelId: string; readonly target: string }[],
   lanesOf: (channelId: string) => ChannelLanes,
+  planTimeScale: number,
   clock: Clock,
 ): Channels => {
   const clients = createClients(
@@ -44,7 +45,7 @@ export const connectChannels = (
             // What was heard last still holds; the query that follows tells whether the adapter is there.
           }
         }
-        return plans.length === 0 ? CAUTIOUS_PLAN : planOf(plans, kind);
+        return plans.length === 0 ? CAUTIOUS_PLAN : planOf(plans, kind, planTimeScale);
       };
       return [[id, { client, lanes, planFor }]];
     }),

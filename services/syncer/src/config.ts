@@ -28,6 +28,14 @@ export const SyncerConfig = z
       .max(600_000)
       .default(30_000)
       .describe('How long a check may take before another worker does it too.'),
+    planTimeScale: z
+      .number()
+      .min(0.05)
+      .max(1)
+      .default(1)
+      .describe(
+        'Factor on the times of the channels’ poll plans. Below 1 only against simulated channels: a real one’s times are promises.',
+      ),
     checksMax: z.int().min(1).max(1_000).default(64).describe('Checks under way at once.'),
     checkMsMax: z.int().min(1_000).max(60_000).default(20_000).describe('The budget of one check.'),
   })

@@ -26,7 +26,7 @@ await runService({
       capMs: 3_000,
       passage: lanes.orderStore,
     });
-    const channels = connectChannels(config.channels, lanes.channel, clock);
+    const channels = connectChannels(config.channels, lanes.channel, config.planTimeScale, clock);
     const redis = config.redis === undefined ? undefined : openRedis(config.redis, log);
     const queue = redis === undefined ? undefined : createCheckQueue(redis, clock);
     const counts: SyncCounts = { inFlight: 0, done: 0, settled: 0, failed: 0 };

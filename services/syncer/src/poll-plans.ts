@@ -23,17 +23,21 @@ export const CAUTIOUS_PLAN: Plan = {
   notFoundFinalAfterMs: 24 * 3_600_000,
 };
 
-/** A plan from the wire; a field that is not set falls back to the cautious one. */
-export const planOf = (plans: readonly PollPlan[], kind: PaymentKind): Plan => {
+/**
+ * A plan from the wire; a field that is not set falls back to the cautious one.
+ *
+ * @param timeScale factor on all times; below 1 only where channels are simulated.
+ */
+export const planOf = (plans: readonly PollPlan[], kind: PaymentKind, timeScale = 1): Plan => {
   const plan = plans.find((candidate) => candidate.kind === kind);
   if (plan === undefined) return CAUTIOUS_PLAN;
   const ms = (duration: PollPlan['step'], fallback: number) =>
-    duration === undefined ? fallback : durationMs(duration);
+    (duration === undefined ? fallback : durationMs(duration)) * timeScale;
   return {
     firstAfterMs: ms(plan.firstAfter, CAUTIOUS_PLAN.firstAfterMs),
     stepMs: ms(plan.step, CAUTIOUS_PLAN.stepMs),
     stepMsMax: ms(plan.stepMax, CAUTIOUS_PLAN.stepMsMax),
-    giveUpAfterMs: plan.giveUpAfter === undefined ? undefined : durationMs(plan.giveUpAfter),
+    giveUpAfterMs: plan.giveUpAfter === undefined ? undefined : durationMs(plan.giveUpAfter) * timeScale,
     endBy: plan.endByReverse ? 'reverse' : 'close',
     notFoundFinalAfterMs: ms(plan.notFoundFinalAfter, CAUTIOUS_PLAN.notFoundFinalAfterMs),
   };
