@@ -1,0 +1,134 @@
+import type { Clock } from '@tillmesh/clock';
+import type { Mesh } from '@tillmesh/local-mesh';
+import { CashierService } from '@tillmesh/proto/tillmesh/cashier/v1/cashier_service_pb.ts';
+import { type Payment, PaymentState } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
+import { createClient, toRpcError } from '@tillmesh/rpc';
+import type { Sample } from './payment-stream.ts';
+
+/** Our books and the channels' books, payment by payment. */
+export type FinalAccounts = {
+  readonly accepted: number;
+  readonly paid: number;
+  /** Declined, failed or closed: nothing was taken. */
+  readonly notPaid: number;
+  /** Still on their way when the time was up. */
+  readonly unsettled: number;
+  /** Answered with a payment that is not there any more. */
+  readonly lost: number;
+  readonly chargedTwice: number;
+  /** Ours and the channel's books differ. */
+  readonly differing: number;
+  /** How long after the end of the stream the last payment was settled, ms. */
+  readonly settledAfterMs: number;
+  readonly complaints: readonly string[];
+};
+
+type Charged = { charges: number; netFen: number };
+
+const AT_REST: ReadonlySet<PaymentState> = new Set([
+  PaymentState.SUCCEEDED,
+  PaymentState.FAILED,
+  PaymentState.CLOSED,
+  PaymentState.DECLINED,
+]);
+const READERS = 8;
+const COMPLAINTS_MAX = 20;
+
+/** Every order number that the simulated channels know, summed up by payment. */
+const readLedger = async (mesh: Mesh): Promise<Map<string, Charged>> => {
+  const byPayment = new Map<string, Charged>();
+  let after = '';
+  for (;;) {
+    const response = await fetch(
+      `http://${mesh.address('sandbox-control')}/control/ledger/orders?limit=10000${after === '' ? '' : `&after=${after}`}`,
+    );
+    const page = (await response.json()) as {
+      orders: { outTradeNo: string; charges: number; netFen: number }[];
+      nextAfter?: string | number;
+    };
+    for (const { outTradeNo, charges, netFen } of page.orders) {
+      const orderNo = outTradeNo.slice(0, 25);
+      const sum = byPayment.get(orderNo) ?? { charges: 0, netFen: 0 };
+      byPayment.set(orderNo, { charges: sum.charges + charges, netFen: sum.netFen + netFen });
+    }
+    if (page.nextAfter === undefined) return byPayment;
+    after = String(page.nextAfter);
+  }
+};
+
+/** Waits until every payment of a stream rests, then holds our books against the channels'. */
+export const closeAccounts = async (
+  mesh: Mesh,
+  samples: readonly Sample[],
+  clock: Clock,
+  withinMs: number,
+): Promise<FinalAccounts> => {
+  const cashier = createClient(CashierService, {
+    target: mesh.address('cashier'),
+    caller: 'drill',
+    capMs: 5_000,
+    clock,
+  });
+  const beganMs = clock.monotonicMs();
+  const deadlineMs = beganMs + withinMs;
+  const finals = new Map<Sample, Payment | undefined>();
+
+  const read = async (sample: Sample): Promise<'rests' | 'open'> => {
+    const value = { merchantId: 'demo-cafe', merchantOrderNo: sample.merchantOrderNo };
+    try {
+      const { payment } = await cashier.getPayment({ payment: { ref: { case: 'merchantOrder', value } } });
+      finals.set(sample, payment);
+      return payment !== undefined && AT_REST.has(payment.state) ? 'rests' : 'open';
+    } catch (error) {
+      finals.set(sample, undefined);
+      return toRpcError(error).reason === 'PAYMENT_UNKNOWN' ? 'rests' : 'open';
+    }
+  };
+  let open = [...samples];
+  while (open.length > 0 && clock.monotonicMs() < deadlineMs) {
+    const waiting = [...open];
+    const still: Sample[] = [];
+    await Promise.all(
+      Array.from({ length: READERS }, async () => {
+        for (let sample = waiting.pop(); sample !== undefined; sample = waiting.pop()) {
+          if ((await read(sample)) === 'open') still.push(sample);
+        }
+      }),
+    );
+    open = still;
+    if (open.length > 0) await clock.sleep(500);
+  }
+  const settledAfterMs = clock.monotonicMs() - beganMs;
+  cashier.close();
+
+  const ledger = await readLedger(mesh);
+  const complaints: string[] = [];
+  const counts = { accepted: 0, paid: 0, notPaid: 0, unsettled: 0, lost: 0, chargedTwice: 0, differing: 0 };
+  for (const sample of samples) {
+    const payment = finals.get(sample);
+    if (sample.answer !== undefined) counts.accepted += 1;
+    if (payment === undefined) {
+      if (sample.answer === undefined) continue;
+      counts.lost += 1;
+      complaints.push(`${sample.answer.orderNo} was answered and is not there`);
+      continue;
+    }
+    const { charges, netFen } = ledger.get(payment.orderNo) ?? { charges: 0, netFen: 0 };
+    if (charges > 1) {
+      counts.chargedTwice += 1;
+      complaints.push(`${payment.orderNo} was charged ${charges} times`);
+    }
+    const paid = payment.state === PaymentState.SUCCEEDED;
+    if (!AT_REST.has(payment.state)) {
+      counts.unsettled += 1;
+      complaints.push(`${payment.orderNo} (${sample.what}) is still on its way`);
+    } else if (paid) counts.paid += 1;
+    else counts.notPaid += 1;
+    const shouldHold = paid ? sample.minorUnits : 0n;
+    if (AT_REST.has(payment.state) && BigInt(netFen) !== shouldHold) {
+      counts.differing += 1;
+      complaints.push(`${payment.orderNo} (${sample.what}) should hold ${shouldHold} fen, the channel holds ${netFen}`);
+    }
+  }
+  return { ...counts, settledAfterMs, complaints: complaints.slice(0, COMPLAINTS_MAX) };
+};

@@ -1,0 +1,68 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { systemClock } from '@tillmesh/clock';
+import { type Drill, isHeld } from './drill.ts';
+import { primaryKilled } from './primary-killed.ts';
+import { serviceKilled } from './service-killed.ts';
+
+// npm run drill -- <name> [--seconds n] [--rate n] [--seed n] [--json] [--keep]
+// Prints a table; with --json one JSON object as the last line. The status says whether the run was valid; `held` in the JSON
+// whether every target was met.
+
+const DRILLS: readonly Drill[] = [primaryKilled, serviceKilled];
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    seconds: { type: 'string' },
+    rate: { type: 'string' },
+    seed: { type: 'string', default: '1' },
+    json: { type: 'boolean', default: false },
+    keep: { type: 'boolean', default: false },
+  },
+});
+
+const say = (line = ''): void => {
+  process.stdout.write(`${line}\n`);
+};
+
+const drill = DRILLS.find(({ name }) => name === positionals[0]);
+if (drill === undefined) {
+  say('npm run drill -- <name> [--seconds n] [--rate n] [--seed n] [--json] [--keep]');
+  for (const { name, title } of DRILLS) say(`  ${name.padEnd(16)} ${title}`);
+  process.exit(positionals[0] === undefined ? 0 : 1);
+}
+const clock = systemClock;
+const folder = mkdtempSync(join(tmpdir(), 'tillmesh-drill-'));
+const seed = Number(values.seed);
+const beganMs = clock.monotonicMs();
+try {
+  const { conditions, figures, targets, lines } = await drill.run({
+    seconds: Number(values.seconds ?? drill.defaults.seconds),
+    rate: Number(values.rate ?? drill.defaults.rate),
+    seed,
+    folder,
+    env: process.env,
+    clock,
+    onProgress: (line) => say(`  ${((clock.monotonicMs() - beganMs) / 1_000).toFixed(1).padStart(5)} s  ${line}`),
+  });
+  say();
+  for (const line of lines) say(line);
+  say();
+  for (const target of targets)
+    say(`${isHeld(target) ? '✓' : '✗'} ${target.name}: ${target.measured} (${target.op} ${target.target})`);
+  const held = targets.every(isHeld);
+  if (values.json) {
+    const results = targets.map((target) => ({ ...target, held: isHeld(target) }));
+    say(JSON.stringify({ name: drill.name, seed, conditions, figures, targets: results, held }));
+  }
+} catch (error) {
+  say(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  process.exitCode = 1;
+} finally {
+  if (values.keep) say(`data and logs: ${folder}`);
+  else rmSync(folder, { recursive: true, force: true });
+}
+process.exit();
