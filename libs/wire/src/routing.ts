@@ -54,7 +54,8 @@ export const routingTableFromWire = (table: WireRoutingTable): RoutingTable => (
         amountMax: account.amountMinorUnitsMax,
         rank: account.rank,
         weight: account.weight,
-        enabled: account.state !== AccountState.DISABLED,
+        // A state of a later version is no permission to take payments.
+        enabled: account.state === AccountState.ENABLED || account.state === AccountState.UNSPECIFIED,
         stateNote: account.stateNote,
       },
     ]),
