@@ -4,7 +4,7 @@ import type { Clock } from '@tillmesh/clock';
 import type { Connection } from 'mysql2/promise';
 import { rowsOf } from './administrator.ts';
 import { LocalStackError } from './local-stack-error.ts';
-import { executedUpTo, includes, type RelayedTransaction, transactionsIn } from './relay-log.ts';
+import { advancedTo, executedUpTo, includes, type RelayedTransaction, transactionsIn } from './relay-log.ts';
 import { pollUntil } from './waiting.ts';
 
 const EXECUTE_MS = 30_000;
@@ -29,32 +29,20 @@ const relayedIn = (dataFolder: string): readonly RelayedTransaction[] => {
   });
 };
 
-const positionOf = async (connection: Connection): Promise<string> =>
-  String((await rowsOf(connection, 'SELECT @@GLOBAL.gtid_slave_pos AS position'))[0]?.['position'] ?? '');
+const positionsOf = async (connection: Connection) => {
+  const sql = 'SELECT @@GLOBAL.gtid_slave_pos AS replicated, @@GLOBAL.gtid_binlog_pos AS logged';
+  const row = (await rowsOf(connection, sql))[0];
+  return { replicated: String(row?.['replicated'] ?? ''), logged: String(row?.['logged'] ?? '') };
+};
 
-/**
- * Executes what a replica had received and acknowledged, but not executed, when it ended. Called after its start and
- * before it follows a primary.
- *
- * Without this such transactions would be lost here: with MASTER_USE_GTID a restarted MariaDB throws its relay logs
- * away, even on START SLAVE SQL_THREAD alone, and asks the primary again (seen on 10.11.19). If the primary is gone
- * for good, they are then on no node, although the client was told that they are safe.
- *
- * @returns how many transactions were executed.
- * @throws {LocalStackError} `replication_broken` when they cannot be executed.
- */
-export const executeRelayLog = async (
+/** Executes the transactions from `first` to `last`; undefined when that went well, otherwise what is wrong. */
+const execute = async (
   clock: Clock,
-  name: string,
   connection: Connection,
-  dataFolder: string,
-  signal?: AbortSignal,
-): Promise<number> => {
-  const position = await positionOf(connection);
-  const waiting = relayedIn(dataFolder).filter(({ gtid }) => !includes(position, gtid));
-  const first = waiting[0];
-  const last = waiting.at(-1);
-  if (first === undefined || last === undefined) return 0;
+  first: RelayedTransaction,
+  last: RelayedTransaction,
+  signal: AbortSignal | undefined,
+): Promise<string | undefined> => {
   // By file and position: only so does the server keep the log.
   await connection.query('CHANGE MASTER TO MASTER_USE_GTID = no, RELAY_LOG_FILE = ?, RELAY_LOG_POS = ?', [
     first.file,
@@ -67,15 +55,51 @@ export const executeRelayLog = async (
     withinMs: EXECUTE_MS,
     signal,
     probe: async () => {
-      if (includes(await positionOf(connection), last.gtid)) return 'executed';
+      if (includes((await positionsOf(connection)).replicated, last.gtid)) return 'executed';
       const state = (await rowsOf(connection, 'SHOW SLAVE STATUS'))[0];
       return state?.['Slave_SQL_Running'] === 'No' ? String(state['Last_SQL_Error']) : undefined;
     },
   });
   await connection.query('STOP SLAVE');
-  if (answer === 'executed') return waiting.length;
+  if (answer === 'executed') return undefined;
+  return answer === 'late' ? `it takes longer than ${EXECUTE_MS} ms` : answer;
+};
+
+/**
+ * Executes what a replica had received and acknowledged, but not executed, when it ended. Called after its start and
+ * before it follows a primary. Two things that MariaDB 10.11.19 does with MASTER_USE_GTID make it necessary:
+ *
+ * - A restarted replica throws its relay logs away, even on START SLAVE SQL_THREAD alone, and asks the primary again.
+ *   If the primary is gone for good, acknowledged transactions are then on no node.
+ * - A schema change is in the replica's own binary log before its number is noted as replicated. Killed between the
+ *   two, the replica asks for it again and stops for ever with "out-of-order sequence number".
+ *
+ * @returns how many transactions were executed.
+ * @throws {LocalStackError} `replication_broken` when they cannot be executed.
+ */
+export const executeRelayLog = async (
+  clock: Clock,
+  name: string,
+  connection: Connection,
+  dataFolder: string,
+  signal?: AbortSignal,
+): Promise<number> => {
+  const { replicated, logged } = await positionsOf(connection);
+  const received = relayedIn(dataFolder).filter(({ gtid }) => !includes(replicated, gtid));
+  // What was received and stands in the own binary log has been executed (a schema change that crash recovery brought
+  // to its end stands there under this node's number, but in the same place). Only of what was received: a node whose
+  // own writes went their own way must not be taken for one that has caught up.
+  const executed = received.filter(({ gtid }) => includes(logged, gtid)).at(-1);
+  if (executed !== undefined) {
+    await connection.query('SET GLOBAL gtid_slave_pos = ?', [advancedTo(replicated, executed.gtid)]);
+  }
+  const waiting = received.filter(({ gtid }) => !includes(logged, gtid));
+  const [first, last] = [waiting[0], waiting.at(-1)];
+  if (first === undefined || last === undefined) return 0;
+  const problem = await execute(clock, connection, first, last, signal);
+  if (problem === undefined) return waiting.length;
   throw new LocalStackError(
     'replication_broken',
-    `${name} cannot execute ${waiting.length} transactions that it has received: ${answer === 'late' ? 'it takes too long' : answer}`,
+    `${name} cannot execute ${waiting.length} transactions that it has received: ${problem}`,
   );
 };

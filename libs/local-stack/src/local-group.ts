@@ -6,7 +6,7 @@ import { removeOldBinlogs } from './binlog-space.ts';
 import { executeRelayLog } from './execute-relay-log.ts';
 import { createMariadbProcess, type MariadbProcess, type NodePlace, type NodeSurroundings } from './mariadb-node.ts';
 import { LOCAL_HOST } from './ports.ts';
-import { awaitAttached, followPrimary, openPrimary } from './replication.ts';
+import { awaitAttached, awaitCaughtUp, binlogPosition, followPrimary, openPrimary } from './replication.ts';
 import { createServerLife, type ServerLife } from './server-life.ts';
 import { allOrNone } from './waiting.ts';
 
@@ -96,6 +96,16 @@ export const createLocalGroup = (options: {
   const attached = (replica: MariadbProcess, signal?: AbortSignal) =>
     replica.administer((connection) => awaitAttached(clock, replica.name, connection, signal));
 
+  /** A first start creates the schema: whoever reads from a replica right afterwards must find it there. */
+  const catchUp = async () => {
+    const position = await primaryProcess.administer(binlogPosition);
+    await Promise.all(
+      replicaProcesses.map((replica) =>
+        replica.administer((connection) => awaitCaughtUp(replica.name, connection, position)),
+      ),
+    );
+  };
+
   const startAgain = async (process: MariadbProcess) => {
     if (process === primaryProcess) {
       await startPrimaryProcess();
@@ -142,6 +152,7 @@ export const createLocalGroup = (options: {
       );
       await Promise.all(replicaProcesses.map((replica) => attached(replica, signal)));
       await open(signal);
+      await catchUp();
       await Promise.all(processes.map((process) => process.administer(removeOldBinlogs)));
     },
     stopAll: async () => {

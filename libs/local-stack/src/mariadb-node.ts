@@ -54,13 +54,18 @@ export const createMariadbProcess = (place: NodePlace, surroundings: NodeSurroun
   const administer: MariadbProcess['administer'] = (work) => asAdministrator(way, work);
 
   const writeConfiguration = async () => {
-    await mkdir(home, { recursive: true, mode: 0o700 });
+    const temporaryFolder = join(home, 'tmp');
+    await mkdir(temporaryFolder, { recursive: true, mode: 0o700 });
     await copyTemplate(template, dataFolder);
     const initFile = join(home, 'accounts.sql');
     writeFileSync(initFile, accountsSql(accounts), { mode: 0o600 });
-    writeFileSync(join(home, 'my.cnf'), mariadbConfig({ ...place, dataFolder, socket, initFile, asRoot }), {
-      mode: 0o600,
-    });
+    writeFileSync(
+      join(home, 'my.cnf'),
+      mariadbConfig({ ...place, dataFolder, temporaryFolder, socket, initFile, asRoot }),
+      {
+        mode: 0o600,
+      },
+    );
   };
 
   return {

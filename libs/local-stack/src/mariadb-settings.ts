@@ -9,6 +9,7 @@ export type NodeSettings = {
   readonly serverId: number;
   readonly port: number;
   readonly dataFolder: string;
+  readonly temporaryFolder: string;
   readonly socket: string;
   readonly initFile: string;
   /** Whether the server runs as root, which it refuses unless it is told so. */
@@ -94,6 +95,7 @@ export const mariadbConfig = (node: NodeSettings): string => {
     ['port', String(node.port), ''],
     ['socket', node.socket, "The administrator's way in."],
     ['datadir', node.dataFolder, ''],
+    ['tmpdir', node.temporaryFolder, 'A server that starts deletes temporary tables it finds there, also of others.'],
     ['init_file', node.initFile, 'The accounts.'],
     ['pid_file', 'mariadbd.pid', ''],
     ...(node.asRoot ? [['user', 'root', 'The server refuses to run as root unless it is told so.'] as const] : []),

@@ -1,31 +1,37 @@
-import { spawn } from 'node:child_process';
 import { constants, existsSync } from 'node:fs';
-import { cp, mkdir, readFile, rename, rm } from 'node:fs/promises';
+import { cp, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { sizeOfLog, tailOfLog } from './child-log.ts';
+import { PID_FILE_ENDING } from './leftovers.ts';
 import { LocalStackError } from './local-stack-error.ts';
 import { STORAGE_SETTINGS } from './mariadb-settings.ts';
+import { exitText, spawnChild } from './running-child.ts';
 import type { MariadbServer } from './servers.ts';
 
-// The server prints its progress even when all is well; only the end matters when it is not.
-const OUTPUT_KEPT = 4_096;
+const NAME = 'template';
 
-const runBootstrap = (server: MariadbServer, args: readonly string[], sql: string, signal: AbortSignal | undefined) =>
-  new Promise<void>((resolve, reject) => {
-    let output = '';
-    const child = spawn(server.path, [...args], { stdio: ['pipe', 'ignore', 'pipe'], ...(signal ? { signal } : {}) });
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      output = (output + text).slice(-OUTPUT_KEPT);
-    });
-    child.once('error', reject);
-    child.once('close', (code) => {
-      if (code === 0) return resolve();
-      const message = `${server.path} could not make its system tables (status ${code}):\n${output.trimEnd()}`;
-      reject(new LocalStackError('child_not_ready', message));
-    });
-    // A server that ends early closes its input; its status and output say why.
-    child.stdin.on('error', () => undefined);
-    child.stdin.end(sql);
-  });
+/** Runs the server once over the SQL in a file. */
+const runBootstrap = async (
+  server: MariadbServer,
+  args: readonly string[],
+  place: { readonly inputFile: string; readonly logs: string },
+  signal: AbortSignal | undefined,
+): Promise<void> => {
+  const log = join(place.logs, `${NAME}.log`);
+  const logFrom = sizeOfLog(log);
+  // With a pid file, so that a start after kill -9 of this process finds and ends it.
+  const files = { log, pid: join(place.logs, `${NAME}${PID_FILE_ENDING}`) };
+  const child = spawnChild({ name: NAME, command: server.path, args, inputFile: place.inputFile }, files);
+  const onAbort = () => child.signal('SIGKILL');
+  signal?.addEventListener('abort', onAbort, { once: true });
+  const exit = await child.exited;
+  signal?.removeEventListener('abort', onAbort);
+  signal?.throwIfAborted();
+  if (exit.code === 0) return;
+  const tail = tailOfLog(log, logFrom);
+  const what = `${server.path} could not make its system tables: it ${exitText(exit)}`;
+  throw new LocalStackError('child_not_ready', `${what}\n  the end of ${log}:\n${tail}`);
+};
 
 /**
  * Makes a data folder with the system tables and one account, root at the unix socket without a password (the
@@ -36,7 +42,7 @@ const runBootstrap = (server: MariadbServer, args: readonly string[], sql: strin
 export const makeTemplate = async (
   server: MariadbServer,
   folder: string,
-  options: { readonly asRoot: boolean; readonly signal?: AbortSignal | undefined },
+  options: { readonly asRoot: boolean; readonly logs: string; readonly signal?: AbortSignal | undefined },
 ): Promise<void> => {
   if (existsSync(folder)) return;
   const unfinished = `${folder}.unfinished`;
@@ -58,13 +64,18 @@ export const makeTemplate = async (
     '--no-defaults',
     '--bootstrap',
     `--datadir=${unfinished}`,
+    // Not the machine's: another server that starts deletes the temporary tables it finds in its folder.
+    `--tmpdir=${unfinished}`,
     ...(options.asRoot ? ['--user=root'] : []),
     ...STORAGE_SETTINGS.map(([name, value]) => `--${name}=${value}`),
     '--enforce-storage-engine=',
     '--max-allowed-packet=8M',
     '--log-warnings=0',
   ];
-  await runBootstrap(server, args, sql, options.signal);
+  const inputFile = `${folder}.sql`;
+  await writeFile(inputFile, sql);
+  await runBootstrap(server, args, { inputFile, logs: options.logs }, options.signal);
+  await rm(inputFile);
   // In place only when it is whole: a crash leaves `.unfinished`, which the next start throws away.
   await rename(unfinished, folder);
 };

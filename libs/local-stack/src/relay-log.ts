@@ -68,6 +68,13 @@ export const sequencesOf = (position: string): ReadonlyMap<number, bigint> =>
 export const includes = (position: string, { domain, sequence }: Gtid): boolean =>
   (sequencesOf(position).get(domain) ?? 0n) >= sequence;
 
+/** The position with this transaction as the last one of its domain. */
+export const advancedTo = (position: string, { domain, server, sequence }: Gtid): string =>
+  [
+    ...position.split(',').filter((text) => text !== '' && !text.startsWith(`${domain}-`)),
+    `${domain}-${server}-${sequence}`,
+  ].join(',');
+
 /** Reads `relay-log.info`: the file and position up to which the log has been executed, or a little behind it. */
 export const executedUpTo = (infoFile: string): { readonly file: string; readonly position: number } | undefined => {
   // The first line is the number of lines, the second the file, the third the position in it.

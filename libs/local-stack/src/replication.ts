@@ -94,6 +94,23 @@ export const awaitAttached = async (
   );
 };
 
+const CATCH_UP_SECONDS = 60;
+
+/** Up to which transaction a primary has written its binary log. */
+export const binlogPosition = async (connection: Connection): Promise<string> =>
+  String((await rowsOf(connection, 'SELECT @@GLOBAL.gtid_binlog_pos AS position'))[0]?.['position'] ?? '');
+
+/** Waits until a replica has executed everything up to a position of its primary. */
+export const awaitCaughtUp = async (name: string, connection: Connection, position: string): Promise<void> => {
+  const sql = `SELECT MASTER_GTID_WAIT(${connection.escape(position)}, ${CATCH_UP_SECONDS}) AS answer`;
+  const row = (await rowsOf(connection, sql))[0];
+  if (Number(row?.['answer']) === 0) return;
+  throw new LocalStackError(
+    'replication_broken',
+    `${name} has not caught up with its primary within ${CATCH_UP_SECONDS} s; start again to let it go on`,
+  );
+};
+
 /**
  * Lets a primary take writes: waits until at least one replica is attached, then turns semi-sync on and read_only
  * off, in this order, so that no write is ever answered that no replica has.

@@ -16,6 +16,8 @@ export type Command = {
   readonly args: readonly string[];
   readonly env?: Readonly<Record<string, string>> | undefined;
   readonly cwd?: string | undefined;
+  /** A file that the child reads as its input; without it the input is empty. */
+  readonly inputFile?: string | undefined;
 };
 
 /** A process from its start to its end. */
@@ -41,13 +43,15 @@ export const exitText = ({ code, signal, problem }: ChildExit): string => {
  */
 export const spawnChild = (command: Command, files: { readonly log: string; readonly pid: string }): RunningChild => {
   const log = openSync(files.log, 'a', 0o600);
+  const input = command.inputFile === undefined ? undefined : openSync(command.inputFile, 'r');
   const child = spawn(command.command, [...command.args], {
     detached: true,
-    stdio: ['ignore', log, log],
+    stdio: [input ?? 'ignore', log, log],
     ...(command.cwd === undefined ? {} : { cwd: command.cwd }),
     ...(command.env === undefined ? {} : { env: { ...command.env } }),
   });
   closeSync(log);
+  if (input !== undefined) closeSync(input);
   const pid = child.pid;
   let ended = false;
   const exited = new Promise<ChildExit>((resolve) => {

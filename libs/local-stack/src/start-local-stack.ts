@@ -145,7 +145,11 @@ export const startLocalStack = async (options: LocalStackOptions): Promise<Local
     const ports = await choosePorts(names, { basePort: options.basePort, portsFile: folder.portsFile });
     const accounts = openAccounts(folder.secrets);
     const asRoot = userInfo().uid === 0;
-    await makeTemplate(found.mariadb, templateFolder(folder.root, found.mariadb), { asRoot, signal });
+    await makeTemplate(found.mariadb, templateFolder(folder.root, found.mariadb), {
+      asRoot,
+      logs: folder.logs,
+      signal,
+    });
 
     const supervisor = createSupervisor({ clock, logFolder: folder.logs });
     const running = planServers(options, found, { folder, ports, accounts, supervisor, asRoot });

@@ -40,7 +40,12 @@ const startParent = (folder: string): ChildProcess => {
 /** The process numbers of its servers, once they are up. */
 const serversOf = async (parent: ChildProcess): Promise<readonly number[]> => {
   if (parent.stdout === null) throw new Error('the output of the parent is not piped');
-  const [line] = (await once(createInterface(parent.stdout), 'line')) as [string];
+  const ended = once(parent, 'exit').then(() => {
+    throw new Error('the parent ended before its stack was up');
+  });
+  const [line] = (await Promise.race([once(createInterface(parent.stdout), 'line'), ended])) as [string];
+  // From here on its end is what the tests are about.
+  ended.catch(() => undefined);
   return JSON.parse(line) as number[];
 };
 

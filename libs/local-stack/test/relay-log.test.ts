@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { executedUpTo, includes, transactionsIn } from '../src/relay-log.ts';
+import { advancedTo, executedUpTo, includes, transactionsIn } from '../src/relay-log.ts';
 
 const GTID = 162;
 const QUERY = 2;
@@ -74,6 +74,13 @@ for (const [position, included] of POSITIONS) {
     expect(includes(position, { domain: 1, server: 11, sequence: 7n })).toBe(included);
   });
 }
+
+test('a position moves on in one domain and keeps the others', () => {
+  const gtid = { domain: 1, server: 12, sequence: 8n };
+  expect(advancedTo('1-11-7,2-21-3', gtid)).toBe('2-21-3,1-12-8');
+  expect(advancedTo('11-1-1', gtid)).toBe('11-1-1,1-12-8');
+  expect(advancedTo('', gtid)).toBe('1-12-8');
+});
 
 test('relay-log.info tells how far the log was executed; without one nothing is known', () => {
   const info = '5\n./relay.000002\n1165\nbinlog.000001\n869\n0\n';

@@ -143,7 +143,15 @@ describe('binary logs', () => {
 });
 
 test('a node that does not run as root is not told to', () => {
-  const node = { groupTag: 1, serverId: 11, port: 1, dataFolder: '/d', socket: '/s', initFile: '/i' };
+  const node = {
+    groupTag: 1,
+    serverId: 11,
+    port: 1,
+    dataFolder: '/d',
+    temporaryFolder: '/t',
+    socket: '/s',
+    initFile: '/i',
+  };
   expect(mariadbConfig({ ...node, asRoot: true })).toMatch(/^user = root$/m);
   expect(mariadbConfig({ ...node, asRoot: false })).not.toMatch(/^user/m);
 });
