@@ -4,6 +4,7 @@ export { type StopTelemetry, startTelemetry } from './start-telemetry.ts';
 export {
   type Attributes,
   activeTraceparent,
+  annotate,
   type Context,
   contextOfTraceparent,
   errorTypeOf,

@@ -82,6 +82,11 @@ const OFF_SPAN: Span = trace.wrapSpanContext({
   traceFlags: TraceFlags.NONE,
 });
 
+/** Adds facts to the active span. Never payment codes, keys or personal fields. */
+export const annotate = (attributes: Attributes): void => {
+  if (tracingOn) trace.getActiveSpan()?.setAttributes(attributes);
+};
+
 /** A span that the caller ends itself. */
 export const startSpan = (name: string, options: SpanOptions): Span => {
   if (!tracingOn) return OFF_SPAN;
