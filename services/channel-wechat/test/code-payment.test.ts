@@ -110,6 +110,17 @@ test('a signature made with MD5 where HMAC was asked for is wrong', async () => 
   });
 });
 
+test('a success that comes with another HTTP status than 200 is unknown', async () => {
+  for (const status of [500, 404]) {
+    peer.answer = () => ({
+      status,
+      headers: { 'content-type': 'text/xml' },
+      body: v2Xml({ return_code: 'SUCCESS', ...PAID }),
+    });
+    expect((await payByCode(payment(), call())).outcome.kind).toBe('unknown');
+  }
+});
+
 test('the payer types: pending, for a payment and for a query', async () => {
   peer.answer = () => failed('USERPAYING', '需要用户输入支付密码');
   expect((await payByCode(payment(), call())).outcome).toEqual({ kind: 'pending_payer' });

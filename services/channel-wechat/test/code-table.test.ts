@@ -1,7 +1,7 @@
 import type { AnswerTrust } from '@tillmesh/channel-kit';
+import { vectorsOf } from '@tillmesh/channel-kit/contract';
 import { describe, expect, test } from 'vitest';
 import { classify, v2Codes, v3Codes } from '../src/code-table.ts';
-import { vectorsOf } from './vectors.ts';
 
 type Row = { code: string; aliases?: string[]; http?: number; ours: string };
 const official =

@@ -1,0 +1,114 @@
+import { spawn } from 'node:child_process';
+import { generateKeyPairSync } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { selfSigned } from '@tillmesh/channel-kit/contract';
+import { afterAll, expect, test } from 'vitest';
+
+const folder = mkdtempSync(join(tmpdir(), 'tillmesh-wechat-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const rsa = generateKeyPairSync('rsa', { modulusLength: 2_048 });
+const write = (name: string, text: string): string => {
+  writeFileSync(join(folder, name), text);
+  return name;
+};
+const files = {
+  private: write('private.pem', rsa.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()),
+  public: write('public.pem', rsa.publicKey.export({ type: 'spki', format: 'pem' }).toString()),
+  certificate: write('platform.pem', selfSigned().certificate),
+  v2: write('v2.key', `${'2'.repeat(32)}\n`),
+  v3: write('v3.key', '3'.repeat(32)),
+};
+const goodAccount = {
+  accountId: 'wechat-a',
+  baseUrls: ['https://api.mch.weixin.qq.com', 'https://api2.mch.weixin.qq.com'],
+  mchId: '1900000109',
+  appId: 'wx8888888888888888',
+  merchantSerialNo: '408B07E79B8269FEC3D5D3E6AB8ED163A6A380DB',
+  privateKeyFile: files.private,
+  apiV3KeyFile: files.v3,
+  apiV2KeyFile: files.v2,
+  wechatpayKeys: [
+    { id: 'PUB_KEY_ID_1', keyFile: files.public },
+    { id: '5157F09EFDC096DE15EBE81A47057A7232F1B8E1', keyFile: files.certificate },
+  ],
+};
+
+/** Starts the service as a process and waits for its first word: `ready`, or its end. */
+const start = async (settings: object): Promise<{ code: number | null; output: string }> => {
+  const config = join(folder, 'config.json');
+  writeFileSync(config, JSON.stringify(settings));
+  const child = spawn(process.execPath, [join(import.meta.dirname, '../src/main.ts')], {
+    env: { ...process.env, TILLMESH_CONFIG: config },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  const hear = (part: Buffer) => {
+    output += part.toString();
+    if (output.includes('"msg":"ready"')) child.kill('SIGTERM');
+  };
+  child.stdout.on('data', hear);
+  child.stderr.on('data', hear);
+  const [code] = (await once(child, 'exit')) as [number | null];
+  return { code, output };
+};
+
+const server = { port: 0 };
+
+test('a good configuration starts, serves and stops in order', async () => {
+  const { code, output } = await start({ server, accounts: [goodAccount] });
+  expect(output).toContain('"msg":"ready"');
+  expect(code).toBe(0);
+});
+
+test('a wrong configuration ends with exit status 1 and every problem by name', async () => {
+  write('broken.pem', 'not a key');
+  write('short.key', 'short');
+  const { code, output } = await start({
+    server,
+    lanes: { pay: { concurrentMax: 0 } },
+    accounts: [
+      {
+        ...goodAccount,
+        accountId: 'Wechat A',
+        mchId: 'x',
+        privateKeyFile: 'broken.pem',
+        apiV3KeyFile: 'short.key',
+        apiV2KeyFile: 'missing.key',
+        wechatpayKeys: [{ id: 'PUB_KEY_ID_1', keyFile: files.private }],
+      },
+      { ...goodAccount, baseUrls: ['api.mch.weixin.qq.com'], typo: 1 },
+    ],
+  });
+  expect(code).toBe(1);
+  for (const problem of [
+    'lanes.pay.concurrentMax',
+    'accounts.0.accountId',
+    'accounts.0.mchId: is not 6 to 32 digits',
+    "accounts.0.privateKeyFile: the key file is not the merchant's private key",
+    'accounts.0.apiV3KeyFile: the key file does not hold 32 letters and digits',
+    'accounts.0.apiV2KeyFile: the file missing.key cannot be read',
+    'accounts.0.wechatpayKeys.0.keyFile: the key file is not',
+    'accounts.1.baseUrls.0',
+    'accounts.1.typo: is not a setting',
+  ]) {
+    expect(output).toContain(problem);
+  }
+});
+
+test('without a configuration it ends with exit status 1 and says what to set', async () => {
+  const child = spawn(process.execPath, [join(import.meta.dirname, '../src/main.ts')], {
+    env: { ...process.env, TILLMESH_CONFIG: '' },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let output = '';
+  child.stderr.on('data', (part: Buffer) => {
+    output += part.toString();
+  });
+  const [code] = (await once(child, 'exit')) as [number | null];
+  expect(code).toBe(1);
+  expect(output).toContain('TILLMESH_CONFIG');
+});
