@@ -124,7 +124,10 @@ export const createControlApi = (deps: {
   };
 
   const routes: Readonly<Record<string, (request: HttpRequest, name: string) => Result | Promise<Result>>> = {
-    'GET /control/health': () => ok({ status: 'ready', outages }),
+    'GET /control/health': () => {
+      const underWay = { wechat: channels.wechat.underWay, alipay: channels.alipay.underWay };
+      return ok({ status: 'ready', outages, underWay });
+    },
     'GET /control/accounts': () => ok({ accounts: deps.accounts }),
     'POST /control/payment-codes': (request) => withBody(PaymentCodesRequest, request, issueCodes),
     'POST /control/scan': (request) => withBody(ScanRequest, request, scan),

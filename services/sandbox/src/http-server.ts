@@ -32,6 +32,8 @@ export type OutageMode = 'off' | 'refuse' | 'hang';
 
 export interface HttpListener {
   readonly port: number;
+  /** Requests that have come and are not answered, those that hang included. */
+  readonly underWay: number;
   /** `refuse`: nobody can connect. `hang`: requests are taken and neither carried out nor answered. */
   setOutage(mode: OutageMode): Promise<void>;
   close(): Promise<void>;
@@ -172,6 +174,9 @@ export const listenHttp = async (options: {
   const port = typeof address === 'object' && address !== null ? address.port : options.port;
   return {
     port,
+    get underWay() {
+      return underWay;
+    },
     setOutage: async (mode) => {
       const before = outage;
       outage = mode;

@@ -76,11 +76,15 @@ export const createNotifier = (deps: {
     return channel;
   };
 
+  const fallsDue = ({ notificationId }: Notification): void => {
+    due.push(notificationId);
+    deliverDue();
+  };
   const wait = (notification: Notification): void => {
-    clock.after(Math.max(0, notification.dueAtMs - clock.nowMs()), () => {
-      due.push(notification.notificationId);
-      deliverDue();
-    });
+    const waitMs = notification.dueAtMs - clock.nowMs();
+    // What is due now goes out when the step that caused it has ended, without a turn of the clock.
+    if (waitMs <= 0) queueMicrotask(() => fallsDue(notification));
+    else clock.after(waitMs, () => fallsDue(notification));
   };
   const putAndWait = (notification: Notification): void => {
     table.put(notification);

@@ -34,7 +34,7 @@ export interface ControlClient {
   remove<Body = JsonObject>(path: string): Promise<Answer<Body>>;
 }
 
-const controlClient = (port: number): ControlClient => {
+export const controlClient = (port: number): ControlClient => {
   const call = async <Body>(method: string, path: string, body?: object): Promise<Answer<Body>> => {
     const response = await fetch(`http://127.0.0.1:${port}/control${path}`, {
       method,

@@ -63,7 +63,8 @@ export const wechatMerchant = (sandbox: RunningSandbox, account: WechatKeys) => 
       body: xml,
     });
     const text = await response.text();
-    const fields = text.startsWith('<xml>') ? (Transformer.toObject(text) as Record<string, string>) : {};
+    const isWhole = text.startsWith('<xml>') && text.endsWith('</xml>');
+    const fields = isWhole ? (Transformer.toObject(text) as Record<string, string>) : {};
     const sent = fields['sign'] ?? '';
     const type = sent.length === 64 ? Hash.ALGO_HMAC_SHA256 : Hash.ALGO_MD5;
     return { status: response.status, fields, isAuthentic: sent !== '' && sent === Hash.sign(type, fields, v2Key) };

@@ -46,7 +46,7 @@ describe(`official samples of v3${vectorsNote(V3)}`, () => {
 
   test.skipIf(areVectorsMissing(V3))("the document's answer is authentic, and changed by a byte it is not", () => {
     const vectors = readVectors<V3Vectors>(V3).vectors.filter(({ op }) => op.startsWith('response_verify'));
-    expect(vectors.map(({ expected }) => expected).sort()).toEqual([false, true]);
+    expect(new Set(vectors.map(({ expected }) => expected))).toEqual(new Set([true, false]));
     for (const { timestamp, nonce, body, signature, public_key_pem: key, expected } of vectors) {
       const message = platformMessage(timestamp, nonce, Buffer.from(body));
       expect(isSignedBy(message, signature ?? '', createPublicKey(key ?? ''))).toBe(expected);
