@@ -56,6 +56,7 @@ export const placesOfGroup = (tag: number, portOf: (name: string) => number): re
     port: portOf(name),
   }));
 
+/** One group as it will be; nothing is started. The first place is the primary's. */
 export const createLocalGroup = (options: {
   readonly tag: number;
   readonly places: readonly NodePlace[];

@@ -45,6 +45,7 @@ const ping = async (port: number): Promise<void> => {
   }
 };
 
+/** A Redis as it will be; nothing is started. */
 export const createLocalRedis = (options: {
   readonly server: RedisServer;
   readonly port: number;

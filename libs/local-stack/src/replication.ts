@@ -38,6 +38,7 @@ export type SemiSyncState = {
   readonly clients: number;
 };
 
+/** Reads it at the primary; at a replica it says that semi-sync is off. */
 export const readSemiSyncState = async (connection: Connection): Promise<SemiSyncState> => {
   const rows = await rowsOf(connection, "SHOW GLOBAL STATUS LIKE 'Rpl_semi_sync_master_%'");
   const values = new Map(rows.map((row) => [String(row['Variable_name']), String(row['Value'])]));

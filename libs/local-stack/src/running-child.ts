@@ -37,21 +37,46 @@ export const exitText = ({ code, signal, problem }: ChildExit): string => {
   return signal === null ? `ended with status ${code}` : `was ended by ${signal}`;
 };
 
+/** Starts the process; its output goes to the log file, which the child keeps open itself. */
+const spawnLogging = (command: Command, logPath: string) => {
+  const log = openSync(logPath, 'a', 0o600);
+  try {
+    const input = command.inputFile === undefined ? undefined : openSync(command.inputFile, 'r');
+    try {
+      return spawn(command.command, [...command.args], {
+        detached: true,
+        stdio: [input ?? 'ignore', log, log],
+        ...(command.cwd === undefined ? {} : { cwd: command.cwd }),
+        ...(command.env === undefined ? {} : { env: { ...command.env } }),
+      });
+    } finally {
+      if (input !== undefined) closeSync(input);
+    }
+  } finally {
+    closeSync(log);
+  }
+};
+
+const neverBegan = (problem: string): RunningChild => ({
+  pid: undefined,
+  exited: Promise.resolve({ code: null, signal: null, problem }),
+  hasExited: () => true,
+  signal: () => undefined,
+});
+
 /**
  * Starts a process in its own group: a Ctrl-C in the terminal reaches only the parent, which then ends its children in
  * order. The child writes its output to the log file itself, so neither its output nor its life depends on the parent.
+ * Never throws: a process that could not be started is one that has ended already.
  */
 export const spawnChild = (command: Command, files: { readonly log: string; readonly pid: string }): RunningChild => {
-  const log = openSync(files.log, 'a', 0o600);
-  const input = command.inputFile === undefined ? undefined : openSync(command.inputFile, 'r');
-  const child = spawn(command.command, [...command.args], {
-    detached: true,
-    stdio: [input ?? 'ignore', log, log],
-    ...(command.cwd === undefined ? {} : { cwd: command.cwd }),
-    ...(command.env === undefined ? {} : { env: { ...command.env } }),
-  });
-  closeSync(log);
-  if (input !== undefined) closeSync(input);
+  let child: ReturnType<typeof spawnLogging>;
+  try {
+    child = spawnLogging(command, files.log);
+  } catch (error) {
+    // No file handle or no disk left for the log: as bad as a missing program, and may pass as well.
+    return neverBegan(error instanceof Error ? error.message : String(error));
+  }
   const pid = child.pid;
   let ended = false;
   const exited = new Promise<ChildExit>((resolve) => {

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '@tillmesh/clock';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -79,6 +79,19 @@ describe('a child', () => {
     // Longer than the wait that was announced: a restart that was not called off would have come.
     await systemClock.sleep((restartsSeen(events).at(-1) ?? 0) + 300);
     expect(supervisor.pid('one')).toBeUndefined();
+  });
+
+  test('that could not be started again for a while is tried again', async () => {
+    const folder = temporaryFolder();
+    const { supervisor } = superviseIn(folder);
+    await supervisor.start(scriptOf(folder, 'one', LIVES_ON, { restart: true }));
+    // A folder in the place of the log: the next start cannot open it.
+    rmSync(supervisor.logPath('one'));
+    mkdirSync(supervisor.logPath('one'));
+    await supervisor.kill('one', 'SIGKILL');
+    await eventually('a second try', () => (supervisor.restartsOf('one') >= 2 ? true : undefined));
+    rmSync(supervisor.logPath('one'), { recursive: true });
+    await eventually('the restart', () => supervisor.pid('one'));
   });
 
   test('without restart stays down when it is killed, and can be started by hand', async () => {
