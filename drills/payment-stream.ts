@@ -43,7 +43,9 @@ const code = (what: string, share: number, wallet: 'wechat' | 'alipay', script?:
 
 /** What customers do. */
 const MIX: readonly Kind[] = [
-  code('wechat code', 0.55, 'wechat'),
+  code('wechat code', 0.35, 'wechat'),
+  // Under way for long enough that whatever dies, dies in the middle of some.
+  code('wechat slow', 0.2, 'wechat', [{ do: 'delay', ms: 1_500, when: 'after_commit' }]),
   code('alipay code', 0.15, 'alipay'),
   code('wechat password', 0.1, 'wechat', [{ do: 'payer_types_password', seconds: 2, then: 'pays' }]),
   code('no money', 0.05, 'wechat', [{ do: 'decline', code: 'NOTENOUGH' }]),

@@ -31,13 +31,16 @@ export const serviceKilled: Drill = {
     const mesh = await startMesh({ folder, env, clock, logLevel: 'warn', settings, onProgress });
     try {
       const marks: Mark[] = [];
+      let underWayAtKills = 0;
       const beganMs = clock.monotonicMs();
       const stream = startPaymentStream({ mesh, rate, seconds, random: seededRandom(seed), clock });
       const pauseMs = (seconds * 1_000) / (VICTIMS.length + 1);
       for (const victim of VICTIMS) {
         await clock.sleep(pauseMs);
         await mesh.services.kill(victim, 'SIGKILL');
-        marks.push({ atMs: clock.monotonicMs() - beganMs, text: `kill -9 ${victim}` });
+        const underWay = stream.samples.filter(({ answer, tookMs }) => answer === undefined && tookMs === 0).length;
+        underWayAtKills += underWay;
+        marks.push({ atMs: clock.monotonicMs() - beganMs, text: `kill -9 ${victim} with ${underWay} under way` });
         onProgress(`kill -9 ${victim}`);
       }
       await stream.done;
@@ -55,6 +58,7 @@ export const serviceKilled: Drill = {
         figures: {
           payments: stream.samples.length,
           accepted: accounts.accepted,
+          under_way_at_kills: underWayAtKills,
           answered_after_an_error: withErrors,
           restarted: restarted.length,
           paid: accounts.paid,
@@ -67,6 +71,13 @@ export const serviceKilled: Drill = {
         },
         targets: [
           { name: 'processes that were restarted', measured: restarted.length, op: '==', target: VICTIMS.length },
+          // Without it the run would show nothing.
+          {
+            name: 'payments under way when something died',
+            measured: underWayAtKills,
+            op: '>=',
+            target: VICTIMS.length,
+          },
           { name: 'payments answered', measured: accounts.accepted, op: '==', target: stream.samples.length },
           { name: 'charged twice', measured: accounts.chargedTwice, op: '==', target: 0 },
           { name: 'accepted and lost', measured: accounts.lost, op: '==', target: 0 },
