@@ -63,7 +63,7 @@ export type GroupClient = {
   ): Promise<{ readonly value: T; readonly fromReplica: boolean }>;
   /** A read at the primary that an acknowledged write at the same node confirms. */
   readConfirmed<T>(deadline: Deadline, work: (connection: Connection) => Promise<T>): Promise<T>;
-  /** A read at two nodes, each drained: an acknowledged write is on two of three, so one of any two shows it. Undefined where fewer answer. */
+  /** A read at all nodes but one, each drained: an acknowledged write is on two, so one of them shows it. Undefined where fewer answer. */
   readQuorum<T>(deadline: Deadline, work: (connection: Connection) => Promise<T>): Promise<readonly T[] | undefined>;
   status(): GroupStatus;
   /** Looks at every node once. */
@@ -71,7 +71,11 @@ export type GroupClient = {
   close(): void;
 };
 
-const QUORUM = 2;
+/**
+ * How many nodes a quorum read has to hear: any so many include one of the two that hold an acknowledged write (the primary and
+ * the replica that acknowledged). 2 of 3, 4 of 5; never fewer than 2.
+ */
+export const quorumOf = (nodeCount: number): number => Math.max(2, nodeCount - 1);
 
 /** Creates the client of a group and starts to watch it. */
 export const createGroupClient = (options: {
@@ -282,7 +286,7 @@ export const createGroupClient = (options: {
     readQuorum: (deadline, work) =>
       withSpan('quorum read', { attributes: { 'tillmesh.group': group.tag } }, () =>
         firstOf(
-          QUORUM,
+          quorumOf(nodes.length),
           nodes.map((node) => drainedRead(node, deadline, work)),
         ),
       ),

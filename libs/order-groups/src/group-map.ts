@@ -34,6 +34,9 @@ const GroupConfig = z.strictObject({
     .describe('host and port of every node of the group: the primary and its replicas, in any order.'),
 });
 
+const repeatedOf = <T>(values: readonly T[]): ReadonlySet<T> =>
+  new Set(values.filter((value, place) => values.indexOf(value) !== place));
+
 /** The `groups` setting of every service that reads or writes orders. */
 export const GroupMapConfig = z
   .strictObject({
@@ -41,9 +44,14 @@ export const GroupMapConfig = z
     groups: z.array(GroupConfig).min(1).max(128),
   })
   .superRefine(({ groups }, context) => {
-    const tags = groups.map(({ tag }) => tag);
-    for (const tag of new Set(tags.filter((candidate, place) => tags.indexOf(candidate) !== place))) {
+    for (const tag of repeatedOf(groups.map((group) => group.tag))) {
       context.addIssue({ code: 'custom', path: ['groups'], message: `group tag ${tag} is listed twice` });
+    }
+    // Two reads of one server would pass for a quorum, and two groups of one server would fail together.
+    for (const server of repeatedOf(
+      groups.flatMap(({ endpoints }) => endpoints.map(({ host, port: at }) => `${host}:${at}`)),
+    )) {
+      context.addIssue({ code: 'custom', path: ['groups'], message: `the server ${server} is listed twice` });
     }
     if (!groups.some(({ state }) => state === 'open')) {
       context.addIssue({ code: 'custom', path: ['groups'], message: 'no group is open: no order could be taken' });

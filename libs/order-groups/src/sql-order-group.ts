@@ -104,7 +104,7 @@ export const createSqlOrderGroup = (client: GroupClient, clock: Clock): OrderGro
 
   const readByQuorum: OrderGroup['readByQuorum'] = async (payment, deadline) => {
     const seen = await client.readQuorum(deadline, selectOrder(payment, deadline));
-    // One node that shows it is enough: what was acknowledged is on two of three.
+    // One node that shows it is enough: what was acknowledged is on one of any quorum.
     return seen === undefined ? UNSURE : sure(seen.find((stored) => stored !== undefined));
   };
 
@@ -175,9 +175,9 @@ export const createSqlOrderGroup = (client: GroupClient, clock: Clock): OrderGro
         if (!(error instanceof DatabaseError)) throw error;
       }
       const seen = await client.readQuorum(deadline, selectClaim(payment, deadline));
-      const [first, second] = seen ?? [];
-      const agree = first?.state === second?.state && first?.orderNo === second?.orderNo;
-      return seen === undefined || !agree ? UNSURE : sure(first);
+      const first = seen?.[0];
+      const agree = seen?.every((claim) => claim?.state === first?.state && claim?.orderNo === first?.orderNo);
+      return agree === true ? sure(first) : UNSURE;
     },
     readByQuorum,
     readOrder: async (payment, deadline) => {

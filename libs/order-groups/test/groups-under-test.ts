@@ -1,18 +1,11 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { systemClock, systemRandom } from '@tillmesh/clock';
-import {
-  type AccountId,
-  type ChannelId,
-  groupTag,
-  type MerchantId,
-  type MerchantOrderNo,
-  money,
-} from '@tillmesh/domain';
+import { systemClock } from '@tillmesh/clock';
+import { groupTag } from '@tillmesh/domain';
 import { type LocalStack, startLocalStack } from '@tillmesh/local-stack';
 import { createLog } from '@tillmesh/telemetry';
-import { createOrderGroups, type GroupMap, migrateGroup, type NewPayment, type OrderGroups } from '../src/index.ts';
+import { createOrderGroups, type GroupMap, migrateGroup, type OrderGroups } from '../src/index.ts';
 
 export type GroupsUnderTest = {
   readonly stack: LocalStack;
@@ -69,34 +62,5 @@ export const startGroups = async (groupTags: readonly number[]): Promise<GroupsU
       await stack.stop();
       rmSync(folder, { recursive: true, force: true });
     },
-  };
-};
-
-let number = 0;
-
-/** A payment that nobody has asked for before, unless the test says otherwise. */
-export const newPayment = (changes: Partial<NewPayment> = {}): NewPayment => {
-  number += 1;
-  return {
-    merchantId: 'm-1' as MerchantId,
-    merchantOrderNo: `T${number}-${systemRandom.hex(4)}` as MerchantOrderNo,
-    amount: money('CNY', 1_234n),
-    kind: 'merchant_qr',
-    wallet: 'wechat',
-    subject: 'Kaffee & 茶',
-    terminalId: 'till-1',
-    storeId: '',
-    traceparent: '',
-    createdAtMs: systemClock.nowMs(),
-    expireAtMs: systemClock.nowMs() + 600_000,
-    attempt: {
-      accountId: 'wechat-a' as AccountId,
-      channelId: 'wechat' as ChannelId,
-      routeReason: 'rank 0',
-      token: systemRandom.hex(8),
-    },
-    firstCheckAfterMs: 60_000,
-    source: 'test',
-    ...changes,
   };
 };

@@ -12,7 +12,8 @@ import {
 } from '@tillmesh/domain';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type AttemptNews, type Created, type NewPayment, type OrderGroups, placementOf } from '../src/index.ts';
-import { type GroupsUnderTest, newPayment, startGroups } from './groups-under-test.ts';
+import { type GroupsUnderTest, startGroups } from './groups-under-test.ts';
+import { newPayment } from './new-payment.ts';
 
 let underTest: GroupsUnderTest;
 let groups: OrderGroups;
