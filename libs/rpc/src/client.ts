@@ -12,7 +12,7 @@ import { type Clock, systemClock } from '@tillmesh/clock';
 import { activeTraceparent, durations, type Span, SpanKind, traceparentOf, withSpan } from '@tillmesh/telemetry';
 import { answerMarginMs, type CallContext, currentCall, METADATA, type Priority, remainingMs } from './call-context.ts';
 import { methodDefinition, qualifiedName } from './method.ts';
-import { type RpcError, rpcErrors, toRpcError } from './rpc-error.ts';
+import { RpcError, rpcErrors, TRANSPORT_REASON, toRpcError } from './rpc-error.ts';
 
 const callSeconds = durations('rpc_client_call_duration_seconds', 'Time of calls made, waiting for a lane included.', [
   'rpc_method',
@@ -197,6 +197,11 @@ const unaryMethod = (client: Client, method: DescMethod, options: ClientOptions)
 
   const send = (request: Message, metadata: Metadata, deadlineMs: number, signal: AbortSignal): Promise<Message> =>
     new Promise((resolve, reject) => {
+      // The event of a signal that is aborted already never comes: the call would be made for nobody.
+      if (signal.aborted) {
+        reject(new RpcError(status.CANCELLED, TRANSPORT_REASON, 'the caller gave up before the call was sent'));
+        return;
+      }
       const grpcOptions: GrpcCallOptions = { deadline: clock.nowMs() + deadlineMs };
       const onAbort = () => grpcCall.cancel();
       const grpcCall = client.makeUnaryRequest(

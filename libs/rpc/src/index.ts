@@ -1,4 +1,3 @@
-export { isServing } from './check-health.ts';
 /** gRPC's status codes. */
 export { status as Code } from '@grpc/grpc-js';
 export {
@@ -11,6 +10,7 @@ export {
   runAsCall,
   runInCall,
 } from './call-context.ts';
+export { isServing } from './check-health.ts';
 export {
   type CallOptions,
   type ClientOptions,

@@ -1,6 +1,6 @@
 import { status as Code } from '@grpc/grpc-js';
 import type { Clock } from '@tillmesh/clock';
-import { remainingMs } from './call-context.ts';
+import { currentCall, remainingMs } from './call-context.ts';
 import { toRpcError } from './rpc-error.ts';
 
 const TRIES_MAX = 6;
@@ -27,9 +27,11 @@ export const persistently = async <T>(work: () => Promise<T>, clock: Clock): Pro
       return await work();
     } catch (error) {
       const { code, retryAfterMs } = toRpcError(error);
+      const signal = currentCall()?.signal;
       const pauseMs = Math.max(Math.min(FIRST_PAUSE_MS * 2 ** (tries - 1), PAUSE_MS_MAX), retryAfterMs ?? 0);
-      if (tries >= TRIES_MAX || !PASSING.has(code) || remainingMs(clock) < pauseMs + TRY_MS_MIN) throw error;
-      await clock.sleep(pauseMs);
+      const isWorthWhile = tries < TRIES_MAX && PASSING.has(code) && remainingMs(clock) >= pauseMs + TRY_MS_MIN;
+      if (!isWorthWhile || signal?.aborted === true) throw error;
+      await clock.sleep(pauseMs, signal);
     }
   }
 };

@@ -1,15 +1,12 @@
 import {
   create,
-  type DescFile,
   type DescMessage,
   type DescMethod,
   type DescService,
   type Message,
   type MessageInitShape,
   type MessageShape,
-  toBinary,
 } from '@bufbuild/protobuf';
-import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
 import {
   type Metadata,
   Server,
@@ -19,15 +16,15 @@ import {
   type sendUnaryData,
   type UntypedHandleCall,
 } from '@grpc/grpc-js';
-import { ReflectionService } from '@grpc/reflection';
 import { type Clock, systemClock } from '@tillmesh/clock';
 import { errorTypeOf, type Log } from '@tillmesh/telemetry';
 import { HealthImplementation } from 'grpc-health-check';
 import type { CallContext } from './call-context.ts';
 import { OversizedRequest, serviceDefinition, UnreadableRequest } from './method.ts';
+import { addReflection } from './reflection.ts';
 import { RpcError, rpcErrors, trailersOf } from './rpc-error.ts';
 import { BUDGET_MS_MAX, createServerInterceptor, type ServerCall, serverCallOf } from './server-call.ts';
-import { validateRequest } from './validation.ts';
+import { prepareValidation, validateRequest } from './validation.ts';
 
 /** Answers a unary call. May throw RpcError; anything else that it throws is told as INTERNAL and logged. */
 export type UnaryHandler<I extends DescMessage, O extends DescMessage> = (
@@ -116,6 +113,7 @@ export const serve = async (options: ServeOptions): Promise<RpcServer> => {
   const { services, host, port, log, clock = systemClock } = options;
   const inFlightMax = options.inFlightMax ?? 512;
   const requestBytesMax = options.requestBytesMax ?? 256 * KIB;
+  for (const { service } of services) for (const method of service.methods) prepareValidation(method.input);
   const methods = new Map(
     services.flatMap(({ service }) => service.methods.map((method) => [`/${service.typeName}/${method.name}`, method])),
   );
@@ -162,7 +160,12 @@ export const serve = async (options: ServeOptions): Promise<RpcServer> => {
       ),
     );
   }
-  if (options.reflection === true) addReflection(server, services);
+  if (options.reflection === true) {
+    addReflection(
+      server,
+      services.map(({ service }) => service),
+    );
+  }
 
   const boundPort = await new Promise<number>((resolve, reject) =>
     server.bindAsync(`${host}:${port}`, ServerCredentials.createInsecure(), (error, bound) =>
@@ -183,8 +186,12 @@ export const serve = async (options: ServeOptions): Promise<RpcServer> => {
       draining = true;
       // A stream would hold the shutdown up for as long as its caller likes; its caller opens it again elsewhere.
       for (const stream of streams) stream.abort(rpcErrors.notReady('the service is draining; open the stream again'));
-      const shutdown = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
-      await Promise.race([shutdown, clock.sleep(graceMs)]);
+      const ended = Promise.withResolvers<void>();
+      server.tryShutdown(() => ended.resolve());
+      // Not a sleep: one that nobody waits for any more would keep the process for the rest of it.
+      const cancel = clock.after(graceMs, ended.resolve);
+      await ended.promise;
+      cancel();
       server.forceShutdown();
     },
   };
@@ -200,25 +207,6 @@ const tolerateStreamResets = (server: Server): void => {
   if (commonServerOptions === undefined) return;
   commonServerOptions['streamResetBurst'] = STREAM_RESETS.burst;
   commonServerOptions['streamResetRate'] = STREAM_RESETS.ratePerSecond;
-};
-
-const withDependencies = (file: DescFile): DescFile[] => [file, ...file.dependencies.flatMap(withDependencies)];
-
-const addReflection = (server: Server, services: readonly Binding[]): void => {
-  const files = new Map(
-    services.flatMap(({ service }) => withDependencies(service.file)).map((file) => [file.name, file]),
-  );
-  const fileDescriptorProtos = [...files.values()].map((file) =>
-    Buffer.from(toBinary(FileDescriptorProtoSchema, file.proto)),
-  );
-  const format = 'Protocol Buffer 3 DescriptorProto';
-  const definitions = Object.fromEntries(
-    services.map(({ service }) => [service.typeName, { format, type: {}, fileDescriptorProtos }]),
-  );
-  // The package's type asks for more than it reads: fileDescriptorProtos alone (grpc-node, packages/grpc-reflection).
-  new ReflectionService(definitions as unknown as ConstructorParameters<typeof ReflectionService>[0], {
-    services: services.map(({ service }) => service.typeName),
-  }).addToServer(server);
 };
 
 type HandlerTools = {
@@ -305,11 +293,13 @@ const streamHandler =
     const answer = async (): Promise<void> => {
       const aborted = untilAborted(call.context.signal);
       tools.streams.add(call);
+      let iterator: AsyncIterator<unknown> | undefined;
       try {
         const request = accept(method, stream.request, tools);
-        const iterator = handler(request, call.context)[Symbol.asyncIterator]();
+        const steps = handler(request, call.context)[Symbol.asyncIterator]();
+        iterator = steps;
         for (;;) {
-          const step = await Promise.race([iterator.next(), aborted.promise]);
+          const step = await Promise.race([steps.next(), aborted.promise]);
           if (step.done === true) break;
           if (!stream.write(create(method.output, step.value))) {
             await Promise.race([new Promise((resolve) => stream.once('drain', resolve)), aborted.promise]);
@@ -323,6 +313,8 @@ const streamHandler =
       } finally {
         tools.streams.delete(call);
         aborted.forget();
+        // A handler that rests at a yield cleans up only when it is told that nobody will ask for more.
+        iterator?.return?.().catch(() => undefined);
       }
     };
     call.run(answer).catch((error: unknown) => tools.log.error({ err: error }, 'a stream could not be ended'));

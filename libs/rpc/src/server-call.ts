@@ -22,7 +22,7 @@ import {
   runInCall,
 } from './call-context.ts';
 import { qualifiedName } from './method.ts';
-import { type RpcError, rpcErrors, trailersOf } from './rpc-error.ts';
+import { RpcError, rpcErrors, TRANSPORT_REASON, trailersOf } from './rpc-error.ts';
 
 const callSeconds = durations('rpc_server_call_duration_seconds', 'Time from headers to status of calls served.', [
   'rpc_method',
@@ -151,7 +151,7 @@ export const createServerInterceptor = (options: {
             nextMetadata(metadata);
           },
           onCancel: () => {
-            abort.abort(new Error('the caller went away'));
+            abort.abort(new RpcError(status.CANCELLED, TRANSPORT_REASON, 'the caller went away'));
             end(status.CANCELLED);
           },
         }),

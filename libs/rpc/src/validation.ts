@@ -1,10 +1,20 @@
-import type { DescMessage, Message, MessageShape } from '@bufbuild/protobuf';
+import { create, type DescMessage, type Message, type MessageShape } from '@bufbuild/protobuf';
 import { createValidator } from '@bufbuild/protovalidate';
 import { rpcErrors } from './rpc-error.ts';
 
 const validator = createValidator();
 
 const violationsMax = 20;
+
+/**
+ * Reads the rules of a message. It takes up to 120 ms for the first message of a process, and is done on the first check where
+ * it was not done before: the first payment after each start would wait for it, and so would everybody with it.
+ */
+export const prepareValidation = (schema: DescMessage): void => {
+  const result = validator.validate(schema, create(schema));
+  if (result.kind === 'error')
+    throw new TypeError(`the rules of ${schema.typeName} cannot be read`, { cause: result.error });
+};
 
 /**
  * Checks a request against the rules that stand in its proto.
