@@ -135,7 +135,11 @@ export const startLocalStack = async (options: LocalStackOptions): Promise<Local
   }
   const folder = openStackFolder(options.folder);
   const releaseFolder = takeFolder(folder.ownerFile);
-  let stop = async (): Promise<void> => releaseFolder();
+  const leaveFolder = () => {
+    closeStackFolder(folder);
+    releaseFolder();
+  };
+  let stop = async (): Promise<void> => leaveFolder();
   try {
     const leftovers = await stopLeftovers(folder.logs, clock);
     if (leftovers.length > 0) onProgress(`stopped what an earlier start left running: ${leftovers.join(', ')}`);
@@ -156,8 +160,7 @@ export const startLocalStack = async (options: LocalStackOptions): Promise<Local
     stop = async () => {
       await stopServers(running);
       await supervisor.stopAll();
-      closeStackFolder(folder);
-      releaseFolder();
+      leaveFolder();
     };
     await startAll(running, options);
     let stopped: Promise<void> | undefined;
