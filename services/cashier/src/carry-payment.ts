@@ -30,9 +30,9 @@ const outcomes = counter('tillmesh_attempts_total', 'Attempts by channel account
 ]);
 
 /** Kept of the call's budget for writing down what the channel said. */
-const APPLY_RESERVE_MS = 2_500;
+export const APPLY_RESERVE_MS = 2_500;
 /** The channel is not called with less: an irreversible step needs its time. */
-const CHANNEL_MS_MIN = 1_000;
+export const CHANNEL_MS_MIN = 1_000;
 const CHANNEL_MS_MAX = 30_000;
 /** From an unfinished answer to the syncer's first look. */
 export const FIRST_CHECK_AFTER_MS = 3_000;

@@ -35,13 +35,19 @@ const toError = (
         metadata: { merchant_id: question.merchantId },
       });
     case 'amount_above_limit':
-      return rpcErrors.amountAboveLimit(`at most ${why.limit} minor units can be taken at once`, {
-        metadata: { limit_minor_units: String(why.limit) },
-      });
+      return rpcErrors.amountAboveLimit(
+        `${question.merchantId} takes at most ${why.limit} minor units at once by ${question.wallet} and ${question.kind}`,
+        {
+          metadata: { limit_minor_units: String(why.limit) },
+        },
+      );
     case 'currency_not_supported':
-      return rpcErrors.currencyNotSupported(`no account takes ${question.amount.currency}`, {
-        metadata: { currencies: why.currencies.join(',') },
-      });
+      return rpcErrors.currencyNotSupported(
+        `no account of ${question.merchantId} takes ${question.amount.currency}; ${why.currencies.join(', ')} can be taken`,
+        {
+          metadata: { currencies: why.currencies.join(',') },
+        },
+      );
     case 'none_left': {
       const considered = decision.candidates.map(({ accountId, reason }) => `${accountId}: ${reason}`).join('; ');
       return rpcErrors.noRoute('no account of the merchant can take this payment now', { metadata: { considered } });

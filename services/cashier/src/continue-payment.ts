@@ -15,6 +15,7 @@ import { activeTraceparent, annotate } from '@tillmesh/telemetry';
 import { moneyFromWire, paymentStateMap, walletMap } from '@tillmesh/wire';
 import type { Carrier } from './carry-payment.ts';
 import type { Routes } from './choose-route.ts';
+import { demandTimeToPay } from './enough-time.ts';
 import { type OrderRequest, walletOfCode } from './order-request.ts';
 
 const CHECK_AFTER_CRASH_MS = 10_000;
@@ -66,6 +67,7 @@ export const createPaymentContinuer = (deps: {
   return async ({ orderNo, paymentCode }) => {
     if (parseOrderNo(orderNo) === undefined)
       throw rpcErrors.orderNoMalformed('the check digit of the order number does not fit');
+    demandTimeToPay(clock);
     const { payment } = await persistently(
       () => orderStore.getOrder({ payment: { ref: { case: 'orderNo', value: orderNo } } }),
       clock,

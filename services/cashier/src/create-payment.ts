@@ -9,6 +9,7 @@ import { activeTraceparent, annotate } from '@tillmesh/telemetry';
 import { kindMap, moneyToWire, walletMap } from '@tillmesh/wire';
 import type { Carrier } from './carry-payment.ts';
 import type { Route, Routes } from './choose-route.ts';
+import { demandTimeToPay } from './enough-time.ts';
 import { type OrderRequest, readOrderRequest } from './order-request.ts';
 
 /** Should this process die while it calls the channel, the syncer asks the channel this long after. */
@@ -90,6 +91,7 @@ export const createPaymentTaker = (deps: {
   return async (request) => {
     const order = readOrderRequest(request, clock.nowMs());
     annotate({ 'tillmesh.merchant': order.merchantId, 'tillmesh.kind': order.kind, 'tillmesh.wallet': order.wallet });
+    demandTimeToPay(clock);
     let route: Route;
     try {
       route = routes.first({

@@ -53,6 +53,9 @@ export const readOrderRequest = (request: CreatePaymentRequest, nowMs: number): 
   if (kind !== 'payment_code' && request.paymentCode !== '') {
     throw invalid('payment_code', 'belongs to kind PAYMENT_CODE alone');
   }
+  if (kind === 'payment_code' && request.paymentCode === '') {
+    throw invalid('payment_code', 'has to be set for kind PAYMENT_CODE');
+  }
   const wallet = kind === 'payment_code' ? walletOfCode(request.paymentCode, named) : named;
   if (wallet === undefined) throw invalid('wallet', `has to be set for kind ${kind.toUpperCase()}`);
   if ((kind === 'jsapi' || kind === 'mini_program') && request.payerId === '') {

@@ -469,6 +469,7 @@ export const GetRefundResponseSchema: GenMessage<GetRefundResponse> = /*@__PURE_
 /**
  * Takes payments. A decline is an answer, never an error; errors carry google.rpc.ErrorInfo with a reason of
  * tillmesh.error.v1.ErrorReason. Deadlines: at most 40 s, also when the caller sets none. Messages: at most 256 KiB.
+ * A call that ends without an ErrorInfo was ended by the transport: repeat it with the same numbers, which is always safe.
  *
  * @generated from service tillmesh.cashier.v1.CashierService
  */
@@ -477,6 +478,7 @@ export const CashierService: GenService<{
    * Takes a payment. Idempotent by (merchant_id, merchant_order_no): a repeat with the same request answers with the
    * payment as it stands and takes nothing again; with another request it fails with MERCHANT_ORDER_NO_REUSED.
    * Answers within 40 s: SUCCEEDED, DECLINED or FAILED where the channel said so, otherwise PAYING, and the payment goes on.
+   * Needs a deadline of at least 5 s; with less it fails with DEADLINE_TOO_SHORT and nothing is written.
    *
    * @generated from rpc tillmesh.cashier.v1.CashierService.CreatePayment
    */
@@ -497,7 +499,8 @@ export const CashierService: GenService<{
   },
   /**
    * Follows a payment: its present state at once, then every change, and ends after a final state, or when the
-   * caller's deadline (at most 10 minutes) is reached. A stream that breaks may be opened again.
+   * caller's deadline (at most 10 minutes) is reached. DECLINED is not final: the payment can be continued until expire_at.
+   * A stream that breaks may be opened again.
    *
    * @generated from rpc tillmesh.cashier.v1.CashierService.WatchPayment
    */
@@ -508,7 +511,7 @@ export const CashierService: GenService<{
   },
   /**
    * Tries a DECLINED payment-code payment again with a new code from the payer: same order number, next attempt.
-   * Idempotent by (payment, payment_code). At most 9 attempts a payment.
+   * Idempotent by (payment, payment_code). At most 9 attempts a payment. Needs a deadline of at least 5 s.
    *
    * @generated from rpc tillmesh.cashier.v1.CashierService.ContinuePayment
    */

@@ -87,7 +87,8 @@ export const ErrorReason = {
   MERCHANT_ORDER_NO_REUSED: 8,
 
   /**
-   * RESOURCE_EXHAUSTED. The message is larger than the service takes. metadata: limit_bytes.
+   * RESOURCE_EXHAUSTED. The message is larger than the service takes. metadata: limit_bytes. A message of more than
+   * 4 MiB is refused by the transport: the same status without a reason.
    *
    * @generated from enum value: ERROR_REASON_MESSAGE_TOO_LARGE = 9;
    */
