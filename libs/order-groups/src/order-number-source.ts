@@ -40,14 +40,16 @@ export const createOrderNumberSource = (options: {
     Number.isInteger(workerId) && workerId >= 0 && workerId <= WORKER_ID_MAX,
     `worker id ${workerId} is not 0 to 255`,
   );
+  let latestClockMs = 0;
   let lastMs = 0;
   let sequence = 0;
 
   const advance = (): boolean => {
     const nowMs = clock.nowMs();
-    if (lastMs - nowMs > BACK_MS_MAX + AHEAD_MS_MAX) {
-      throw new ClockWentBack(`the clock is ${lastMs - nowMs} ms behind the last order number; set it right`);
+    if (latestClockMs - nowMs > BACK_MS_MAX) {
+      throw new ClockWentBack(`the clock was set back by ${latestClockMs - nowMs} ms; set it right`);
     }
+    latestClockMs = Math.max(latestClockMs, nowMs);
     if (nowMs > lastMs) {
       lastMs = nowMs;
       sequence = 0;

@@ -99,7 +99,7 @@ describe('the place of a merchant order number', () => {
     const placements = KEYS.map((key) => placementOf(map, ...key));
     for (const side of ['home', 'buddy'] as const) {
       const shares = sharesOf(placements.map((placement) => placement[side]));
-      expect([...shares.keys()].sort()).toEqual([1, 2, 3]);
+      expect(new Set(shares.keys())).toEqual(new Set([1, 2, 3]));
       for (const share of shares.values()) expect(Math.abs(share * 3 - 1)).toBeLessThan(0.05);
     }
   });

@@ -32,7 +32,8 @@ describe('a quorum', () => {
 const clock = new ManualClock();
 const deadline = { atMs: 1_000 };
 const orderNo = formatOrderNo({ day: 1, msOfDay: 1, groupTag: groupTag(2), workerId: 1, sequence: 1 });
-const claimRow = (state: string): Row => ({ order_no: toOrderKey(orderNo).toString(), state });
+const otherNo = formatOrderNo({ day: 1, msOfDay: 2, groupTag: groupTag(2), workerId: 1, sequence: 1 });
+const claimRow = (state: string, of = orderNo): Row => ({ order_no: toOrderKey(of).toString(), state });
 const never = (): never => {
   throw new Error('this is not to be asked');
 };
@@ -89,6 +90,7 @@ const CLAIMS: readonly (readonly [
   ['unsure where too few nodes answer', 'away', 'too_few', { kind: 'unsure' }],
   ['unsure where one node has the claim and another has not', 'away', [none, open], { kind: 'unsure' }],
   ['unsure where the nodes have it in two states', 'away', [open, bound], { kind: 'unsure' }],
+  ['unsure where the nodes have two claims', 'away', [open, [claimRow('open', otherNo)]], { kind: 'unsure' }],
   ['unsure where only the last of four differs', 'away', [open, open, open, bound], { kind: 'unsure' }],
 ];
 
