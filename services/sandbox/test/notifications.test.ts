@@ -251,7 +251,9 @@ describe('every notification', () => {
       const merchant = await listen(reaction);
       await pay[channel]('notify_twice', merchant.url, [{ do: 'notify_twice' }]);
       await untilState('notify_twice', { tries: 1, state: 'waiting' });
-      await clock.advance(SECOND);
+      await clock.advance(SECOND - 1);
+      expect((await notificationsOf('notify_twice'))[0]).toMatchObject({ tries: 1, dueAtMs: clock.nowMs() + 1 });
+      await clock.advance(1);
       await untilState('notify_twice', { tries: 2, state: 'accepted' });
       expect(merchant.heard).toHaveLength(2);
     });

@@ -21,10 +21,7 @@ export const createSpentNonces = (clock: Clock, keptMs: number): SpentNonces => 
     }
   };
   return {
-    isSpent: (mchid, nonceStr) => {
-      const spentAtMs = spent.get(keyOf(mchid, nonceStr));
-      return spentAtMs !== undefined && clock.nowMs() - spentAtMs < keptMs;
-    },
+    isSpent: (mchid, nonceStr) => spent.has(keyOf(mchid, nonceStr)),
     spend: (mchid, nonceStr) => {
       spent.delete(keyOf(mchid, nonceStr));
       spent.set(keyOf(mchid, nonceStr), clock.nowMs());
