@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { generatedCodeIsFresh } from './generated-code.ts';
 import { type Ended, root, runTool } from './run-program.ts';
+import { statePageIsFresh } from './state-diagrams.ts';
 
 /** A question about the checkout that a tool answers with its exit status: 0 is yes. */
 export type QualityCheck = {
@@ -32,6 +33,11 @@ export const checkFormat = (folder: string = root): Promise<Ended> =>
 export const qualityChecks: readonly QualityCheck[] = [
   { name: 'protos', promise: 'the protos follow the rules of buf.yaml and are formatted', run: () => lintProtos() },
   { name: 'generated code', promise: 'the generated code is what the protos say', run: generatedCodeIsFresh },
+  {
+    name: 'state diagrams',
+    promise: 'the page of the state machines is what their tables say',
+    run: async () => statePageIsFresh(),
+  },
   { name: 'types', promise: 'the types check', run: () => checkTypes() },
   { name: 'lint', promise: 'the linter finds nothing, type-aware rules included', run: () => lintCode() },
   { name: 'format', promise: 'every file is formatted and its imports are sorted', run: () => checkFormat() },

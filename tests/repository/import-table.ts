@@ -20,6 +20,8 @@ export const importTable: Readonly<Record<string, Row>> = {
   'libs/order-groups': ['clock', 'config', 'domain', 'telemetry'],
   'libs/delay-queue': ['clock', 'config', 'telemetry'],
   'libs/channel-kit': ['clock', 'config', 'domain', 'lane', 'proto', 'rpc', 'telemetry', 'wire'],
+  // Starts every service as a process, with the configuration it would have in a cluster; knows none from inside.
+  'libs/local-mesh': ['clock', 'config', 'local-stack', 'rpc'],
   'libs/local-stack': ['clock', 'config'],
   'libs/testing': ['clock', 'proto'],
 
