@@ -26,9 +26,48 @@ export type RpcErrorDetails = {
   readonly cause?: unknown;
 };
 
+// An error travels in trailers. More than some 150 KB of them and Node's HTTP/2 client ends the connection with every innocent
+// call on it; gRPC for Java takes 8 KB by default. Text counts up to 4 times: percent-encoded, and in base64 among the details.
+const MESSAGE_BYTES_MAX = 600;
+const VALUE_BYTES_MAX = 200;
+const NAME_BYTES_MAX = 60;
+const PAIRS_MAX = 8;
+const VIOLATIONS_BYTES_MAX = 1_500;
+
+const cut = (text: string, bytesMax: number): string => {
+  if (Buffer.byteLength(text) <= bytesMax) return text;
+  const kept = Buffer.from(text)
+    .subarray(0, bytesMax - 3)
+    .toString();
+  // The cut may have gone through a character.
+  return `${kept.replace(/\uFFFD$/, '')}…`;
+};
+
+const cutPairs = (metadata: Readonly<Record<string, string>>): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    Object.entries(metadata)
+      .slice(0, PAIRS_MAX)
+      .map(([name, value]) => [cut(name, NAME_BYTES_MAX), cut(value, VALUE_BYTES_MAX)]),
+  );
+
+/** As many as fit, the first at least. */
+const cutViolations = (violations: readonly FieldViolation[]): readonly FieldViolation[] => {
+  let bytes = 0;
+  return violations
+    .map(({ field, description, reason }) => ({
+      field: cut(field, VALUE_BYTES_MAX),
+      description: cut(description, VALUE_BYTES_MAX),
+      reason: cut(reason, VALUE_BYTES_MAX),
+    }))
+    .filter(({ field, description, reason }) => {
+      bytes += Buffer.byteLength(field + description + reason);
+      return bytes <= VIOLATIONS_BYTES_MAX;
+    });
+};
+
 /**
  * The one error that crosses the wire, on both sides. `code` is a gRPC status, `reason` the stable name that programs act
- * on; the message is for developers and says what to do next.
+ * on; the message is for developers and says what to do next. Texts are cut to 600 bytes, details to some 3 KB.
  */
 export class RpcError extends Error {
   override readonly name = 'RpcError';
@@ -39,11 +78,11 @@ export class RpcError extends Error {
   readonly retryAfterMs: number | undefined;
 
   constructor(code: status, reason: string, message: string, details: RpcErrorDetails = {}) {
-    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    super(cut(message, MESSAGE_BYTES_MAX), details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
     this.reason = reason;
-    this.metadata = details.metadata ?? {};
-    this.violations = details.violations ?? [];
+    this.metadata = cutPairs(details.metadata ?? {});
+    this.violations = cutViolations(details.violations ?? []);
     this.retryAfterMs = details.retryAfterMs;
   }
 
