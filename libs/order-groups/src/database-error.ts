@@ -78,8 +78,13 @@ const NOT_WRITTEN: ReadonlySet<string> = new Set([
   ...REFUSALS,
 ]);
 
+// The driver names MariaDB's own numbers as MySQL does, where they stand for something else.
+const MARIADB_NAMES: ReadonlyMap<unknown, string> = new Map([[4025, 'ER_CONSTRAINT_FAILED']]);
+
 const codeOf = (error: unknown): string => {
-  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
+  if (typeof error !== 'object' || error === null) return 'UNKNOWN_DATABASE_ERROR';
+  const mariadbName = 'errno' in error ? MARIADB_NAMES.get(error.errno) : undefined;
+  const code = mariadbName ?? ('code' in error ? error.code : undefined);
   return typeof code === 'string' ? code : 'UNKNOWN_DATABASE_ERROR';
 };
 
