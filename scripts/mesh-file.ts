@@ -1,52 +1,48 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
+import { ownerOfMesh } from '@tillmesh/local-mesh';
 import { root } from './run-program.ts';
 
-/** What is written down about a mesh that runs, for those who want to call it or stop it. */
+/** What is written down about a mesh that runs, for those who want to call it. */
 export type MeshFile = {
-  readonly pid: number;
+  /** ISO 8601, UTC. */
   readonly startedAt: string;
   readonly addresses: Readonly<Record<string, string>>;
 };
 
-/** Where `npm start` keeps its data: inside the checkout, ignored by git. */
+/** Where `npm start` keeps its data unless it is told otherwise: inside the checkout, ignored by git. */
 export const meshFolder = join(root, '.local', 'mesh');
 
-const file = join(meshFolder, 'mesh.json');
+const fileIn = (folder: string): string => join(folder, 'mesh.json');
 
-const isAlive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
+/** Writes down what listens where. */
+export const writeMeshFile = (folder: string, content: MeshFile): void => {
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(fileIn(folder), `${JSON.stringify(content, null, 2)}\n`);
 };
 
-/** The mesh that runs in this checkout; undefined where none does. */
-export const readMeshFile = (): MeshFile | undefined => {
-  if (!existsSync(file)) return undefined;
+/** Forgets it again. */
+export const removeMeshFile = (folder: string): void => rmSync(fileIn(folder), { force: true });
+
+const readMeshFile = (folder: string): MeshFile | undefined => {
   try {
-    const written = JSON.parse(readFileSync(file, 'utf8')) as MeshFile;
-    return isAlive(written.pid) ? written : undefined;
+    return existsSync(fileIn(folder)) ? (JSON.parse(readFileSync(fileIn(folder), 'utf8')) as MeshFile) : undefined;
   } catch {
-    // Half a file of a process that was killed while it wrote: nothing runs.
+    // Half a file of a process that was killed while it wrote.
     return undefined;
   }
 };
 
-/** Writes down that this process runs the mesh. */
-export const writeMeshFile = (content: MeshFile): void => {
-  mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, `${JSON.stringify(content, null, 2)}\n`);
+/** The lines that tell what runs where and how to stop it; undefined where nothing runs. */
+export const runningMeshLines = (folder: string): string[] | undefined => {
+  const owner = ownerOfMesh(folder);
+  if (owner === undefined) return undefined;
+  const file = readMeshFile(folder);
+  return [
+    file === undefined
+      ? `A mesh is starting on ${folder} (process ${owner}).`
+      : `A mesh has been running on ${folder} since ${file.startedAt} (process ${owner}):`,
+    ...Object.entries(file?.addresses ?? {}).map(([name, address]) => `  ${name.padEnd(18)} ${address}`),
+    'Stop it with Ctrl-C in its terminal, or with: npm stop',
+  ];
 };
-
-/** Forgets it again. */
-export const removeMeshFile = (): void => rmSync(file, { force: true });
-
-/** The lines that tell what runs where and how to stop it. */
-export const meshLines = ({ pid, startedAt, addresses }: MeshFile): string[] => [
-  `A mesh has been running in this checkout since ${startedAt} (process ${pid}):`,
-  ...Object.entries(addresses).map(([name, address]) => `  ${name.padEnd(18)} ${address}`),
-  'Stop it with Ctrl-C in its terminal, or with: npm run stop',
-];

@@ -9,7 +9,7 @@ import { type OtlpReceiver, startOtlpReceiver } from '@tillmesh/testing';
 import { resultTable } from './demo/result-table.ts';
 import { createSandboxControl } from './demo/sandbox-control.ts';
 import { type DemoResult, scenarios } from './demo/scenarios.ts';
-import { type MeshFile, meshFolder, meshLines, readMeshFile, removeMeshFile, writeMeshFile } from './mesh-file.ts';
+import { type MeshFile, meshFolder, removeMeshFile, runningMeshLines, writeMeshFile } from './mesh-file.ts';
 
 const BASE_PORT = 7_100;
 const SPANS_KEPT_MAX = 100_000;
@@ -101,9 +101,11 @@ const main = async (): Promise<number> => {
     say(HELP);
     return 0;
   }
-  const running = readMeshFile();
-  if (running !== undefined && options.folder === meshFolder) {
-    for (const line of meshLines(running)) say(line);
+  const { folder } = options;
+  const running = runningMeshLines(folder);
+  if (running !== undefined) {
+    for (const line of running) say(line);
+    // Nothing is wrong; but who asked for the demonstration has not got it.
     return options.exit ? 1 : 0;
   }
   const clock = systemClock;
@@ -121,7 +123,7 @@ const main = async (): Promise<number> => {
   let mesh: Mesh;
   try {
     mesh = await startMesh({
-      folder: options.folder,
+      folder,
       ...(options['free-ports'] ? {} : { basePort: Number(options['base-port']) }),
       redis: options['redis-down'] ? 'down' : 'up',
       otlpEndpoint: receiver?.url ?? endpoint ?? '',
@@ -136,12 +138,8 @@ const main = async (): Promise<number> => {
     say(error instanceof LocalStackError || error instanceof Error ? error.message : String(error));
     return 1;
   }
-  const file: MeshFile = {
-    pid: process.pid,
-    startedAt: new Date(clock.nowMs()).toISOString(),
-    addresses: addressesOf(mesh),
-  };
-  if (options.folder === meshFolder) writeMeshFile(file);
+  const file: MeshFile = { startedAt: new Date(clock.nowMs()).toISOString(), addresses: addressesOf(mesh) };
+  writeMeshFile(folder, file);
   try {
     say(`\n${SERVICES.length} processes serve after ${elapsedSeconds(clock, beganMs)} s. Five payments:\n`);
     const results = await Promise.race([runDemo(mesh, clock), stopped.then(() => [])]);
@@ -169,7 +167,7 @@ const main = async (): Promise<number> => {
   } finally {
     await mesh.stop();
     await receiver?.close();
-    if (options.folder === meshFolder) removeMeshFile();
+    removeMeshFile(folder);
   }
 };
 

@@ -6,8 +6,11 @@ import {
   type ChildSpec,
   createSupervisor,
   type LocalStack,
+  ownerOfLocalStack,
   type Supervisor,
   startLocalStack,
+  stopLeftovers,
+  stopLocalStack,
 } from '@tillmesh/local-stack';
 import { isServing } from '@tillmesh/rpc';
 import { readGeneratedKeys } from './generated-keys.ts';
@@ -84,6 +87,23 @@ const environment = (options: MeshOptions, cacheFolder: string): Record<string, 
   };
 };
 
+const stackFolderOf = (folder: string): string => join(folder, 'stack');
+const logFolderOf = (folder: string): string => join(folder, 'logs');
+
+/** The process that runs a mesh on this data folder now; undefined when none does. */
+export const ownerOfMesh = (folder: string): number | undefined => ownerOfLocalStack(stackFolderOf(folder));
+
+/**
+ * Ends a mesh from outside: its process stops everything in order; whatever a process that was killed has left is ended here.
+ *
+ * @returns whether there was anything to end.
+ */
+export const stopMesh = async (folder: string, clock: Clock): Promise<boolean> => {
+  const stopped = await stopLocalStack(stackFolderOf(folder), clock);
+  const leftovers = await stopLeftovers(logFolderOf(folder), clock);
+  return stopped || leftovers.length > 0;
+};
+
 /** Starts databases, Redis, the simulated channels and every service, each as its own process, and keeps them. */
 export const startMesh = async (options: MeshOptions): Promise<Mesh> => {
   const { folder, basePort, clock, onProgress = () => undefined, signal } = options;
@@ -109,7 +129,7 @@ export const startMesh = async (options: MeshOptions): Promise<Mesh> => {
 
   const [stack] = await Promise.all([
     startLocalStack({
-      folder: join(folder, 'stack'),
+      folder: stackFolderOf(folder),
       redis: true,
       clock,
       onProgress,
@@ -121,7 +141,10 @@ export const startMesh = async (options: MeshOptions): Promise<Mesh> => {
   ]);
   // After the databases: a port that is free but promised cannot be told from one that is free.
   const ports = await chooseMeshPorts(basePort);
-  const supervisor = createSupervisor({ clock, logFolder: join(folder, 'logs') });
+  const logFolder = logFolderOf(folder);
+  const leftovers = await stopLeftovers(logFolder, clock);
+  if (leftovers.length > 0) onProgress(`stopped services that an earlier start left running: ${leftovers.join(', ')}`);
+  const supervisor = createSupervisor({ clock, logFolder });
   let stopping: Promise<void> | undefined;
   const stop = (): Promise<void> => {
     stopping ??= (async () => {
