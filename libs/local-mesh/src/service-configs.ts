@@ -121,7 +121,7 @@ export const serviceConfigs = (inputs: ConfigInputs): Readonly<Record<string, un
         appId: alipay.appId,
         sellerId: alipay.sellerId,
         privateKeyFile: alipay.appPrivateKeyFile,
-        alipayPublicKeyFile: keys.alipay.publicKeyFile,
+        alipayPublicKeys: [keys.alipay.publicKeyFile],
       })),
     },
     cashier: {
