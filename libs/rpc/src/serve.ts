@@ -18,8 +18,8 @@ import {
 } from '@grpc/grpc-js';
 import { type Clock, systemClock } from '@tillmesh/clock';
 import { errorTypeOf, type Log } from '@tillmesh/telemetry';
-import { HealthImplementation } from 'grpc-health-check';
 import type { CallContext } from './call-context.ts';
+import { addHealth } from './health.ts';
 import { OversizedRequest, serviceDefinition, UnreadableRequest } from './method.ts';
 import { addReflection } from './reflection.ts';
 import { RpcError, rpcErrors, trailersOf } from './rpc-error.ts';
@@ -146,10 +146,11 @@ export const serve = async (options: ServeOptions): Promise<RpcServer> => {
   });
   tolerateStreamResets(server);
 
-  const health = new HealthImplementation({ '': 'NOT_SERVING' });
-  health.addToServer(server);
+  const health = addHealth(
+    server,
+    services.map(({ service }) => service.typeName),
+  );
   for (const { service, handlers } of services) {
-    health.setStatus(service.typeName, 'NOT_SERVING');
     server.addService(
       serviceDefinition(service, requestBytesMax),
       Object.fromEntries(
@@ -173,19 +174,15 @@ export const serve = async (options: ServeOptions): Promise<RpcServer> => {
     ),
   );
 
-  const setReady = (ready: boolean) => {
-    for (const name of ['', ...services.map(({ service }) => service.typeName)]) {
-      health.setStatus(name, ready ? 'SERVING' : 'NOT_SERVING');
-    }
-  };
   return {
     port: boundPort,
-    setReady,
+    setReady: health.setReady,
     drain: async (graceMs) => {
-      setReady(false);
+      health.setReady(false);
       draining = true;
       // A stream would hold the shutdown up for as long as its caller likes; its caller opens it again elsewhere.
       for (const stream of streams) stream.abort(rpcErrors.notReady('the service is draining; open the stream again'));
+      health.endWatches();
       const ended = Promise.withResolvers<void>();
       server.tryShutdown(() => ended.resolve());
       // Not a sleep: one that nobody waits for any more would keep the process for the rest of it.
