@@ -169,6 +169,17 @@ export const listenHttp = async (options: {
       server.closeAllConnections();
     });
 
+  const changeOutage = async (mode: OutageMode): Promise<void> => {
+    const before = outage;
+    outage = mode;
+    if (mode === 'refuse' && before !== 'refuse') await stopListening();
+    if (mode !== 'refuse' && before === 'refuse') await listen(port);
+    // Requests that hang since an outage have waited for nothing: their clients should see the line go dead.
+    if (mode === 'off' && before === 'hang') server.closeAllConnections();
+  };
+  // One change after the other: a port cannot be opened while it is still being closed.
+  let changing: Promise<void> = Promise.resolve();
+
   await listen(options.port);
   const address = server.address();
   const port = typeof address === 'object' && address !== null ? address.port : options.port;
@@ -177,13 +188,10 @@ export const listenHttp = async (options: {
     get underWay() {
       return underWay;
     },
-    setOutage: async (mode) => {
-      const before = outage;
-      outage = mode;
-      if (mode === 'refuse' && before !== 'refuse') await stopListening();
-      if (mode !== 'refuse' && before === 'refuse') await listen(port);
-      // Requests that hang since an outage have waited for nothing: their clients should see the line go dead.
-      if (mode === 'off' && before === 'hang') server.closeAllConnections();
+    setOutage: (mode) => {
+      const change = changing.then(() => changeOutage(mode));
+      changing = change.catch(() => undefined);
+      return change;
     },
     close: async () => {
       if (server.listening) await stopListening();

@@ -60,7 +60,7 @@ export const startSandbox = async (
   const scripts = createScripts({ state, newId: () => random.hex(8) });
   const stats = createStats();
   const notifier = createNotifier({ state, clock, log, ...config.notifications });
-  const shared = { clock, random, state, payers, ledger, scripts, stats, notifier };
+  const shared = { clock, random, log, state, payers, ledger, scripts, stats, notifier };
 
   const wechat = createWechatSimulator({
     ...shared,

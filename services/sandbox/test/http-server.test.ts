@@ -98,8 +98,7 @@ test('a handler is told when its client goes away', async () => {
 test('a port that was refused is had again when the outage ends', async () => {
   const { listener, url } = await serve(async () => answer('here'));
   for (let round = 0; round < 3; round += 1) {
-    await listener.setOutage('refuse');
-    await listener.setOutage('refuse');
+    await Promise.all([listener.setOutage('refuse'), listener.setOutage('off'), listener.setOutage('refuse')]);
     await expect(post(url, '')).rejects.toMatchObject({ cause: { code: 'ECONNREFUSED' } });
     await listener.setOutage('off');
     expect(await (await post(url, '')).text()).toBe('here');

@@ -18,7 +18,12 @@ export type V3Got = {
   readonly isAuthentic: boolean;
 };
 
-export type V2Got = { readonly fields: Record<string, string>; readonly isAuthentic: boolean; readonly status: number };
+export type V2Got = {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly fields: Record<string, string>;
+  readonly isAuthentic: boolean;
+};
 
 /** A merchant who signs with an SDK that is not ours, at the sandbox' own time. */
 export const wechatMerchant = (sandbox: RunningSandbox, account: WechatKeys) => {
@@ -67,7 +72,8 @@ export const wechatMerchant = (sandbox: RunningSandbox, account: WechatKeys) => 
     const fields = isWhole ? (Transformer.toObject(text) as Record<string, string>) : {};
     const sent = fields['sign'] ?? '';
     const type = sent.length === 64 ? Hash.ALGO_HMAC_SHA256 : Hash.ALGO_MD5;
-    return { status: response.status, fields, isAuthentic: sent !== '' && sent === Hash.sign(type, fields, v2Key) };
+    const isAuthentic = sent !== '' && sent === Hash.sign(type, fields, v2Key);
+    return { status: response.status, headers: response.headers, fields, isAuthentic };
   };
 
   return {
@@ -104,8 +110,8 @@ export const wechatMerchant = (sandbox: RunningSandbox, account: WechatKeys) => 
         ),
       ) as Record<string, string>;
       const type = fields['sign_type'] === 'HMAC-SHA256' ? Hash.ALGO_HMAC_SHA256 : Hash.ALGO_MD5;
-      const sign_ = fields['sign'] ?? Hash.sign(type, fields, v2Key);
-      return sendXml(path, Transformer.toXml({ ...fields, sign: sign_ }), headers);
+      const signature = fields['sign'] ?? Hash.sign(type, fields, v2Key);
+      return sendXml(path, Transformer.toXml({ ...fields, sign: signature }), headers);
     },
     micropay(
       outTradeNo: string,

@@ -32,8 +32,10 @@ const refused = (err_code: string) => ({ isAuthentic: true, fields: { result_cod
 describe('a payment by code', () => {
   test('is paid at once, and says so in the form of v2', async () => {
     const outTradeNo = newOrderNo();
-    const { fields, isAuthentic } = await merchant.micropay(outTradeNo, await code(), { attach: 'table 7' });
+    const { fields, isAuthentic, headers } = await merchant.micropay(outTradeNo, await code(), { attach: 'table 7' });
     expect(isAuthentic).toBe(true);
+    expect(headers.get('content-type')).toBe('text/plain');
+    expect(headers.get('request-id')).toMatch(/^08/);
     expect(fields).toMatchObject({
       return_code: 'SUCCESS',
       result_code: 'SUCCESS',

@@ -1,5 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import type { Clock, Random } from '@tillmesh/clock';
+import type { Log } from '@tillmesh/telemetry';
 import { exchangeWithFaults } from '../exchange.ts';
 import type { HttpReply, HttpRequest } from '../http-server.ts';
 import type { Ledger } from '../ledger.ts';
@@ -46,10 +47,11 @@ export const createAlipaySimulator = (deps: {
   readonly ledger: Ledger;
   readonly scripts: Scripts;
   readonly stats: Stats;
+  readonly log: Log;
   readonly notifier: Notifier;
   readonly settings: AlipaySettings;
 }): AlipaySimulator => {
-  const { clock, random, scripts, stats, settings, notifier } = deps;
+  const { clock, random, scripts, stats, settings, notifier, log } = deps;
   const { privateKey } = settings;
   notifier.register('alipay', alipayNotifying({ clock, privateKey }));
   const news = createAlipayNews(deps);
@@ -72,6 +74,7 @@ export const createAlipaySimulator = (deps: {
     }
     const passed = gate(httpRequest);
     if (passed.kind === 'refused') {
+      log.warn({ method: passed.method, reason: passed.reason }, 'a request was refused');
       if (passed.isAboutSignature) stats.refusedSignature('alipay', passed.reason);
       const { method, answer, isAnonymous } = passed;
       return renderAlipay(answer, isAnonymous ? 'none' : 'right', { method, privateKey, random });
@@ -81,7 +84,10 @@ export const createAlipaySimulator = (deps: {
     const method = methods.get(request.method);
     const call = method?.read(request);
     stats.request('alipay', request.method);
-    if (method === undefined || call === undefined) return renderAlipay(failure('ACQ.INVALID_PARAMETER'), 'right', by);
+    if (method === undefined || call === undefined) {
+      log.warn({ method: request.method }, 'a request has wrong business content');
+      return renderAlipay(failure('ACQ.INVALID_PARAMETER'), 'right', by);
+    }
     const { outTradeNo, description, paymentCode } = call;
     const acts = [
       ...scripts.take({

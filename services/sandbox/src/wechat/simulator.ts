@@ -1,4 +1,5 @@
 import type { Clock, Random } from '@tillmesh/clock';
+import type { Log } from '@tillmesh/telemetry';
 import type { HttpReply, HttpRequest } from '../http-server.ts';
 import type { Ledger } from '../ledger.ts';
 import type { Notifier } from '../notifier.ts';
@@ -43,6 +44,7 @@ export const createWechatSimulator = (deps: {
   readonly ledger: Ledger;
   readonly scripts: Scripts;
   readonly stats: Stats;
+  readonly log: Log;
   readonly notifier: Notifier;
   readonly settings: WechatSettings;
 }): WechatSimulator => {

@@ -5,14 +5,17 @@ import type { WechatAccount } from './account.ts';
 import { type SignType, signV2 } from './v2-signature.ts';
 import { formatXml, type XmlFields } from './v2-xml.ts';
 
-/** Fields of an answer before the common ones and the signature are added. */
-export type V2Answer =
-  /** result_code SUCCESS. */
-  | { readonly kind: 'done'; readonly fields: Readonly<Record<string, string>> }
-  /** result_code FAIL with a code: the request was understood and is refused. */
-  | { readonly kind: 'refused'; readonly code: string; readonly fields?: Readonly<Record<string, string>> }
-  /** return_code FAIL: the request was not understood or not authentic. Has no signature and names nobody. */
-  | { readonly kind: 'not_taken'; readonly message: string };
+/** result_code SUCCESS, with what belongs to it; common fields and signature are added later. */
+export type V2Done = { readonly kind: 'done'; readonly fields: Readonly<Record<string, string>> };
+/** result_code FAIL with a code: the request was understood and is refused. */
+export type V2Refusal = {
+  readonly kind: 'refused';
+  readonly code: string;
+  readonly fields?: Readonly<Record<string, string>>;
+};
+export type V2Answer = V2Done | V2Refusal;
+
+export const refuse = (code: string): V2Refusal => ({ kind: 'refused', code });
 
 // Texts of https://pay.weixin.qq.com/wiki/doc/api/micropay.php?chapter=9_10 and its neighbours.
 const DESCRIPTIONS: Readonly<Record<string, string>> = {
@@ -43,22 +46,25 @@ const DESCRIPTIONS: Readonly<Record<string, string>> = {
   FREQUENCY_LIMITED: '频率限制',
 };
 
-const XML_HEADERS = { 'content-type': 'text/xml; charset=utf-8' } as const;
-
-const xmlAnswer = (fields: Iterable<readonly [string, string]>): HttpAnswer => ({
+// XML that calls itself text/plain: a real answer of /secapi/pay/reverse is shown in ArtisanCloud/PowerWeChat#258.
+const xmlAnswer = (fields: Iterable<readonly [string, string]>, random: Random): HttpAnswer => ({
   kind: 'answer',
   status: 200,
-  headers: XML_HEADERS,
+  headers: { 'content-type': 'text/plain', 'Request-ID': `08${random.hex(16).toUpperCase()}-0` },
   body: Buffer.from(formatXml(fields)),
 });
 
-export const notTaken = (message: string): HttpAnswer =>
-  xmlAnswer([
-    ['return_code', 'FAIL'],
-    ['return_msg', message],
-  ]);
+/** return_code FAIL: the request was not understood or not authentic. Has no signature and names nobody. */
+export const notTaken = (message: string, random: Random): HttpAnswer =>
+  xmlAnswer(
+    [
+      ['return_code', 'FAIL'],
+      ['return_msg', message],
+    ],
+    random,
+  );
 
-const businessFields = (answer: Exclude<V2Answer, { kind: 'not_taken' }>): Readonly<Record<string, string>> =>
+const businessFields = (answer: V2Answer): Readonly<Record<string, string>> =>
   answer.kind === 'done'
     ? { result_code: 'SUCCESS', ...answer.fields }
     : {
@@ -78,7 +84,6 @@ export const renderV2 = (
   mode: SignatureMode,
   by: { readonly account: WechatAccount; readonly signType: SignType; readonly random: Random },
 ): HttpAnswer => {
-  if (answer.kind === 'not_taken') return notTaken(answer.message);
   const { account, signType, random } = by;
   const known = { appid: account.appid, mch_id: account.mchid, nonce_str: random.hex(16) };
   const fields = new Map(
@@ -95,5 +100,5 @@ export const renderV2 = (
     const other: XmlFields = new Map([...fields, ['nonce_str', random.hex(16)]]);
     fields.set('sign', signV2(other, account.apiV2Key, signType));
   }
-  return xmlAnswer(fields);
+  return xmlAnswer(fields, random);
 };

@@ -1,6 +1,6 @@
 import type { Act, Operation } from '../script.ts';
 import type { WechatOrder } from './order.ts';
-import type { V2Answer } from './v2-answer.ts';
+import type { V2Answer, V2Refusal } from './v2-answer.ts';
 import type { V2Passed } from './v2-gate.ts';
 
 /** A v2 request whose fields are right, ready to be carried out. */
@@ -20,5 +20,5 @@ export type V2Operation = {
   /** WeChat Pay's name of the operation, for the statistics. */
   readonly name: string;
   readonly operation: Operation;
-  readonly read: (passed: V2Passed) => V2Call | Extract<V2Answer, { kind: 'refused' }>;
+  readonly read: (passed: V2Passed) => V2Call | V2Refusal;
 };

@@ -1,5 +1,5 @@
 import { type Fen, fen } from '../fen.ts';
-import type { V2Answer } from './v2-answer.ts';
+import { refuse, type V2Refusal } from './v2-answer.ts';
 import type { XmlFields } from './v2-xml.ts';
 
 /** The v2 form of an amount: whole fen without sign or leading zero. */
@@ -22,17 +22,13 @@ const FORMS: Readonly<Record<string, (text: string) => boolean>> = {
 };
 
 /** What is wrong with a request's fields; undefined where nothing is. */
-export const fieldProblem = (
-  fields: XmlFields,
-  appid: string,
-  needed: readonly string[],
-): Extract<V2Answer, { kind: 'refused' }> | undefined => {
+export const fieldProblem = (fields: XmlFields, appid: string, needed: readonly string[]): V2Refusal | undefined => {
   if ([...needed, 'appid', 'nonce_str'].some((name) => (fields.get(name) ?? '') === '')) {
-    return { kind: 'refused', code: 'LACK_PARAMS' };
+    return refuse('LACK_PARAMS');
   }
-  if (fields.get('appid') !== appid) return { kind: 'refused', code: 'APPID_MCHID_NOT_MATCH' };
+  if (fields.get('appid') !== appid) return refuse('APPID_MCHID_NOT_MATCH');
   const isWrong = [...fields].some(([name, value]) => value !== '' && FORMS[name]?.(value) === false);
-  return isWrong ? { kind: 'refused', code: 'PARAM_ERROR' } : undefined;
+  return isWrong ? refuse('PARAM_ERROR') : undefined;
 };
 
 /** The order that a request is about: transaction_id counts before out_trade_no. Either may be missing. */

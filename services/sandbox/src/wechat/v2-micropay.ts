@@ -4,7 +4,7 @@ import type { Payers } from '../payers.ts';
 import { type Act, payerPlanOf } from '../script.ts';
 import { type OrderTerms, orderKeyOf, type WechatOrder } from './order.ts';
 import type { WechatOrders } from './orders.ts';
-import type { V2Answer } from './v2-answer.ts';
+import { refuse, type V2Answer } from './v2-answer.ts';
 import type { V2Operation } from './v2-call.ts';
 import { fieldProblem } from './v2-fields.ts';
 import type { V2Passed } from './v2-gate.ts';
@@ -23,8 +23,6 @@ const CODES_ABOUT_THE_PAYER: ReadonlySet<string> = new Set([
   'BUYER_MISMATCH',
   'TRADE_ERROR',
 ]);
-
-const refuse = (code: string): Extract<V2Answer, { kind: 'refused' }> => ({ kind: 'refused', code });
 
 const parametersOf = (fields: XmlFields): string =>
   JSON.stringify(

@@ -1,15 +1,13 @@
 import type { Clock } from '@tillmesh/clock';
 import { revokedUnpaid, type WechatOrder } from './order.ts';
 import type { WechatOrders } from './orders.ts';
-import type { V2Answer } from './v2-answer.ts';
+import { refuse, type V2Answer } from './v2-answer.ts';
 import type { V2Operation } from './v2-call.ts';
 import { fieldProblem, orderRefOf } from './v2-fields.ts';
 import type { V2Passed } from './v2-gate.ts';
 import { queryFields } from './v2-order-fields.ts';
 
 const REVERSIBLE_FOR_MS = 7 * 24 * 3_600_000;
-
-const refuse = (code: string): Extract<V2Answer, { kind: 'refused' }> => ({ kind: 'refused', code });
 
 // "Call me again" where the order may still move (research, 1.3: repeat while recall=Y).
 const CODES_TO_REPEAT: ReadonlySet<string> = new Set(['SYSTEMERROR', 'BANKERROR', 'USERPAYING']);

@@ -2,13 +2,11 @@ import { spacedInBeijing } from '../beijing-time.ts';
 import type { WechatOrders } from './orders.ts';
 import { RECEIVED_ACCOUNT, type RefundEnd, type WechatRefund } from './refund.ts';
 import type { RefundAsked, WechatRefunds } from './refunds.ts';
-import type { V2Answer } from './v2-answer.ts';
+import { refuse, type V2Answer } from './v2-answer.ts';
 import type { V2Operation } from './v2-call.ts';
 import { fenOfField, fieldProblem, orderRefOf } from './v2-fields.ts';
 import type { V2Passed } from './v2-gate.ts';
 import { orderFinder } from './v2-orders.ts';
-
-const refuse = (code: string): Extract<V2Answer, { kind: 'refused' }> => ({ kind: 'refused', code });
 
 const REFUSALS: Readonly<Record<Exclude<RefundAsked['kind'], 'accepted'>, string>> = {
   no_order: 'ORDERNOTEXIST',

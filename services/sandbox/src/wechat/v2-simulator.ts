@@ -1,4 +1,5 @@
 import type { Clock, Random } from '@tillmesh/clock';
+import type { Log } from '@tillmesh/telemetry';
 import { exchangeWithFaults } from '../exchange.ts';
 import type { HttpReply, HttpRequest } from '../http-server.ts';
 import { type Act, wireFaultsOf } from '../script.ts';
@@ -6,7 +7,7 @@ import type { Scripts } from '../scripts.ts';
 import type { State } from '../state.ts';
 import type { Stats } from '../stats.ts';
 import type { WechatAccount } from './account.ts';
-import { notTaken, renderV2, type V2Answer } from './v2-answer.ts';
+import { notTaken, refuse, renderV2, type V2Answer } from './v2-answer.ts';
 import type { V2Call, V2Operation } from './v2-call.ts';
 import { createV2Gate, type V2Passed } from './v2-gate.ts';
 
@@ -29,10 +30,11 @@ export const createV2Simulator = (deps: {
   readonly state: State;
   readonly scripts: Scripts;
   readonly stats: Stats;
+  readonly log: Log;
   readonly accounts: readonly WechatAccount[];
   readonly operations: ReadonlyMap<string, V2Operation>;
 }): ((request: HttpRequest) => Promise<HttpReply>) => {
-  const { clock, random, scripts, stats, operations } = deps;
+  const { clock, random, scripts, stats, operations, log } = deps;
   const gate = createV2Gate(deps.accounts);
 
   const actsFor = (operation: V2Operation, { account, fields }: V2Passed, call: V2Call): readonly Act[] =>
@@ -51,13 +53,17 @@ export const createV2Simulator = (deps: {
     if (operation === undefined) return { kind: 'answer', status: 404, headers: {}, body: Buffer.alloc(0) };
     const passed = gate(request);
     if (passed.kind === 'refused') {
+      log.warn({ path: request.path, reason: passed.reason }, 'a v2 request was refused');
       if (passed.isAboutSignature) stats.refusedSignature('wechat', `v2_${passed.reason}`);
-      return notTaken(passed.message);
+      return notTaken(passed.message, random);
     }
     const by = { account: passed.account, signType: passed.signType, random };
     const call = operation.read(passed);
     stats.request('wechat', operation.name);
-    if ('kind' in call) return renderV2(call, 'right', by);
+    if ('kind' in call) {
+      log.warn({ path: request.path, reason: call.code }, 'a v2 request has wrong fields');
+      return renderV2(call, 'right', by);
+    }
     const acts = [
       ...actsFor(operation, passed, call),
       ...call.codeActs,
@@ -70,7 +76,7 @@ export const createV2Simulator = (deps: {
       durable: deps.state.durable,
       perform: () => call.perform(acts),
       decline: (code) => call.decline(code, acts),
-      errorAnswer: (code) => ({ kind: 'refused', code }),
+      errorAnswer: refuse,
       render: (answer, signature) => renderV2(answer, signature, by),
     });
   };

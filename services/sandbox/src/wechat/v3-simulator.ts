@@ -1,4 +1,5 @@
 import type { Clock, Random } from '@tillmesh/clock';
+import type { Log } from '@tillmesh/telemetry';
 import { exchangeWithFaults } from '../exchange.ts';
 import type { HttpReply, HttpRequest } from '../http-server.ts';
 import { type Act, wireFaultsOf } from '../script.ts';
@@ -34,12 +35,13 @@ export const createV3Simulator = (deps: {
   readonly state: State;
   readonly scripts: Scripts;
   readonly stats: Stats;
+  readonly log: Log;
   readonly accounts: readonly WechatAccount[];
   readonly platform: PlatformKey;
   readonly transactions: ReturnType<typeof createV3Transactions>;
   readonly refunds: ReturnType<typeof createV3Refunds>;
 }): ((request: HttpRequest) => Promise<HttpReply>) => {
-  const { clock, scripts, stats, transactions, refunds } = deps;
+  const { clock, scripts, stats, transactions, refunds, log } = deps;
   const gate = createV3Gate(deps);
   const render = createV3Renderer(deps);
   const orderPath = '/v3/pay/transactions/out-trade-no/([^/]+)';
@@ -76,12 +78,17 @@ export const createV3Simulator = (deps: {
     if (route === undefined) return render(answerOfError(v3Error('RESOURCE_NOT_EXISTS', '请求的资源不存在')), 'right');
     const passed = gate(request);
     if (passed.kind === 'refused') {
+      log.warn({ path: request.path, reason: passed.reason }, 'a v3 request was refused');
       stats.refusedSignature('wechat', passed.reason);
       return render(answerOfError(passed.error), 'right');
     }
     const { account, spendNonce } = passed;
     const read = route.read(account, request, decodedName(route.path.exec(request.path)?.[1]));
-    if (read.kind === 'error') return { ...render(answerOfError(read.error), 'right'), onSent: spendNonce };
+    if (read.kind === 'error') {
+      const { code, detail } = read.error;
+      log.warn({ path: request.path, code, detail }, 'a v3 request has wrong fields');
+      return { ...render(answerOfError(read.error), 'right'), onSent: spendNonce };
+    }
     const { call } = read;
     stats.request('wechat', call.name);
     const acts = actsFor(account, call);
