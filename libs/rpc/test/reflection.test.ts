@@ -1,6 +1,6 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
-import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
+import { type FileDescriptorProto, FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
 import { Client, credentials } from '@grpc/grpc-js';
 import { QueryService } from '@tillmesh/proto/tillmesh/query/v1/query_service_pb.ts';
 import { createLog } from '@tillmesh/telemetry';
@@ -64,14 +64,15 @@ const ask = async (question: number, about: string, answer: number): Promise<Uin
   return [];
 };
 
-const symbolsNear = async (symbol: string): Promise<string[]> => {
+const filesNear = async (symbol: string): Promise<FileDescriptorProto[]> => {
   const files = await ask(ASK.fileContainingSymbol, symbol, ANSWER.fileDescriptors);
-  return files
-    .map((bytes) => fromBinary(FileDescriptorProtoSchema, bytes))
-    .flatMap((file) =>
-      [...file.service, ...file.messageType, ...file.enumType].map(({ name }) => `${file.package}.${name}`),
-    );
+  return files.map((bytes) => fromBinary(FileDescriptorProtoSchema, bytes));
 };
+
+const symbolsNear = async (symbol: string): Promise<string[]> =>
+  (await filesNear(symbol)).flatMap((file) =>
+    [...file.service, ...file.messageType, ...file.enumType].map(({ name }) => `${file.package}.${name}`),
+  );
 
 test('reflection lists what the server answers: its own services and health', async () => {
   const services = await ask(ASK.listServices, '', ANSWER.services);
@@ -90,6 +91,16 @@ describe('reflection describes', () => {
     ['every reason there is', 'tillmesh.error.v1.ErrorReason'],
   ])('%s', async (_what, symbol) => {
     expect(await symbolsNear(symbol)).toContain(symbol);
+  });
+
+  // protobufjs names them otherwise, and Go's runtime, which is grpcurl's, then refuses the whole file.
+  test.each([
+    ['grpc.health.v1', 'HealthListResponse', 'StatusesEntry'],
+    ['google.rpc', 'ErrorInfo', 'MetadataEntry'],
+  ])('the map in %s.%s as protoc does', async (inPackage, message, entry) => {
+    const file = (await filesNear(`${inPackage}.${message}`)).find((each) => each.package === inPackage);
+    const nested = file?.messageType.find(({ name }) => name === message)?.nestedType ?? [];
+    expect(nested.map(({ name }) => name)).toContain(entry);
   });
 
   test('nothing that it does not have', async () => {
