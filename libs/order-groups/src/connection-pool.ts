@@ -24,8 +24,6 @@ export type ConnectionPool = {
    * @throws {DatabaseError} not_written when no connection could be had.
    */
   use<T>(deadline: Deadline, work: (connection: Connection) => Promise<T>): Promise<T>;
-  /** Opens connections until so many are idle; failures are silent, the monitor notices them. */
-  warm(count: number, deadline: Deadline): Promise<void>;
   /** Cuts idle connections, and those lent out as they come back: after a promotion they lead to the wrong server. */
   recycle(): void;
   close(): void;
@@ -105,16 +103,6 @@ export const createConnectionPool = (options: {
       } finally {
         releasePermit();
       }
-    },
-    warm: async (count, deadline) => {
-      const missing = Math.min(count, limits.connectionsMax) - idle.length - lent;
-      await Promise.all(
-        Array.from({ length: Math.max(0, missing) }, async () => {
-          const ofGeneration = generation;
-          const opened = await openConnection(endpoint, account, deadline, clock).catch(() => undefined);
-          if (opened !== undefined) giveBack(opened, ofGeneration);
-        }),
-      );
     },
     recycle: () => {
       generation += 1;

@@ -85,5 +85,4 @@ export type OrderGroup = {
   readByQuorum(payment: NewPayment, deadline: Deadline): Promise<Sure<StoredPayment | undefined>>;
   /** The merchant's order as the primary, or a replica, shows it. */
   readOrder(payment: NewPayment, deadline: Deadline): Promise<StoredPayment | undefined>;
-  readOrderByNo(orderNo: OrderNo, deadline: Deadline): Promise<StoredPayment | undefined>;
 };

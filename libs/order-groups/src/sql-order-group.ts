@@ -188,10 +188,5 @@ export const createSqlOrderGroup = (client: GroupClient, clock: Clock): OrderGro
         throw error;
       }
     },
-    readOrderByNo: async (orderNo, deadline) => {
-      const select = async (connection: Connection) =>
-        paymentOfRows((await connection.run(sql.SELECT_PAYMENT, [key(orderNo)], deadline)).rows);
-      return (await client.read(deadline, select)).value;
-    },
   };
 };
