@@ -1,0 +1,86 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { systemClock } from '@tillmesh/clock';
+import { afterAll, describe, expect, test } from 'vitest';
+
+const root = join(import.meta.dirname, '..', '..');
+const folder = mkdtempSync(join(tmpdir(), 'tillmesh-start-'));
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+type Ended = { readonly status: number | null; readonly lines: readonly string[]; readonly tookMs: number };
+
+const begin = (words: readonly string[]) => {
+  const child = spawn(
+    process.execPath,
+    [join(root, 'scripts', 'start.ts'), '--free-ports', '--folder', folder, ...words],
+    {
+      cwd: root,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  );
+  let output = '';
+  child.stdout.on('data', (chunk: Buffer) => {
+    output += chunk.toString();
+  });
+  child.stderr.on('data', (chunk: Buffer) => {
+    output += chunk.toString();
+  });
+  const beganMs = systemClock.monotonicMs();
+  const ended = new Promise<Ended>((resolve) => {
+    child.once('close', (status) => {
+      resolve({ status, lines: output.trimEnd().split('\n'), tookMs: systemClock.monotonicMs() - beganMs });
+    });
+  });
+  return { child, ended, output: () => output };
+};
+
+const summaryOf = ({ lines }: Ended): unknown => JSON.parse(lines.at(-1) ?? '');
+
+const ALL_WELL = { payments: 5, succeeded: 5, charged_twice: 0 };
+
+describe('npm start', () => {
+  test('with --exit shows five payments that end as they should, and says so in its last line', async () => {
+    const ended = await begin(['--exit']).ended;
+    expect(ended.status, ended.lines.join('\n')).toBe(0);
+    expect(summaryOf(ended)).toMatchObject(ALL_WELL);
+  });
+
+  test('a second time is through with the demonstration within 30 s', async () => {
+    const ended = await begin(['--exit']).ended;
+    expect(ended.status, ended.lines.join('\n')).toBe(0);
+    expect(ended.tookMs).toBeLessThan(30_000);
+  });
+
+  test('without Redis shows the same five payments ending well', async () => {
+    const ended = await begin(['--exit', '--redis-down']).ended;
+    expect(ended.status, ended.lines.join('\n')).toBe(0);
+    expect(summaryOf(ended)).toMatchObject(ALL_WELL);
+  });
+
+  test('stays up, is told apart by a second start, and ends in order on SIGINT with nothing left behind', async () => {
+    const first = begin([]);
+    await expect.poll(first.output, { timeout: 90_000, interval: 250 }).toContain('Ctrl-C stops everything');
+    const second = await begin([]).ended;
+    expect(second.status).toBe(0);
+    expect(second.lines.join('\n')).toMatch(/has been running on .* since/);
+    expect(second.lines.join('\n')).toMatch(/CashierService\s+127\.0\.0\.1:\d+/);
+    expect(second.lines.join('\n')).toContain('npm stop');
+    first.child.kill('SIGINT');
+    const ended = await first.ended;
+    expect(ended.status).toBe(0);
+    const third = await begin(['--help']).ended;
+    expect(third.status).toBe(0);
+    const stop = spawn(process.execPath, [join(root, 'scripts', 'stop.ts'), folder], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    let said = '';
+    stop.stdout.on('data', (chunk: Buffer) => {
+      said += chunk.toString();
+    });
+    await new Promise((resolve) => stop.once('close', resolve));
+    expect(said).toContain('No mesh runs');
+  });
+});
