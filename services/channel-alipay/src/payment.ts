@@ -1,0 +1,109 @@
+import {
+  type AttemptReport,
+  attemptReport,
+  codeReport,
+  type JsonObject,
+  type OrderRef,
+  outcomeOfSuccess,
+  type PaymentRequest,
+  textAt,
+  unanswered,
+  unansweredPayment,
+} from '@tillmesh/channel-kit';
+import { toDecimalText, unknownOutcome } from '@tillmesh/domain';
+import { type AlipayCall, callGateway } from './client.ts';
+import { classify } from './code-table.ts';
+import { isVerifiedSuccess, refusalReport, toldTrade, tradeReport } from './trade.ts';
+
+const MINUTE_MS = 60_000;
+const DAYS_15_MINUTES = 21_600;
+
+/** The latest time to pay, in Alipay's whole minutes: never after the payment's own expiry, at least one. */
+const timeoutExpress = (request: PaymentRequest, nowMs: number): string => {
+  const minutes = Math.floor((request.expireAtMs - nowMs) / MINUTE_MS);
+  return `${Math.min(Math.max(1, minutes), DAYS_15_MINUTES)}m`;
+};
+
+const orderContent = (request: PaymentRequest, nowMs: number): JsonObject => ({
+  out_trade_no: request.order.channelOrderNo,
+  subject: request.subject,
+  total_amount: toDecimalText(request.order.amount),
+  timeout_express: timeoutExpress(request, nowMs),
+  ...(request.terminalId === '' ? {} : { terminal_id: request.terminalId }),
+});
+
+/** Takes a payment by the payer's code (alipay.trade.pay). */
+export const payByCode = async (request: PaymentRequest, call: AlipayCall): Promise<AttemptReport> => {
+  const answer = await callGateway(call, {
+    method: 'alipay.trade.pay',
+    content: {
+      ...orderContent(request, call.clock.nowMs()),
+      scene: 'bar_code',
+      auth_code: request.paymentCode.reveal(),
+    },
+    notifyUrl: request.notifyUrl,
+  });
+  if (answer.kind === 'unanswered') return unansweredPayment(answer.facts, answer.cause);
+  const { facts, content, trust } = answer;
+  const code = textAt(content, 'code');
+  if (content !== undefined && code === '10000') {
+    const told = toldTrade(content, call.account, 'gmt_payment');
+    return attemptReport(facts, outcomeOfSuccess(told, request.order, trust.signature), {
+      channelCode: code,
+      channelTransactionId: told.channelTransactionId ?? '',
+    });
+  }
+  if (content !== undefined && code === '10003') return waitingReport(content, answer, request.order);
+  return refusalReport(answer, 'pay');
+};
+
+/** The payer has to type a password; the trade has a number already. */
+const waitingReport = (
+  content: JsonObject,
+  { facts, trust }: Pick<Extract<Awaited<ReturnType<typeof callGateway>>, { kind: 'answered' }>, 'facts' | 'trust'>,
+  order: OrderRef,
+): AttemptReport => {
+  const isOurs = textAt(content, 'out_trade_no') === order.channelOrderNo;
+  const told = { code: '10003', message: textAt(content, 'msg') ?? '', state: 'WAIT_BUYER_PAY' };
+  return isOurs
+    ? {
+        ...codeReport(facts, classify({ operation: 'pay', code: '10003', subCode: '', trust }), told),
+        channelTransactionId: textAt(content, 'trade_no') ?? '',
+      }
+    : attemptReport(facts, unknownOutcome('an answer that speaks of another order'), { channelCode: '10003' });
+};
+
+const QR_CODE = /^https:\/\/qr\.alipay\.com\/[!-~]{1,500}$/;
+
+/**
+ * Places an order to scan (alipay.trade.precreate). No trade exists before the payer has scanned it. A code to show comes
+ * out of a verified answer alone: an answer that somebody else made could make the payer pay somebody else.
+ */
+export const placeOrder = async (request: PaymentRequest, call: AlipayCall): Promise<AttemptReport> => {
+  const answer = await callGateway(call, {
+    method: 'alipay.trade.precreate',
+    content: orderContent(request, call.clock.nowMs()),
+    notifyUrl: request.notifyUrl,
+  });
+  if (answer.kind === 'unanswered') return unansweredPayment(answer.facts, answer.cause);
+  const { facts, content } = answer;
+  if (textAt(content, 'code') !== '10000') return refusalReport(answer, 'precreate');
+  const qrCode = textAt(content, 'qr_code') ?? '';
+  const isOurs = textAt(content, 'out_trade_no') === request.order.channelOrderNo;
+  return isVerifiedSuccess(answer) && isOurs && QR_CODE.test(qrCode)
+    ? attemptReport(facts, { kind: 'pending_payer' }, { channelCode: '10000', action: { kind: 'qr_code', qrCode } })
+    : attemptReport(facts, unknownOutcome('an order was placed, but its answer is not verified or cannot be read'));
+};
+
+/** Asks how an order stands (alipay.trade.query). */
+export const askOrder = async (order: OrderRef, call: AlipayCall): Promise<AttemptReport> => {
+  const answer = await callGateway(call, {
+    method: 'alipay.trade.query',
+    content: { out_trade_no: order.channelOrderNo },
+  });
+  if (answer.kind === 'unanswered') return unanswered(answer.facts, answer.cause);
+  const { facts, content } = answer;
+  return content !== undefined && textAt(content, 'code') === '10000'
+    ? tradeReport(content, call.account, order, facts)
+    : refusalReport(answer, 'query');
+};

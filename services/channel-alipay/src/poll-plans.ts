@@ -1,0 +1,35 @@
+import type { PollPlan } from '@tillmesh/channel-kit';
+import type { PaymentKind } from '@tillmesh/domain';
+
+const MINUTE_MS = 60_000;
+
+// Payment codes: wait about 5 s, ask every 3 to 5 s up to 60 s, then cancel at once; the channel closes such a trade by itself
+// after about 3 minutes. Orders to scan make no trade before the scan, and the code lives for 2 hours at most: only after that
+// and a cancel "no such trade" is final. Both end by a cancel, because a close refuses what was never scanned.
+// Sources: ANTOM practice and error_handling; opendocs alipay.trade.precreate.
+const codePlan: PollPlan = {
+  kind: 'payment_code',
+  firstAfterMs: 5_000,
+  stepMs: 3_000,
+  stepMaxMs: 5_000,
+  giveUpAfterMs: MINUTE_MS,
+  endByReverse: true,
+  notFoundFinalAfterMs: 3 * MINUTE_MS,
+};
+
+const scanPlan: PollPlan = {
+  kind: 'merchant_qr',
+  firstAfterMs: 5_000,
+  stepMs: 3_000,
+  stepMaxMs: 10_000,
+  giveUpAfterMs: 120 * MINUTE_MS,
+  endByReverse: true,
+  notFoundFinalAfterMs: 125 * MINUTE_MS,
+};
+
+/** When the syncer asks Alipay. */
+export const pollPlans: readonly PollPlan[] = [codePlan, scanPlan];
+
+/** From then on an order that Alipay does not know can no longer be paid; ms from the attempt. */
+export const notFoundFinalAfterMs = (kind: PaymentKind): number =>
+  kind === 'payment_code' ? codePlan.notFoundFinalAfterMs : scanPlan.notFoundFinalAfterMs;
