@@ -127,7 +127,7 @@ describe('one payment', () => {
     });
     expect(has(spans, 'cashier', 'tillmesh.cashier.v1.CashierService/CreatePayment').attributes).toMatchObject({
       'tillmesh.order_no': payment.orderNo,
-      'tillmesh.merchant': 'demo-cafe',
+      'tillmesh.merchant_id': 'demo-cafe',
       'tillmesh.outcome': 'pending_payer',
     });
   });

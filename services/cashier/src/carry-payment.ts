@@ -179,9 +179,9 @@ export const createCarrier = (deps: {
         result.outcome === OutcomeKind.UNSPECIFIED ? unknownOutcome('no outcome') : outcomeFromWire(result);
       outcomes.add({ channel: attempt.channelId, account: attempt.accountId, outcome: outcome.kind });
       annotate({
-        'tillmesh.channel': attempt.channelId,
-        'tillmesh.account': attempt.accountId,
-        'tillmesh.attempt': attempt.attemptNo,
+        'tillmesh.channel_id': attempt.channelId,
+        'tillmesh.account_id': attempt.accountId,
+        'tillmesh.attempt_no': attempt.attemptNo,
         'tillmesh.outcome': outcome.kind,
         'tillmesh.channel_code': result.channelSubCode || result.channelCode || result.channelState,
       });

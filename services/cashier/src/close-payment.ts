@@ -53,7 +53,7 @@ export const createPaymentCloser = (deps: {
     if (ref === undefined) throw rpcErrors.requestInvalid('the request names no payment');
     const { payment } = await persistently(() => orderStore.getOrder({ payment: ref }), clock);
     if (payment === undefined) throw rpcErrors.internal('the order store answered without a payment');
-    annotate({ 'tillmesh.order_no': payment.orderNo, 'tillmesh.merchant': payment.merchantId });
+    annotate({ 'tillmesh.order_no': payment.orderNo, 'tillmesh.merchant_id': payment.merchantId });
     const attempt = liveAttemptOf(payment);
     if (payment.state === PaymentState.DECLINED || (payment.state === PaymentState.PAYING && attempt === undefined)) {
       const closed = await persistently(

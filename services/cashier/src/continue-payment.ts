@@ -73,7 +73,7 @@ export const createPaymentContinuer = (deps: {
       clock,
     );
     if (payment === undefined) throw rpcErrors.internal('the order store answered without a payment');
-    annotate({ 'tillmesh.order_no': orderNo, 'tillmesh.merchant': payment.merchantId });
+    annotate({ 'tillmesh.order_no': orderNo, 'tillmesh.merchant_id': payment.merchantId });
     const state = paymentStateMap.fromWire(payment.state) ?? 'unknown';
     if (payment.kind !== PaymentKind.PAYMENT_CODE) {
       throw rpcErrors.paymentState('only payment-code payments are continued with a new code', { metadata: { state } });

@@ -90,7 +90,11 @@ export const createPaymentTaker = (deps: {
 
   return async (request) => {
     const order = readOrderRequest(request, clock.nowMs());
-    annotate({ 'tillmesh.merchant': order.merchantId, 'tillmesh.kind': order.kind, 'tillmesh.wallet': order.wallet });
+    annotate({
+      'tillmesh.merchant_id': order.merchantId,
+      'tillmesh.kind': order.kind,
+      'tillmesh.wallet': order.wallet,
+    });
     demandTimeToPay(clock);
     let route: Route;
     try {

@@ -72,7 +72,7 @@ export const createRefunder = (deps: {
     const ref = request.payment;
     const { payment } = await persistently(() => orderStore.getOrder({ payment: ref }), clock);
     if (payment === undefined) throw rpcErrors.internal('the order store answered without a payment');
-    annotate({ 'tillmesh.order_no': payment.orderNo, 'tillmesh.merchant': payment.merchantId });
+    annotate({ 'tillmesh.order_no': payment.orderNo, 'tillmesh.merchant_id': payment.merchantId });
     const created = await persistently(
       () =>
         orderStore.createRefund({

@@ -73,14 +73,14 @@ export const createNotificationApplier = (deps: {
     const named = parseChannelOrderNo(channelOrderNo);
     if (named === undefined || result === undefined) throw new ForeignOrder('its number is none of ours');
     const { orderNo, attemptNo } = named;
-    annotate({ 'tillmesh.order_no': orderNo, 'tillmesh.attempt': attemptNo });
+    annotate({ 'tillmesh.order_no': orderNo, 'tillmesh.attempt_no': attemptNo });
     const { payment } = await persistently(
       () => orderStore.getOrder({ payment: { ref: { case: 'orderNo', value: orderNo } } }),
       clock,
     );
     const attempt = payment?.attempts.find((candidate) => candidate.attemptNo === attemptNo);
     if (attempt?.accountId !== accountId) throw new ForeignOrder('the attempt was made through another account');
-    annotate({ 'tillmesh.merchant': payment?.merchantId ?? '' });
+    annotate({ 'tillmesh.merchant_id': payment?.merchantId ?? '' });
     await persistently(
       () =>
         orderStore.applyAttemptResult({
@@ -123,7 +123,7 @@ export const createNotificationApplier = (deps: {
       notifications.add({ channel: 'unknown', account: 'unknown', end: 'unknown_channel' });
       return plain(404, 'no such channel\n');
     }
-    annotate({ 'tillmesh.channel': channelId, 'tillmesh.account': accountId });
+    annotate({ 'tillmesh.channel_id': channelId, 'tillmesh.account_id': accountId });
     let parsed: ParseNotificationResponse | undefined;
     try {
       parsed = await channel.parseNotification(

@@ -158,12 +158,12 @@ export const createPaymentChecker = (deps: {
 
   return async (payment, checkCount) => {
     const attempt = liveAttemptOf(payment);
-    annotate({ 'tillmesh.order_no': payment.orderNo, 'tillmesh.merchant': payment.merchantId });
+    annotate({ 'tillmesh.order_no': payment.orderNo, 'tillmesh.merchant_id': payment.merchantId });
     if (attempt !== undefined) {
       annotate({
-        'tillmesh.channel': attempt.channelId,
-        'tillmesh.account': attempt.accountId,
-        'tillmesh.attempt': attempt.attemptNo,
+        'tillmesh.channel_id': attempt.channelId,
+        'tillmesh.account_id': attempt.accountId,
+        'tillmesh.attempt_no': attempt.attemptNo,
       });
       try {
         return await checkLive(payment, attempt, checkCount);

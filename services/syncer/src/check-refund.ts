@@ -29,7 +29,7 @@ export const createRefundChecker = (deps: {
     annotate({
       'tillmesh.order_no': refund.orderNo,
       'tillmesh.refund_no': refund.refundNo,
-      'tillmesh.merchant': refund.merchantId,
+      'tillmesh.merchant_id': refund.merchantId,
     });
     if (FINAL.has(refund.state)) return { settled: true, nextAfterMs: undefined, note: 'nothing is open' };
     const stepMs = Math.min(FIRST_STEP_MS * 2 ** Math.floor(checkCount / DOUBLE_EVERY_CHECKS), STEP_MS_MAX);
