@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '@tillmesh/clock';
@@ -37,6 +37,33 @@ const begin = (words: readonly string[]) => {
   return { child, ended, output: () => output };
 };
 
+const npmStop = async (): Promise<string> => {
+  const stop = spawn(process.execPath, [join(root, 'scripts', 'stop.ts'), folder], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  let said = '';
+  stop.stdout.on('data', (chunk: Buffer) => {
+    said += chunk.toString();
+  });
+  await new Promise((resolve) => stop.once('close', resolve));
+  return said;
+};
+
+/** Command lines of the processes that belong to a mesh on this folder; services know it by their environment. */
+const processesOf = (meshFolder: string): string[] =>
+  readdirSync('/proc')
+    .filter((name) => /^[0-9]+$/.test(name) && name !== String(process.pid))
+    .flatMap((pid) => {
+      try {
+        const commandLine = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+        const environment = readFileSync(`/proc/${pid}/environ`, 'utf8');
+        return commandLine.includes(meshFolder) || environment.includes(meshFolder) ? [commandLine] : [];
+      } catch {
+        // It ended while it was looked at.
+        return [];
+      }
+    });
+
 const summaryOf = ({ lines }: Ended): unknown => JSON.parse(lines.at(-1) ?? '');
 
 const ALL_WELL = { payments: 5, succeeded: 5, charged_twice: 0 };
@@ -71,16 +98,17 @@ describe('npm start', () => {
     first.child.kill('SIGINT');
     const ended = await first.ended;
     expect(ended.status).toBe(0);
-    const third = await begin(['--help']).ended;
-    expect(third.status).toBe(0);
-    const stop = spawn(process.execPath, [join(root, 'scripts', 'stop.ts'), folder], {
-      stdio: ['ignore', 'pipe', 'ignore'],
-    });
-    let said = '';
-    stop.stdout.on('data', (chunk: Buffer) => {
-      said += chunk.toString();
-    });
-    await new Promise((resolve) => stop.once('close', resolve));
-    expect(said).toContain('No mesh runs');
+    expect(await npmStop()).toContain('No mesh runs');
+    expect(processesOf(folder)).toEqual([]);
+  });
+
+  test('that was killed leaves processes behind, which npm stop ends', async () => {
+    const killed = begin([]);
+    await expect.poll(killed.output, { timeout: 90_000, interval: 250 }).toContain('Ctrl-C stops everything');
+    killed.child.kill('SIGKILL');
+    await killed.ended;
+    expect(processesOf(folder).length).toBeGreaterThan(10);
+    expect(await npmStop()).toContain('Stopped.');
+    expect(processesOf(folder)).toEqual([]);
   });
 });
