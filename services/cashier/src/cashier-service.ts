@@ -5,6 +5,7 @@ import type { OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/o
 import type { Payment, PaymentRef } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
 import type { Refund } from '@tillmesh/proto/tillmesh/payment/v1/refund_pb.ts';
 import { type Implementation, persistently, type RpcClient, rpcErrors } from '@tillmesh/rpc';
+import { tellingAbsence } from './tell-absence.ts';
 import { watchPayment } from './watch-payment.ts';
 
 type Request<Method extends keyof Implementation<typeof CashierService>> = Parameters<
@@ -38,32 +39,40 @@ export const createCashierService = (deps: {
     return payment?.orderNo ?? '';
   };
 
+  const read = async (payment: PaymentRef) =>
+    (await persistently(() => orderStore.getOrder({ payment }), clock)).payment;
+
+  const readRefund = async ({ ref }: Request<'getRefund'>): Promise<Refund | undefined> => {
+    if (ref.case === 'merchantRefund') {
+      const orderNo = await orderNoOf(ref.value.payment);
+      const { merchantRefundNo } = ref.value;
+      return (await orderStore.getRefund({ ref: { case: 'orderRefund', value: { orderNo, merchantRefundNo } } }))
+        .refund;
+    }
+    if (ref.case !== 'refundNo' || parseOrderNo(ref.value) === undefined) {
+      throw rpcErrors.orderNoMalformed('the check digit of the refund number does not fit: it was mistyped or cut');
+    }
+    return (await orderStore.getRefund({ ref })).refund;
+  };
+
   return {
-    createPayment: async (request) => ({ payment: await deps.take(request) }),
+    createPayment: async (request) => ({ payment: await tellingAbsence('writes', () => deps.take(request)) }),
     getPayment: async (request) => {
-      const payment = checked(request.payment);
-      return { payment: (await persistently(() => orderStore.getOrder({ payment }), clock)).payment };
+      const ref = checked(request.payment);
+      return { payment: await tellingAbsence('reads', () => read(ref)) };
     },
     watchPayment: (request, call) => watchPayment(checked(request.payment), call.signal, { orderStore, clock }),
-    continuePayment: async (request) => ({ payment: await deps.continuePayment(request) }),
-    closePayment: async (request) => ({ payment: await deps.close(checked(request.payment)) }),
+    continuePayment: async (request) => ({
+      payment: await tellingAbsence('writes', () => deps.continuePayment(request)),
+    }),
+    closePayment: async (request) => {
+      const ref = checked(request.payment);
+      return { payment: await tellingAbsence('writes', () => deps.close(ref)) };
+    },
     createRefund: async (request) => {
       checked(request.payment);
-      return { refund: await deps.refund(request) };
+      return { refund: await tellingAbsence('writes', () => deps.refund(request)) };
     },
-    getRefund: async ({ ref }) => {
-      if (ref.case === 'merchantRefund') {
-        const orderNo = await orderNoOf(ref.value.payment);
-        const { merchantRefundNo } = ref.value;
-        return {
-          refund: (await orderStore.getRefund({ ref: { case: 'orderRefund', value: { orderNo, merchantRefundNo } } }))
-            .refund,
-        };
-      }
-      if (ref.case !== 'refundNo' || parseOrderNo(ref.value) === undefined) {
-        throw rpcErrors.orderNoMalformed('the check digit of the refund number does not fit: it was mistyped or cut');
-      }
-      return { refund: (await orderStore.getRefund({ ref })).refund };
-    },
+    getRefund: async (request) => ({ refund: await tellingAbsence('reads', () => readRefund(request)) }),
   };
 };

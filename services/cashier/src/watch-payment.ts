@@ -1,8 +1,9 @@
 import type { Clock } from '@tillmesh/clock';
 import type { OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
 import { type Payment, type PaymentRef, PaymentState } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
-import { Code, type RpcClient, rpcErrors, toRpcError } from '@tillmesh/rpc';
+import { type RpcClient, RpcError, rpcErrors } from '@tillmesh/rpc';
 import { withoutSpans } from '@tillmesh/telemetry';
+import { tellingAbsence } from './tell-absence.ts';
 
 /** Quick while a till waits, slower for a poster on a wall. */
 const POLL_MS = { first: 200, then: 1_000 } as const;
@@ -39,9 +40,12 @@ const read = async (
   seen: boolean,
 ): Promise<Payment | undefined> => {
   try {
-    return (await orderStore.getOrder({ payment: ref }, { priority: 'query', capMs: 1_500 })).payment;
+    return await tellingAbsence(
+      'reads',
+      async () => (await orderStore.getOrder({ payment: ref }, { priority: 'query', capMs: 1_500 })).payment,
+    );
   } catch (error) {
-    if (seen && toRpcError(error).code === Code.UNAVAILABLE) return undefined;
+    if (seen && error instanceof RpcError && error.reason === 'DEPENDENCY_UNAVAILABLE') return undefined;
     throw error;
   }
 };
