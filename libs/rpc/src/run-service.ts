@@ -25,6 +25,22 @@ export type ServiceSettings = {
   readonly logLevel: LogLevel;
 };
 
+// What a service closes has its own deadlines; this is for the one that was forgotten. Drain and end together stay below the
+// 60 s after which Kubernetes kills.
+const END_MS_MAX = 8_000;
+
+const withinEndMs = async (end: () => Promise<void>): Promise<void> => {
+  const tooLate = Promise.withResolvers<never>();
+  const cancel = systemClock.after(END_MS_MAX, () =>
+    tooLate.reject(new Error(`what the service opened is not closed within ${END_MS_MAX} ms`)),
+  );
+  try {
+    await Promise.race([end(), tooLate.promise]);
+  } finally {
+    cancel();
+  }
+};
+
 /**
  * The life of a service's process: configuration (exit 1 with every problem), telemetry, server, readiness, and on
  * SIGTERM or SIGINT the way back in the opposite order.
@@ -78,9 +94,11 @@ export const runService = async <Settings extends ServiceSettings>(options: {
       log.info({ signal }, 'draining');
       await server.drain(drainMs);
       stop.abort(new Error('the service stops'));
-      await parts.end?.();
-      await metrics.close();
-      await stopTelemetry();
+      await withinEndMs(async () => {
+        await parts.end?.();
+        await metrics.close();
+        await stopTelemetry();
+      });
       log.info('stopped');
       process.exit(0);
     };
