@@ -1,4 +1,8 @@
 // What the tests of channels share: `@tillmesh/channel-kit/contract`.
 
+export type { ChannelWorld, Fault, FaultyOperation, Payer, SentNotification } from './channel-world.ts';
+export { contractSuite } from './contract-suite.ts';
+export { type SandboxKeys, type SandboxProcess, startSandboxProcess } from './sandbox-process.ts';
+export { type SandboxWorldOptions, startSandboxWorld } from './sandbox-world.ts';
 export { selfSigned } from './self-signed.ts';
 export { vectorsOf } from './vectors.ts';

@@ -29,6 +29,8 @@ export type Answered =
       readonly content: JsonObject | undefined;
     };
 
+/** Where a base address without a path leads. */
+const GATEWAY_PATH = '/gateway.do';
 const USER_AGENT = 'tillmesh-channel-alipay/1';
 
 const formText = (params: AlipayParams): string =>
@@ -54,7 +56,8 @@ export const callGateway = async (
   const { account, http, clock, signal } = call;
   const { method, content, notifyUrl = '' } = options;
   const [baseUrl = ''] = account.baseUrls;
-  const { pathname } = new URL(baseUrl);
+  const { pathname: path } = new URL(baseUrl);
+  const pathname = path === '/' ? GATEWAY_PATH : path;
   const common = Object.fromEntries(
     Object.entries({
       app_id: account.appId,

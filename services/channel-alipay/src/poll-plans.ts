@@ -3,6 +3,9 @@ import type { PaymentKind } from '@tillmesh/domain';
 
 const MINUTE_MS = 60_000;
 
+/** No code to scan lives longer: what Alipay gives it where nothing is said, and the most that we ask for. */
+export const SCAN_CODE_MINUTES_MAX = 120;
+
 // Payment codes: wait about 5 s, ask every 3 to 5 s up to 60 s, then cancel at once; the channel closes such a trade by itself
 // after about 3 minutes. Orders to scan make no trade before the scan, and the code lives for 2 hours at most: only after that
 // and a cancel "no such trade" is final. Both end by a cancel, because a close refuses what was never scanned.
@@ -22,9 +25,9 @@ const scanPlan: PollPlan = {
   firstAfterMs: 5_000,
   stepMs: 3_000,
   stepMaxMs: 10_000,
-  giveUpAfterMs: 120 * MINUTE_MS,
+  giveUpAfterMs: SCAN_CODE_MINUTES_MAX * MINUTE_MS,
   endByReverse: true,
-  notFoundFinalAfterMs: 125 * MINUTE_MS,
+  notFoundFinalAfterMs: (SCAN_CODE_MINUTES_MAX + 5) * MINUTE_MS,
 };
 
 /** When the syncer asks Alipay. */

@@ -226,12 +226,24 @@ for (const [what, answer] of UNPROVEN) {
   });
 }
 
-test('a decline around which HTTP says 500 is unknown', async () => {
-  peer.answer = (request) => {
-    const answer = answering(failed('ACQ.BUYER_BALANCE_NOT_ENOUGH'))(request);
-    return answer === undefined ? undefined : { ...answer, status: 500 };
-  };
-  expect((await payByCode(payment(), call())).outcome.kind).toBe('unknown');
+test('whatever HTTP calls an error of the server is unknown, a success too', async () => {
+  for (const content of [failed('ACQ.BUYER_BALANCE_NOT_ENOUGH'), { ...PAID, ...TRADE }]) {
+    peer.answer = (request) => {
+      const answer = answering(content)(request);
+      return answer === undefined ? undefined : { ...answer, status: 500 };
+    };
+    expect((await payByCode(payment(), call())).outcome.kind).toBe('unknown');
+    expect((await askOrder(order(), call())).outcome.kind).toBe('unknown');
+  }
+});
+
+test('a base address without a path leads to the gateway', async () => {
+  peer.answer = answering(PAID);
+  const baseUrl = peer.baseUrl.replace('/gateway.do', '');
+  const rootHttp = httpFor(baseUrl);
+  expect((await payByCode(payment(), callOf(account(baseUrl), rootHttp))).outcome.kind).toBe('succeeded');
+  expect(peer.seen[0]?.path).toBe('/gateway.do');
+  await rootHttp.close();
 });
 
 test('an error of the gateway comes as error_response', async () => {
@@ -291,10 +303,12 @@ test('the time to pay is never longer than ours, and at least a minute', async (
     [30_000, '1m'],
     [119_999, '1m'],
     [7_200_000, '120m'],
+    [86_400_000, '120m'],
   ];
   for (const [lastsMs] of times) await placeOrder(payment({ order: qr, expireAtMs: NOW_MS + lastsMs }), call());
-  expect(peer.seen.map((request) => (contentOf(request) as { timeout_express: string }).timeout_express)).toEqual(
-    times.map(([, text]) => text),
+  // From the scan, and from the making of the code.
+  expect(peer.seen.map(contentOf)).toMatchObject(
+    times.map(([, text]) => ({ timeout_express: text, qr_code_timeout_express: text })),
   );
 });
 

@@ -122,7 +122,8 @@ export const callV2 = async (
   const parsed = parseFlatXml(utf8TextOf(exchange.body) ?? '');
   const content = parsed === undefined || exchange.status !== 200 ? undefined : Object.fromEntries(parsed);
   const signature = content === undefined ? 'absent' : verifyV2(content, key, account.v2SignType);
-  const trust = trustOf(exchange, signature, account, /^(?:text|application)\/xml\b/i);
+  // Real answers of v2 call themselves text/plain.
+  const trust = trustOf(exchange, signature, account, /^(?:text\/(?:xml|plain)|application\/xml)\b/i);
   return { kind: 'answered', facts: factsOf(exchange, signature), trust, content };
 };
 
