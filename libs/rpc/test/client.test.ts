@@ -211,6 +211,8 @@ describe('a call that is repeated persistently', () => {
     const running = asCall(30_000, () => persistently(work, systemClock), abort.signal).catch(
       (error: unknown) => error,
     );
+    // It rests between two tries when its caller goes.
+    await systemClock.sleep(30);
     abort.abort(new Error('gone'));
     expect(await running).toBeInstanceOf(Error);
     expect(systemClock.monotonicMs() - beganMs).toBeLessThan(2_000);
