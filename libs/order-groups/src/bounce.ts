@@ -2,6 +2,7 @@ import type { Clock } from '@tillmesh/clock';
 import type { GroupTag, OrderNo, PaymentState } from '@tillmesh/domain';
 import { counter, type Log } from '@tillmesh/telemetry';
 import type { Deadline } from './connection.ts';
+import { differingField } from './differing-field.ts';
 import { type GroupMap, placementOf } from './group-map.ts';
 import type { NewPayment, OrderGroup } from './order-group.ts';
 import type { OrderNumberSource } from './order-number-source.ts';
@@ -16,7 +17,10 @@ export type Created =
   /** It cannot be decided now; the same number may be sent again. */
   | { readonly kind: 'repeat'; readonly why: string };
 
-/** Which way an order became payable: written at home, written at the buddy, or decided by a repeat. */
+/**
+ * Which way an order became payable: written at home or at the buddy by this request, or decided by it after an earlier one had
+ * written it, whose rows hold what is to be paid.
+ */
 export type Way = 'home' | 'jump' | 'repeat';
 
 export type BounceConfig = {
@@ -37,6 +41,16 @@ const DRAWS_MAX = 3;
 
 type Group = (tag: GroupTag) => OrderGroup;
 
+/** The home order after an acknowledged write of this try. */
+type Written = {
+  readonly orderNo: OrderNo;
+  /**
+   * Its version, where this try wrote or activated it: while it is the same, nobody else was allowed to pay it. Undefined where an
+   * earlier or later try of the same caller did, which may have been allowed meanwhile.
+   */
+  readonly ownVersion: number | undefined;
+};
+
 /** What one request needs at every step. */
 type Work = {
   readonly payment: NewPayment;
@@ -48,6 +62,12 @@ type Work = {
 const repeat = (why: string): Created => {
   refused.add({ why });
   return { kind: 'repeat', why };
+};
+
+/** Whether the payment's only attempt is this caller's own and its channel was not called yet. */
+const isUncalledAttemptOf = (stored: StoredPayment, { attempt }: NewPayment): boolean => {
+  const [first, second] = stored.payment.attempts;
+  return first?.state === 'started' && second === undefined && stored.tokens.get(1) === attempt.token;
 };
 
 /** An order of this number that callers may be shown; void ones lost to another. */
@@ -87,7 +107,7 @@ export const createBounce = (options: {
       const written = await work.home.insertPaying(orderNo, payment, homeDeadline);
       switch (written.kind) {
         case 'written':
-          return allow(work, orderNo, 'home');
+          return allow(work, { orderNo, ownVersion: 1 }, 'home');
         case 'duplicate':
           return resolveExisting(work);
         case 'number_taken':
@@ -103,11 +123,12 @@ export const createBounce = (options: {
   };
 
   /** The home order is written and acknowledged: may it be paid? Only if no jump was bound meanwhile. */
-  const allow = async (work: Work, orderNo: OrderNo, way: Way): Promise<Created> => {
+  const allow = async (work: Work, written: Written, way: Way): Promise<Created> => {
     const { payment, home, buddy, deadline } = work;
-    if (buddy === undefined) return payable(work.home, orderNo, way);
+    const { orderNo } = written;
+    if (buddy === undefined) return payable(home, orderNo, way);
     const claim = await buddy.readClaim(payment, deadline);
-    if (claim.kind === 'unsure') return defer(work, orderNo);
+    if (claim.kind === 'unsure') return defer(work, written);
     switch (claim.value?.state) {
       case undefined:
       case 'abandoned':
@@ -116,18 +137,18 @@ export const createBounce = (options: {
         const abandoned = await buddy.abandonClaim(payment, deadline);
         if (abandoned === 'won') return payable(home, orderNo, way);
         // Lost: it was bound or abandoned in this moment. What it was, a further look tells.
-        return abandoned === 'lost' ? allowAfterTie(work, orderNo, way) : defer(work, orderNo);
+        return abandoned === 'lost' ? allowAfterTie(work, written, way) : defer(work, written);
       }
       case 'bound':
         return adopt(work, orderNo);
     }
   };
 
-  const allowAfterTie = async (work: Work, orderNo: OrderNo, way: Way): Promise<Created> => {
+  const allowAfterTie = async (work: Work, written: Written, way: Way): Promise<Created> => {
     const claim = await work.buddy?.readClaim(work.payment, work.deadline);
-    if (claim?.kind === 'sure' && claim.value?.state === 'abandoned') return payable(work.home, orderNo, way);
-    if (claim?.kind === 'sure' && claim.value?.state === 'bound') return adopt(work, orderNo);
-    return defer(work, orderNo);
+    if (claim?.kind === 'sure' && claim.value?.state === 'abandoned') return payable(work.home, written.orderNo, way);
+    if (claim?.kind === 'sure' && claim.value?.state === 'bound') return adopt(work, written.orderNo);
+    return defer(work, written);
   };
 
   const payable = (at: OrderGroup, orderNo: OrderNo, way: Way): Created => {
@@ -136,8 +157,8 @@ export const createBounce = (options: {
   };
 
   /** Nobody knows whether a jump was bound: the order stays, unpayable, and a repeat decides. */
-  const defer = async (work: Work, orderNo: OrderNo): Promise<Created> => {
-    await work.home.unbind(orderNo, work.payment.source, work.deadline);
+  const defer = async (work: Work, { orderNo, ownVersion }: Written): Promise<Created> => {
+    if (ownVersion !== undefined) await work.home.unbind(orderNo, ownVersion, work.payment.source, work.deadline);
     return repeat('buddy_unsure');
   };
 
@@ -159,21 +180,25 @@ export const createBounce = (options: {
     const { payment, home, deadline } = work;
     const stored = await home.readOrder(payment, deadline);
     if (stored === undefined) return repeat('home_row_unread');
-    const { orderNo, state } = stored.payment;
+    const { orderNo, state, version } = stored.payment;
     switch (state) {
       case 'void':
         return adopted(work);
       case 'unbound': {
+        // Another request under the same number: its caller is told so, and nothing is decided for it.
+        if (differingField(payment, stored.payment) !== undefined) return { kind: 'existing', stored };
         // Left undecided before: this request decides, if nobody else does first.
-        const activated = await home.activate(orderNo, payment, deadline);
-        return activated === 'won' ? allow(work, orderNo, 'repeat') : repeat('activation_lost');
+        const activated = await home.activate(orderNo, version, payment, deadline);
+        return activated === 'won'
+          ? allow(work, { orderNo, ownVersion: version + 1 }, 'repeat')
+          : repeat('activation_lost');
       }
       case 'paying': {
-        const { attempt } = payment;
-        if (stored.tokens.get(1) !== attempt.token) return existing(work, stored);
+        if (!isUncalledAttemptOf(stored, payment)) return existing(work, stored);
         // This caller wrote it and did not hear of it. That the row is visible proves nothing; a write of now does.
-        const touched = await home.touch(orderNo, attempt.token, deadline);
-        return touched === 'won' ? allow(work, orderNo, 'repeat') : existing(work, stored);
+        const touched = await home.touch(orderNo, payment, deadline);
+        // Lost: it moved since it was read. Failed: its group is away. A repeat reads it again.
+        return touched === 'won' ? allow(work, { orderNo, ownVersion: undefined }, 'repeat') : repeat('touch_lost');
       }
       case 'succeeded':
         // It was paid, so it was allowed to be: no jump of this number is bound.
@@ -202,7 +227,7 @@ export const createBounce = (options: {
     const written = await buddy.insertJumped(orderNo, payment, home.tag, deadline);
     switch (written.kind) {
       case 'written':
-        return bind(work, orderNo);
+        return bind(work, orderNo, 'jump');
       case 'duplicate':
         return followClaim(work);
       case 'number_taken':
@@ -220,7 +245,7 @@ export const createBounce = (options: {
       case 'bound':
         return adopted(work);
       case 'open':
-        return bind(work, claim.value.orderNo);
+        return bindOfAnother(work, claim.value.orderNo);
       case 'abandoned': {
         const seen = await work.home.readByQuorum(work.payment, work.deadline);
         if (seen.kind === 'unsure' || seen.value === undefined) return repeat('home_unread');
@@ -231,18 +256,28 @@ export const createBounce = (options: {
     }
   };
 
-  const bind = async (work: Work, orderNo: OrderNo): Promise<Created> => {
+  /** A jump that nobody brought to its end, perhaps another caller's: only the same request may bind it. */
+  const bindOfAnother = async (work: Work, orderNo: OrderNo): Promise<Created> => {
+    const theirs = await work.buddy?.readOrder(work.payment, work.deadline);
+    if (theirs?.payment.orderNo !== orderNo) return repeat('buddy_order_unread');
+    if (differingField(work.payment, theirs.payment) !== undefined) return { kind: 'existing', stored: theirs };
+    // What was written is that caller's, its account included: the answer has to be read.
+    return bind(work, orderNo, 'repeat');
+  };
+
+  const bind = async (work: Work, orderNo: OrderNo, way: Way): Promise<Created> => {
     const { payment, home, buddy, deadline } = work;
     if (buddy === undefined) return repeat('no_other_group');
     const seen = await home.readByQuorum(payment, deadline);
     if (seen.kind === 'unsure') return repeat('home_unsure');
     if (seen.value !== undefined && seen.value.payment.state !== 'void') {
-      const abandoned = await buddy.abandonClaim(payment, deadline);
-      if (abandoned === 'won') await buddy.voidOrder(orderNo, payment.source, deadline);
+      // Lost: somebody has decided it in this moment, perhaps against the order at home; a repeat sees which.
+      if ((await buddy.abandonClaim(payment, deadline)) !== 'won') return repeat('claim_lost');
+      await buddy.voidOrder(orderNo, payment.source, deadline);
       return isVisible(seen.value.payment.state) ? { kind: 'existing', stored: seen.value } : repeat('home_undecided');
     }
     const bound = await buddy.bindClaim(orderNo, payment, deadline);
-    return bound === 'won' ? payable(buddy, orderNo, 'jump') : repeat('claim_lost');
+    return bound === 'won' ? payable(buddy, orderNo, way) : repeat('claim_lost');
   };
 
   return { create };

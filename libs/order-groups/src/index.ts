@@ -1,6 +1,7 @@
 export type { Created } from './bounce.ts';
 export { type Account, openConnection } from './connection.ts';
 export { DatabaseError } from './database-error.ts';
+export { differingField } from './differing-field.ts';
 export type { DueItem, DueWork } from './due-work.ts';
 export type { GroupStatus } from './group-client.ts';
 export { UnknownGroup } from './group-clients.ts';

@@ -69,12 +69,15 @@ export type OrderGroup = {
   insertPaying(orderNo: OrderNo, payment: NewPayment, deadline: Deadline): Promise<WriteResult>;
   /** In one transaction: the order as `unbound` and an open claim. */
   insertJumped(orderNo: OrderNo, payment: NewPayment, home: GroupTag, deadline: Deadline): Promise<WriteResult>;
-  /** An acknowledged write to a `paying` order that this token wrote and whose channel was not called. */
-  touch(orderNo: OrderNo, token: string, deadline: Deadline): Promise<CasResult>;
-  /** `unbound` to `paying`, acknowledged. */
-  activate(orderNo: OrderNo, payment: NewPayment, deadline: Deadline): Promise<CasResult>;
-  /** `paying` to `unbound`: nobody may pay it until somebody decides. */
-  unbind(orderNo: OrderNo, source: string, deadline: Deadline): Promise<CasResult>;
+  /**
+   * An acknowledged write to a `paying` order that the payment's token wrote and whose channel was not called. It takes the version
+   * on, so that whoever holds the one before can no longer take the order back.
+   */
+  touch(orderNo: OrderNo, payment: NewPayment, deadline: Deadline): Promise<CasResult>;
+  /** `unbound` of this version to `paying`, acknowledged; the attempt is the payment's token's from then on. */
+  activate(orderNo: OrderNo, version: number, payment: NewPayment, deadline: Deadline): Promise<CasResult>;
+  /** `paying` of this version to `unbound`: nobody may pay it until somebody decides. */
+  unbind(orderNo: OrderNo, version: number, source: string, deadline: Deadline): Promise<CasResult>;
   /** `paying` or `unbound` to `void`: it lost to another order. */
   voidOrder(orderNo: OrderNo, source: string, deadline: Deadline): Promise<CasResult>;
   bindClaim(orderNo: OrderNo, payment: NewPayment, deadline: Deadline): Promise<CasResult>;

@@ -51,14 +51,14 @@ export const ACTIVATE_PAYMENT: Statement = {
   summary: 'UPDATE payment activate',
   sql: `UPDATE payment p JOIN attempt a ON a.order_no = p.order_no AND a.attempt_no = 1
         SET p.state = 'paying', p.version = p.version + 1, p.updated_at = ?, p.next_check_at = ?, p.event_source = ?, a.token = ?
-        WHERE p.order_no = ? AND p.state = 'unbound'`,
+        WHERE p.order_no = ? AND p.version = ? AND p.state = 'unbound'`,
 };
 
 /** A further acknowledged write of a payment that this caller wrote before. */
 export const TOUCH_PAYMENT: Statement = {
   summary: 'UPDATE payment touch',
   sql: `UPDATE payment p JOIN attempt a ON a.order_no = p.order_no AND a.attempt_no = 1
-        SET p.check_count = p.check_count + 1
+        SET p.version = p.version + 1, p.updated_at = ?, p.event_source = ?
         WHERE p.order_no = ? AND p.state = 'paying' AND a.token = ? AND a.state = 'started'`,
 };
 
@@ -66,7 +66,7 @@ export const TOUCH_PAYMENT: Statement = {
 export const UNBIND_PAYMENT: Statement = {
   summary: 'UPDATE payment unbind',
   sql: `UPDATE payment SET state = 'unbound', version = version + 1, updated_at = ?, next_check_at = NULL, event_source = ?
-        WHERE order_no = ? AND state = 'paying'`,
+        WHERE order_no = ? AND version = ? AND state = 'paying'`,
 };
 
 export const VOID_PAYMENT: Statement = {

@@ -141,13 +141,15 @@ export const createSqlOrderGroup = (client: GroupClient, clock: Clock): OrderGro
         return failure(error);
       }
     },
-    touch: (orderNo, token, deadline) => cas(sql.TOUCH_PAYMENT, [key(orderNo), token], deadline),
-    activate: (orderNo, payment, deadline) => {
+    touch: (orderNo, { source, attempt }, deadline) =>
+      cas(sql.TOUCH_PAYMENT, [clock.nowMs(), source, key(orderNo), attempt.token], deadline),
+    activate: (orderNo, version, { firstCheckAfterMs, source, attempt }, deadline) => {
       const nowMs = clock.nowMs();
-      const values = [nowMs, nowMs + payment.firstCheckAfterMs, payment.source, payment.attempt.token, key(orderNo)];
+      const values = [nowMs, nowMs + firstCheckAfterMs, source, attempt.token, key(orderNo), version];
       return cas(sql.ACTIVATE_PAYMENT, values, deadline);
     },
-    unbind: (orderNo, source, deadline) => cas(sql.UNBIND_PAYMENT, [clock.nowMs(), source, key(orderNo)], deadline),
+    unbind: (orderNo, version, source, deadline) =>
+      cas(sql.UNBIND_PAYMENT, [clock.nowMs(), source, key(orderNo), version], deadline),
     voidOrder: (orderNo, source, deadline) => cas(sql.VOID_PAYMENT, [clock.nowMs(), source, key(orderNo)], deadline),
     bindClaim: (orderNo, payment, deadline) => {
       const nowMs = clock.nowMs();

@@ -1,21 +1,16 @@
-import { equalMoney, type Payment } from '@tillmesh/domain';
-import { asWritten, type NewPayment, type OrderGroups, type StoredPayment } from '@tillmesh/order-groups';
+import {
+  asWritten,
+  differingField,
+  type NewPayment,
+  type OrderGroups,
+  type StoredPayment,
+} from '@tillmesh/order-groups';
 import { rpcErrors } from '@tillmesh/rpc';
 
 /** Long enough for a group to be noticed and avoided, short enough for a till that waits. */
 const REPEAT_AFTER_MS = 500;
 
 export type OrderCreated = { readonly stored: StoredPayment; readonly created: boolean; readonly bounced: boolean };
-
-/** The first field in which a repeat differs from what was written; undefined where it is the same request. */
-const differingField = (asked: NewPayment, written: Payment): string | undefined => {
-  if (!equalMoney(asked.amount, written.amount)) return 'amount';
-  if (asked.kind !== written.kind) return 'kind';
-  if (asked.wallet !== written.wallet) return 'wallet';
-  if (asked.subject !== written.subject) return 'subject';
-  if (asked.terminalId !== written.terminalId) return 'terminal_id';
-  return asked.storeId === written.storeId ? undefined : 'store_id';
-};
 
 /**
  * Writes an order, or finds the one that its merchant number stands for.
