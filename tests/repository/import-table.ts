@@ -38,8 +38,8 @@ export const importTable: Readonly<Record<string, Row>> = {
   'services/sandbox': ['clock', 'config', 'domain', 'telemetry'],
   'services/syncer': [...everyService, 'delay-queue'],
 
-  // What a caller has: the protos and a client for them.
-  examples: ['proto', 'rpc'],
+  // What a caller has: the protos, a client for them, and what it takes to wait and to trace.
+  examples: ['clock', 'proto', 'rpc', 'telemetry'],
 };
 
 /** What every package's tests may import besides its own row and the libraries among its devDependencies. */
