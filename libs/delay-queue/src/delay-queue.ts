@@ -7,7 +7,7 @@ export const SHARD_COUNT = 64;
 
 /**
  * Members with the time they are due, in Redis sorted sets by shard. Holds schedules, never truth: whatever is lost here the
- * sweep of the databases finds.
+ * sweep of the databases finds. Every call rejects while Redis is away.
  */
 export type DelayQueue = {
   /** Adds a member, or moves it to a new time. */
@@ -25,6 +25,20 @@ local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, AR
 for _, member in ipairs(due) do redis.call('ZADD', KEYS[1], ARGV[3], member) end
 return due`;
 
+/** What a pipeline gives: an error or an answer for each of its commands. */
+type Results = readonly (readonly [error: Error | null, answer: unknown])[] | null;
+
+/** The answers of commands that were carried out. A pipeline never rejects: unless it is looked at, a Redis that is away is an empty one. */
+const answersOf = (
+  results: Results,
+): { readonly answers: readonly unknown[]; readonly failure: Error | undefined } => ({
+  answers: (results ?? []).flatMap(([error, answer]) => (error === null ? [answer] : [])),
+  failure:
+    results === null
+      ? new Error('Redis gave no answer')
+      : (results.find(([error]) => error !== null)?.[0] ?? undefined),
+});
+
 /** The shard of a member, 0 to 63. */
 export const shardOf = (member: string): number =>
   Number.parseInt(hash('sha1', member, 'hex').slice(0, 8), 16) % SHARD_COUNT;
@@ -39,30 +53,31 @@ export const createDelayQueue = (redis: RedisConnection, name: string, clock: Cl
     },
     claim: async (limit, visibilityMs) => {
       const nowMs = clock.nowMs();
-      const answers = await redis.run('EVAL claim', (client) => {
+      return redis.run('EVAL claim', async (client) => {
         const pipeline = client.pipeline();
         for (const key of shards) pipeline.eval(CLAIM, 1, key, nowMs, limit, nowMs + visibilityMs);
-        return pipeline.exec();
+        const { answers, failure } = answersOf(await pipeline.exec());
+        // What some shards gave is claimed: it must not be lost because others failed.
+        if (failure !== undefined && answers.length === 0) throw failure;
+        return answers.flatMap((members) => (Array.isArray(members) ? members.map(String) : []));
       });
-      return (answers ?? []).flatMap(([error, members]) =>
-        error === null && Array.isArray(members) ? members.map(String) : [],
-      );
     },
     remove: async (members) => {
       if (members.length === 0) return;
-      await redis.run('ZREM', (client) => {
+      await redis.run('ZREM', async (client) => {
         const pipeline = client.pipeline();
         for (const member of members) pipeline.zrem(keyOf(shardOf(member)), member);
-        return pipeline.exec();
+        const { failure } = answersOf(await pipeline.exec());
+        if (failure !== undefined) throw failure;
       });
     },
-    size: async () => {
-      const answers = await redis.run('ZCARD', (client) => {
+    size: () =>
+      redis.run('ZCARD', async (client) => {
         const pipeline = client.pipeline();
         for (const key of shards) pipeline.zcard(key);
-        return pipeline.exec();
-      });
-      return (answers ?? []).reduce((sum, [error, count]) => sum + (error === null ? Number(count) : 0), 0);
-    },
+        const { answers, failure } = answersOf(await pipeline.exec());
+        if (failure !== undefined) throw failure;
+        return answers.reduce<number>((sum, count) => sum + Number(count), 0);
+      }),
   };
 };
