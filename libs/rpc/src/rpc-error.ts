@@ -32,15 +32,17 @@ const MESSAGE_BYTES_MAX = 600;
 const VALUE_BYTES_MAX = 200;
 const NAME_BYTES_MAX = 60;
 const PAIRS_MAX = 8;
+const VIOLATIONS_MAX = 20;
 const VIOLATIONS_BYTES_MAX = 1_500;
 
 const cut = (text: string, bytesMax: number): string => {
-  if (Buffer.byteLength(text) <= bytesMax) return text;
-  const kept = Buffer.from(text)
+  // No character has less than a byte, so only the beginning of a long text is looked at.
+  if (text.length <= bytesMax && Buffer.byteLength(text) <= bytesMax) return text;
+  const kept = Buffer.from(text.slice(0, bytesMax))
     .subarray(0, bytesMax - 3)
     .toString();
   // The cut may have gone through a character.
-  return `${kept.replace(/\uFFFD$/, '')}…`;
+  return `${kept.replace(/\uFFFD+$/, '')}…`;
 };
 
 const cutPairs = (metadata: Readonly<Record<string, string>>): Readonly<Record<string, string>> =>
@@ -54,6 +56,7 @@ const cutPairs = (metadata: Readonly<Record<string, string>>): Readonly<Record<s
 const cutViolations = (violations: readonly FieldViolation[]): readonly FieldViolation[] => {
   let bytes = 0;
   return violations
+    .slice(0, VIOLATIONS_MAX)
     .map(({ field, description, reason }) => ({
       field: cut(field, VALUE_BYTES_MAX),
       description: cut(description, VALUE_BYTES_MAX),
