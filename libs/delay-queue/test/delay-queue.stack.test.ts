@@ -198,7 +198,8 @@ describe('while Redis is', () => {
       for (let round = 0; round < 3; round += 1) {
         expect(await callAll(queue)).toEqual(ALL_FAIL_IN_TIME);
       }
-      expect(redis.isReady()).toBe(false);
+      await expect.poll(() => redis.isReady(), { timeout: 10_000 }).toBe(false);
+      expect(await callAll(queue)).toEqual(ALL_FAIL_IN_TIME);
     } finally {
       await localRedis().start();
     }
