@@ -14,6 +14,7 @@ export const utf8TextOf = (bytes: Uint8Array): string | undefined => {
   }
 };
 
+/** True for what JSON writes with braces. */
 export const isJsonObject = (value: unknown): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 

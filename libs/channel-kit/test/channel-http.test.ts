@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer as createHttpServer, type RequestListener } from 'node:http';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
-import { createServer as createTlsServer } from 'node:tls';
+import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import { systemClock } from '@tillmesh/clock';
 import { Dispatcher, Pool } from 'undici';
 import { afterEach, expect, test } from 'vitest';
@@ -144,6 +144,39 @@ test('a peer with a trusted certificate answers securely, one without TLS does n
   });
   const plain = await startHttp((_request, response) => response.end('ok'));
   expect(await sendTo({ baseUrl: plain })).toMatchObject({ kind: 'answered', secure: false });
+});
+
+test('a certificate of our own is shown for its holder alone', async () => {
+  const [server, client] = [selfSigned(), selfSigned()];
+  const { baseUrl } = await startPeer(
+    (socket) => {
+      const shown = (socket as TLSSocket).getPeerCertificate();
+      socket.on('data', () => {
+        const body = Object.keys(shown).length === 0 ? 'nobody' : 'somebody';
+        socket.end(`HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\n\r\n${body}`);
+      });
+    },
+    (onConnection) =>
+      createTlsServer(
+        { key: server.privateKey, cert: server.certificate, requestCert: true, rejectUnauthorized: false },
+        onConnection,
+      ),
+  );
+  const host = { baseUrl: baseUrl.replace('http:', 'https:'), authority: server.certificate };
+  const http = createChannelHttp({
+    channelId: 'test',
+    hosts: [host, { ...host, clientCertificate: { holder: 'acme', ...client } }],
+    limits: LIMITS,
+    clock: systemClock,
+  });
+  toClose.push(() => http.close());
+  const bodyFor = async (more: Partial<HttpRequest>): Promise<string> => {
+    const exchange = await http.send(request(host.baseUrl, more));
+    return exchange.kind === 'answered' ? exchange.body.toString() : exchange.cause;
+  };
+  expect(await bodyFor({ certificateHolder: 'acme' })).toBe('somebody');
+  expect(await bodyFor({})).toBe('nobody');
+  expect(await bodyFor({ certificateHolder: 'other' })).toBe('host_not_configured');
 });
 
 test('a peer that never answers the TLS greeting is not sent, within the connect time-out', async () => {

@@ -18,17 +18,20 @@ import { isVerifiedSuccess, refusalReport, toldTrade, tradeReport } from './trad
 
 const MINUTE_MS = 60_000;
 
-/** The time to pay, in Alipay's whole minutes: never longer than the payment's own, at least one. */
-const timeoutExpress = (request: PaymentRequest, nowMs: number): string => {
-  const minutes = Math.floor((request.expireAtMs - nowMs) / MINUTE_MS);
+/**
+ * The time to pay, in Alipay's whole minutes: never longer than the payment's own, at least one. Counted from the attempt and
+ * not from now, so that a repeat asks for the same.
+ */
+const timeoutExpress = ({ expireAtMs, order }: PaymentRequest): string => {
+  const minutes = Math.floor((expireAtMs - order.createdAtMs) / MINUTE_MS);
   return `${Math.min(Math.max(1, minutes), SCAN_CODE_MINUTES_MAX)}m`;
 };
 
-const orderContent = (request: PaymentRequest, nowMs: number): JsonObject => ({
+const orderContent = (request: PaymentRequest): JsonObject => ({
   out_trade_no: request.order.channelOrderNo,
   subject: request.subject,
   total_amount: toDecimalText(request.order.amount),
-  timeout_express: timeoutExpress(request, nowMs),
+  timeout_express: timeoutExpress(request),
   ...(request.terminalId === '' ? {} : { terminal_id: request.terminalId }),
 });
 
@@ -37,7 +40,7 @@ export const payByCode = async (request: PaymentRequest, call: AlipayCall): Prom
   const answer = await callGateway(call, {
     method: 'alipay.trade.pay',
     content: {
-      ...orderContent(request, call.clock.nowMs()),
+      ...orderContent(request),
       scene: 'bar_code',
       auth_code: request.paymentCode.reveal(),
     },
@@ -83,9 +86,9 @@ export const placeOrder = async (request: PaymentRequest, call: AlipayCall): Pro
   const answer = await callGateway(call, {
     method: 'alipay.trade.precreate',
     content: {
-      ...orderContent(request, call.clock.nowMs()),
+      ...orderContent(request),
       // timeout_express counts from the scan alone (developer.aliyun.com/article/707654): without this the code would live for two hours.
-      qr_code_timeout_express: timeoutExpress(request, call.clock.nowMs()),
+      qr_code_timeout_express: timeoutExpress(request),
     },
     notifyUrl: request.notifyUrl,
   });

@@ -312,6 +312,15 @@ test('the time to pay is never longer than ours, and at least a minute', async (
   );
 });
 
+test('a repeat some minutes later asks for the same', async () => {
+  peer.answer = answering(ok({}));
+  for (const laterMs of [0, 200_000]) {
+    await placeOrder(payment({ order: qr }), callOf(account(peer.baseUrl), http, NOW_MS + laterMs));
+  }
+  expect(peer.seen[0]?.params['timestamp']).not.toBe(peer.seen[1]?.params['timestamp']);
+  expect(peer.seen[0]?.params['biz_content']).toBe(peer.seen[1]?.params['biz_content']);
+});
+
 test('amounts are written with two decimals, never as a float', async () => {
   peer.answer = answering(ok({}));
   for (const fen of [1, 10, 100, 12_345_678_901])

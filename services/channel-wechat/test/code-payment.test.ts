@@ -1,4 +1,6 @@
+import { Secret } from '@tillmesh/config';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { wechat } from '../src/channel.ts';
 import { askByCode, payByCode, reverseByCode } from '../src/code-payment.ts';
 import type { WechatAccount } from '../src/config.ts';
 import { signV2, verifyV2 } from '../src/v2-signature.ts';
@@ -285,6 +287,19 @@ for (const [what, answer, end] of NOT_REVERSED) {
     expect(report.seen.outcome.kind).not.toBe('failed_definite');
   });
 }
+
+test('a reverse goes over the sockets that show the API certificate, a query does not', async () => {
+  const apiCertificate = { certificateFile: new Secret('certificate'), keyFile: new Secret('key') };
+  lookThenReverse(stateAnswer('NOTPAY'), reversed('N'));
+  // This client has no sockets for the certificate: nothing of the reverse can be sent.
+  expect(await reverseByCode(order(), call({ apiCertificate }))).toMatchObject({
+    end: 'undecided',
+    seen: { facts: { transport: 'not_sent' } },
+  });
+  expect(wechat.certificateHosts?.(account(peer.baseUrl, { apiCertificate }))).toEqual([
+    { baseUrl: peer.baseUrl, clientCertificate: { holder: 'wechat-a', certificate: 'certificate', privateKey: 'key' } },
+  ]);
+});
 
 test('without a look nothing is reversed', async () => {
   for (const look of [
