@@ -12,7 +12,7 @@ import { type Clock, systemClock } from '@tillmesh/clock';
 import { activeTraceparent, durations, type Span, SpanKind, traceparentOf, withSpan } from '@tillmesh/telemetry';
 import { answerMarginMs, type CallContext, currentCall, METADATA, type Priority, remainingMs } from './call-context.ts';
 import { methodDefinition, qualifiedName } from './method.ts';
-import { RpcError, rpcErrors, TRANSPORT_REASON, toRpcError } from './rpc-error.ts';
+import { type ReasonName, RpcError, rpcErrors, TRANSPORT_REASON, toRpcError } from './rpc-error.ts';
 
 const callSeconds = durations('rpc_client_call_duration_seconds', 'Time of calls made, waiting for a lane included.', [
   'rpc_method',
@@ -124,7 +124,13 @@ const SICK: ReadonlySet<status> = new Set([
   status.UNKNOWN,
   status.DATA_LOSS,
 ]);
-const isSick = (error: unknown): boolean => SICK.has(toRpcError(error).code);
+// Said on purpose under one of those statuses: of a budget that the caller set too short, of one order's group, of one instance
+// that drains. A breaker that counted them would close the way for everybody else.
+const NOT_SICK: ReadonlySet<string> = new Set<ReasonName>(['DEADLINE_TOO_SHORT', 'REPEAT_SAME_NUMBER', 'NOT_READY']);
+const isSick = (error: unknown): boolean => {
+  const { code, reason } = toRpcError(error);
+  return SICK.has(code) && !NOT_SICK.has(reason);
+};
 
 /** Creates a client over its own connection. */
 export const createClient = <Service extends DescService>(
@@ -235,7 +241,11 @@ const unaryMethod = (client: Client, method: DescMethod, options: ClientOptions)
           return await passage.run(
             (laneSignal) => {
               const leftMs = budgetMs - (clock.monotonicMs() - beganMs);
-              if (leftMs <= 0) throw rpcErrors.deadlineTooShort(`no time is left to call ${name}; nothing was sent`);
+              if (leftMs <= 0) {
+                throw rpcErrors.deadlineTooShort(`no time is left to call ${name}; nothing was sent`, {
+                  metadata: { needed_ms: '1', remaining_ms: '0' },
+                });
+              }
               return send(
                 request,
                 metadataFor(options, call, parent, traceparentOf(span) || activeTraceparent()),
