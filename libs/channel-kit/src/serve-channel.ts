@@ -1,5 +1,4 @@
 import type { Clock, Random } from '@tillmesh/clock';
-import type { Secret } from '@tillmesh/config';
 import { createLane, type Lane, type LaneStatistics } from '@tillmesh/lane';
 import { ChannelService } from '@tillmesh/proto/tillmesh/channel/v1/channel_service_pb.ts';
 import { type Binding, bind, type CallContext, notYet, notYetStream, rpcErrors } from '@tillmesh/rpc';
@@ -7,6 +6,7 @@ import type { Log } from '@tillmesh/telemetry';
 import { kindMap, walletMap } from '@tillmesh/wire';
 import type { AccountSettings } from './account-settings.ts';
 import { nothingSent, unanswered, unansweredPayment } from './attempt-report.ts';
+import { attemptSummary, closeSummary, notificationSummary, refundSummary, withoutSecrets } from './call-summary.ts';
 import type {
   AttemptReport,
   CallFacts,
@@ -54,28 +54,6 @@ const LANE_FULL_RETRY_MS = 200;
 
 const MAYBE_SENT: CallFacts = { ...nothingSent, transport: 'maybe_sent', sends: 1 };
 
-const codeLabel = (ruleId: string, code: string): string => (ruleId === '' && code !== '' ? 'unlisted' : ruleId);
-
-const attemptSummary = (report: AttemptReport): CallSummary => ({
-  outcome: report.outcome.kind,
-  code: codeLabel(report.ruleId, report.channelCode),
-  facts: report.facts,
-  configAlarm: report.configAlarm,
-});
-const closeSummary = (report: CloseReport): CallSummary => ({ ...attemptSummary(report.seen), outcome: report.end });
-const refundSummary = (report: RefundReport): CallSummary => ({
-  outcome: report.state,
-  code: codeLabel(report.ruleId, report.channelCode),
-  facts: report.facts,
-  configAlarm: false,
-});
-const notificationSummary = (report: NotificationReport): CallSummary => ({
-  outcome: report.kind === 'refused' ? report.refusal : 'news',
-  code: '',
-  facts: undefined,
-  configAlarm: false,
-});
-
 const undoneClose = (facts: CallFacts, cause: string): CloseReport => ({
   end: 'undecided',
   repeat: true,
@@ -83,21 +61,6 @@ const undoneClose = (facts: CallFacts, cause: string): CloseReport => ({
 });
 const undoneRefund = (facts: CallFacts, cause: string): RefundReport =>
   refundReport(facts, 'unknown', { channelMessage: cause });
-
-/** A channel may repeat in its text what it was sent. */
-const withoutSecrets = (report: AttemptReport, secrets: readonly Secret[]): AttemptReport => {
-  const hide = (text: string): string =>
-    secrets
-      .map((secret) => secret.reveal())
-      .filter((secret) => secret !== '')
-      .reduce((hidden, secret) => hidden.replaceAll(secret, '[secret]'), text);
-  const { outcome, channelMessage } = report;
-  return {
-    ...report,
-    channelMessage: hide(channelMessage),
-    outcome: outcome.kind === 'unknown' ? { ...outcome, cause: hide(outcome.cause) } : outcome,
-  };
-};
 
 /** Turns a channel into the gRPC service that the mesh calls: account, lane, budget, metrics, spans and wire. */
 export const serveChannel = <Account extends AccountSettings>(options: ServeChannelOptions<Account>): ServedChannel => {

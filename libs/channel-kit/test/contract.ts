@@ -1,5 +1,6 @@
 // What the tests of channels share: `@tillmesh/channel-kit/contract`.
 
+export { type EndedProcess, startAndStop } from './channel-process.ts';
 export type { ChannelWorld, Fault, FaultyOperation, Payer, SentNotification } from './channel-world.ts';
 export { contractSuite } from './contract-suite.ts';
 export { type SandboxKeys, type SandboxProcess, startSandboxProcess } from './sandbox-process.ts';

@@ -1,9 +1,8 @@
-import { spawn } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { startAndStop } from '@tillmesh/channel-kit/contract';
 import { afterAll, expect, test } from 'vitest';
 
 const folder = mkdtempSync(join(tmpdir(), 'tillmesh-alipay-'));
@@ -28,24 +27,7 @@ const goodAccount = {
   alipayPublicKeys: [files.public],
 };
 
-/** Starts the service as a process and waits for its first word: `ready`, or its end. */
-const start = async (settings: object): Promise<{ code: number | null; output: string }> => {
-  const config = join(folder, 'config.json');
-  writeFileSync(config, JSON.stringify(settings));
-  const child = spawn(process.execPath, [join(import.meta.dirname, '../src/main.ts')], {
-    env: { ...process.env, TILLMESH_CONFIG: config },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let output = '';
-  const hear = (part: Buffer) => {
-    output += part.toString();
-    if (output.includes('"msg":"ready"')) child.kill('SIGTERM');
-  };
-  child.stdout.on('data', hear);
-  child.stderr.on('data', hear);
-  const [code] = (await once(child, 'exit')) as [number | null];
-  return { code, output };
-};
+const start = (settings?: object) => startAndStop(join(import.meta.dirname, '../src/main.ts'), folder, settings);
 
 test('a good configuration starts, serves and stops in order', async () => {
   const { code, output } = await start({ server: { port: 0 }, accounts: [goodAccount] });

@@ -1,10 +1,8 @@
-import { spawn } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { selfSigned } from '@tillmesh/channel-kit/contract';
+import { selfSigned, startAndStop } from '@tillmesh/channel-kit/contract';
 import { afterAll, expect, test } from 'vitest';
 
 const folder = mkdtempSync(join(tmpdir(), 'tillmesh-wechat-'));
@@ -37,24 +35,7 @@ const goodAccount = {
   ],
 };
 
-/** Starts the service as a process and waits for its first word: `ready`, or its end. */
-const start = async (settings: object): Promise<{ code: number | null; output: string }> => {
-  const config = join(folder, 'config.json');
-  writeFileSync(config, JSON.stringify(settings));
-  const child = spawn(process.execPath, [join(import.meta.dirname, '../src/main.ts')], {
-    env: { ...process.env, TILLMESH_CONFIG: config },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let output = '';
-  const hear = (part: Buffer) => {
-    output += part.toString();
-    if (output.includes('"msg":"ready"')) child.kill('SIGTERM');
-  };
-  child.stdout.on('data', hear);
-  child.stderr.on('data', hear);
-  const [code] = (await once(child, 'exit')) as [number | null];
-  return { code, output };
-};
+const start = (settings?: object) => startAndStop(join(import.meta.dirname, '../src/main.ts'), folder, settings);
 
 const server = { port: 0 };
 
@@ -100,15 +81,7 @@ test('a wrong configuration ends with exit status 1 and every problem by name', 
 });
 
 test('without a configuration it ends with exit status 1 and says what to set', async () => {
-  const child = spawn(process.execPath, [join(import.meta.dirname, '../src/main.ts')], {
-    env: { ...process.env, TILLMESH_CONFIG: '' },
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  let output = '';
-  child.stderr.on('data', (part: Buffer) => {
-    output += part.toString();
-  });
-  const [code] = (await once(child, 'exit')) as [number | null];
+  const { code, output } = await start();
   expect(code).toBe(1);
   expect(output).toContain('TILLMESH_CONFIG');
 });
