@@ -17,7 +17,7 @@ import {
   type UntypedHandleCall,
 } from '@grpc/grpc-js';
 import { type Clock, systemClock } from '@tillmesh/clock';
-import { errorTypeOf, type Log } from '@tillmesh/telemetry';
+import { activeTraceparent, errorTypeOf, type Log, traceIdOf } from '@tillmesh/telemetry';
 import type { CallContext } from './call-context.ts';
 import { addHealth } from './health.ts';
 import { OversizedRequest, serviceDefinition, UnreadableRequest } from './method.ts';
@@ -235,10 +235,19 @@ const accept = (method: DescMethod, request: unknown, { requestBytesMax }: Handl
 };
 
 const asRpcError = (error: unknown, call: ServerCall, log: Log): RpcError => {
-  if (error instanceof RpcError) return error;
+  if (error instanceof RpcError) return error.reason === 'INTERNAL' ? withTraceId(error) : error;
   if (call.context.signal.aborted && call.context.signal.reason instanceof RpcError) return call.context.signal.reason;
   log.error({ err: error, method: call.context.method }, 'a handler failed');
-  return rpcErrors.internal(`the service failed on its own: ${errorTypeOf(error)}`, { cause: error });
+  return withTraceId(rpcErrors.internal(`the service failed on its own: ${errorTypeOf(error)}`, { cause: error }));
+};
+
+/** What a caller can tell us of a bug of ours, so that we find it. */
+const withTraceId = ({ message, metadata, cause }: RpcError): RpcError => {
+  const traceId = traceIdOf(activeTraceparent());
+  return rpcErrors.internal(message, {
+    cause,
+    metadata: traceId === '' ? metadata : { ...metadata, trace_id: traceId },
+  });
 };
 
 const contextOf = (metadata: Metadata): ServerCall => {

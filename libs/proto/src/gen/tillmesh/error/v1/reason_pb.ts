@@ -175,7 +175,7 @@ export const ErrorReason = {
   NOT_YET_IMPLEMENTED: 20,
 
   /**
-   * INTERNAL. A bug on our side; the trace id in metadata finds it. metadata: trace_id.
+   * INTERNAL. A bug on our side; the trace id in metadata finds it. metadata: trace_id (where tracing is on).
    *
    * @generated from enum value: ERROR_REASON_INTERNAL = 21;
    */
