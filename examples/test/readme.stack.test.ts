@@ -152,3 +152,26 @@ describe('typed as it stands in README.md', () => {
     await expect.poll(() => mesh.sandbox.check(''), { timeout: 20_000 }).toMatchObject({ chargedTwice: 0, netFen });
   });
 });
+
+test('a till that traces begins the trace of its sale, and the syncer’s later question is in it', async () => {
+  const code = await mesh.sandbox.paymentCode('wechat', [{ do: 'answer_lost_after_commit', how: 'cut' }]);
+  const { receiver } = mesh;
+  const env = { ...process.env, TILLMESH_ADDRESS: mesh.cashier, OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url };
+  const till = ['examples/src/pay-at-the-till.ts', '--code', code, '--amount', '3.00'];
+  const { status, stdout } = await runToEnd(process.execPath, till, { env, withinMs: BLOCK_MS_MAX });
+  expect({ status, stdout }).toMatchObject({ status: 0 });
+  const saleTrace = () => {
+    const spans = receiver.spans();
+    const traceId = spans.find(({ name }) => name === 'sale')?.traceId ?? '';
+    const services = new Set(spans.filter((span) => span.traceId === traceId).map(({ service }) => service));
+    const { roots, orphans } = receiver.tree(traceId);
+    return {
+      roots: roots.map(({ span }) => `${span.service} ${span.name}`),
+      orphans: orphans.length,
+      syncerToo: services.has('syncer'),
+    };
+  };
+  await expect
+    .poll(saleTrace, { timeout: 20_000 })
+    .toEqual({ roots: ['example-till sale'], orphans: 0, syncerToo: true });
+});
