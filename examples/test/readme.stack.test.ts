@@ -26,6 +26,10 @@ const PRINTS: Readonly<Record<string, readonly (string | RegExp)[]>> = {
     /^declined +insufficient funds\. Scanning the next code/m,
     /^paid +25\.00 CNY: \d{25}, 2 attempts/m,
   ],
+  'A QR code that a payer scans, who pays a second later.': [
+    /^show +https:\/\/qr\.alipay\.com\//m,
+    /^paid +56\.00 CNY: \d{25}, learned by (?:notification|query)$/m,
+  ],
   'A QR code that nobody scans: closed after two seconds.': [
     /^show +weixin:\/\//m,
     /^closing +nobody has paid within 2 s$/m,
@@ -145,9 +149,9 @@ describe('typed as it stands in README.md', () => {
   });
 
   test('after all of it nobody was charged twice, and the channels hold what was sold less what went back', async () => {
-    // 12.30 - 12.30 + 1280 + 25 + 12.30, and with grpcurl 12.30 - 2 + 56 + 9 + 3.
+    // 12.30 - 12.30 + 1280 + 25 + 56 + 12.30, and with grpcurl 12.30 - 2 + 56 + 9 + 3.
     const byHand = grpcurl.kind === 'found' ? 1_030 + 5_600 + 900 + 300 : 0;
-    const netFen = 128_000 + 2_500 + 1_230 + byHand;
+    const netFen = 128_000 + 2_500 + 5_600 + 1_230 + byHand;
     // A channel takes a moment to give money back.
     await expect.poll(() => mesh.sandbox.check(''), { timeout: 20_000 }).toMatchObject({ chargedTwice: 0, netFen });
   });
