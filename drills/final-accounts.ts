@@ -1,6 +1,8 @@
 import type { Clock } from '@tillmesh/clock';
 import type { Mesh } from '@tillmesh/local-mesh';
 import { CashierService } from '@tillmesh/proto/tillmesh/cashier/v1/cashier_service_pb.ts';
+import { AttemptState } from '@tillmesh/proto/tillmesh/payment/v1/attempt_pb.ts';
+import { LearnedBy } from '@tillmesh/proto/tillmesh/payment/v1/outcome_pb.ts';
 import { type Payment, PaymentState } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
 import { createClient, toRpcError } from '@tillmesh/rpc';
 import type { Sample } from './payment-stream.ts';
@@ -54,6 +56,18 @@ const readLedger = async (mesh: Mesh): Promise<Map<string, Charged>> => {
     if (page.nextAfter === undefined) return byPayment;
     after = String(page.nextAfter);
   }
+};
+
+const nameOf = (values: Readonly<Record<string, number>>, value: number): string =>
+  Object.entries(values).find(([, candidate]) => candidate === value)?.[0] ?? String(value);
+
+/** Enough of a payment to follow it in the logs. */
+const story = ({ what, merchantOrderNo, atMs, errors }: Sample, payment: Payment): string => {
+  const attempts = payment.attempts.map(
+    ({ accountId, state, channelCode, learnedBy }) =>
+      `${accountId} ${nameOf(AttemptState, state)} ${channelCode || '-'} by ${nameOf(LearnedBy, learnedBy)}`,
+  );
+  return `${payment.orderNo} (${what}, ${merchantOrderNo}, begun at ${Math.round(atMs)} ms, ${errors.length} errors) is ${nameOf(PaymentState, payment.state)} [${attempts.join('; ')}]`;
 };
 
 /** Waits until every payment of a stream rests, then holds our books against the channels'. */
@@ -116,18 +130,18 @@ export const closeAccounts = async (
     const { charges, netFen } = ledger.get(payment.orderNo) ?? { charges: 0, netFen: 0 };
     if (charges > 1) {
       counts.chargedTwice += 1;
-      complaints.push(`${payment.orderNo} was charged ${charges} times`);
+      complaints.push(`${story(sample, payment)}: was charged ${charges} times`);
     }
     const paid = payment.state === PaymentState.SUCCEEDED;
     if (!AT_REST.has(payment.state)) {
       counts.unsettled += 1;
-      complaints.push(`${payment.orderNo} (${sample.what}) is still on its way`);
+      complaints.push(`${story(sample, payment)}: is still on its way`);
     } else if (paid) counts.paid += 1;
     else counts.notPaid += 1;
     const shouldHold = paid ? sample.minorUnits : 0n;
     if (AT_REST.has(payment.state) && BigInt(netFen) !== shouldHold) {
       counts.differing += 1;
-      complaints.push(`${payment.orderNo} (${sample.what}) should hold ${shouldHold} fen, the channel holds ${netFen}`);
+      complaints.push(`${story(sample, payment)}: should hold ${shouldHold} fen, the channel holds ${netFen}`);
     }
   }
   return { ...counts, settledAfterMs, complaints: complaints.slice(0, COMPLAINTS_MAX) };

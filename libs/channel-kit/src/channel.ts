@@ -22,6 +22,8 @@ export type OrderRef = {
   /** The channel's own number; empty where it is not known. */
   readonly channelTransactionId: string;
   readonly createdAtMs: number;
+  /** When the payment expires; undefined where nobody said. */
+  readonly expireAtMs: number | undefined;
   readonly kind: PaymentKind;
   /** What was to be paid. */
   readonly amount: Money;

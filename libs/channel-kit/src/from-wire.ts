@@ -34,6 +34,7 @@ export const orderOf = (wire: ChannelOrderRef | undefined): OrderRef => {
     channelOrderNo: order.channelOrderNo,
     channelTransactionId: order.channelTransactionId,
     createdAtMs: msOf(order.createdAt, 'order.created_at'),
+    expireAtMs: order.expireAt === undefined ? undefined : timestampMs(order.expireAt),
     kind: required(kindMap.fromWire(order.kind), 'order.kind'),
     amount: moneyOf(order.amount, 'order.amount'),
   };

@@ -55,6 +55,7 @@ export const attemptReportToWire = (report: AttemptReport): MessageInitShape<typ
     action: report.action,
     configAlarm: report.configAlarm,
     orderNotFound: report.orderNotFound,
+    queryNow: report.queryNow,
   });
 
 const END_TO_WIRE: Readonly<Record<CloseEnd, WireCloseEnd>> = {

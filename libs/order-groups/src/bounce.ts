@@ -237,6 +237,15 @@ export const createBounce = (options: {
     }
   };
 
+  /** Home has the number's order, and this request came another way. */
+  const foundAtHome = ({ payment }: Work, stored: StoredPayment): Created => {
+    if (!isVisible(stored.payment.state)) return repeat('home_undecided');
+    // It is this caller's own, whose answer was lost: told that it exists, nobody would call the channel. A repeat finds home again.
+    return stored.tokens.get(1) === payment.attempt.token && stored.payment.attempts[0]?.state === 'started'
+      ? repeat('own_order_at_home')
+      : { kind: 'existing', stored };
+  };
+
   /** Somebody jumped with this number before. */
   const followClaim = async (work: Work): Promise<Created> => {
     const claim = await work.buddy?.readClaim(work.payment, work.deadline);
@@ -249,9 +258,7 @@ export const createBounce = (options: {
       case 'abandoned': {
         const seen = await work.home.readByQuorum(work.payment, work.deadline);
         if (seen.kind === 'unsure' || seen.value === undefined) return repeat('home_unread');
-        return isVisible(seen.value.payment.state)
-          ? { kind: 'existing', stored: seen.value }
-          : repeat('home_undecided');
+        return foundAtHome(work, seen.value);
       }
     }
   };
@@ -274,7 +281,7 @@ export const createBounce = (options: {
       // Lost: somebody has decided it in this moment, perhaps against the order at home; a repeat sees which.
       if ((await buddy.abandonClaim(payment, deadline)) !== 'won') return repeat('claim_lost');
       await buddy.voidOrder(orderNo, payment.source, deadline);
-      return isVisible(seen.value.payment.state) ? { kind: 'existing', stored: seen.value } : repeat('home_undecided');
+      return foundAtHome(work, seen.value);
     }
     const bound = await buddy.bindClaim(orderNo, payment, deadline);
     return bound === 'won' ? payable(buddy, orderNo, way) : repeat('claim_lost');

@@ -10,6 +10,8 @@ export type PoolLimits = {
   readonly waitersMax: number;
   /** The longest wait for a connection, ms. */
   readonly waitMsMax: number;
+  /** Idle connections that are kept open, so that a sudden need (a jump, a quorum read) does not wait for handshakes. */
+  readonly idleMin: number;
 };
 
 /**
@@ -24,6 +26,8 @@ export type ConnectionPool = {
    * @throws {DatabaseError} not_written when no connection could be had.
    */
   use<T>(deadline: Deadline, work: (connection: Connection) => Promise<T>): Promise<T>;
+  /** Opens connections until `idleMin` are idle. Failures are silent: whoever watches the server notices them otherwise. */
+  warm(deadline: Deadline): Promise<void>;
   /** Cuts idle connections, and those lent out as they come back: after a promotion they lead to the wrong server. */
   recycle(): void;
   close(): void;
@@ -103,6 +107,20 @@ export const createConnectionPool = (options: {
       } finally {
         releasePermit();
       }
+    },
+    warm: async (deadline) => {
+      const missing =
+        Math.min(limits.idleMin, limits.connectionsMax - lent) - idle.filter((one) => one.usable()).length;
+      await Promise.all(
+        Array.from({ length: Math.max(0, missing) }, async () => {
+          const ofGeneration = generation;
+          const opened = await openConnection(endpoint, account, deadline, clock).catch(() => undefined);
+          if (opened === undefined) return;
+          // Others may have opened theirs in the meantime.
+          if (lent + idle.length < limits.connectionsMax) giveBack(opened, ofGeneration);
+          else opened.cut();
+        }),
+      );
     },
     recycle: () => {
       generation += 1;

@@ -123,6 +123,7 @@ export const createGroupClient = (options: {
         node.facts = facts;
         node.unsafe = facts.readOnly ? '' : unsafeReason(before, facts);
       });
+      await node.pool.warm(deadline);
     } catch {
       node.facts = undefined;
     }

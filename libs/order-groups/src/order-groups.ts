@@ -25,6 +25,7 @@ const reading = {
   connectionsMax: z.int().min(1).max(200).default(24).describe('Connections of this instance to one database server.'),
   waitersMax: z.int().min(0).max(10_000).default(200).describe('Callers that may wait for a connection of one server.'),
   waitMsMax: z.int().min(1).max(1_000).default(200).describe('The longest wait for a connection.'),
+  idleMin: z.int().min(0).max(50).default(3).describe('Idle connections kept open to each server.'),
   statementMsMax: z
     .int()
     .min(50)
@@ -93,7 +94,12 @@ const openGroups = (
     map: config.map,
     account: { user: config.user, password: config.password.reveal(), database: config.database },
     config: {
-      pool: { connectionsMax: config.connectionsMax, waitersMax: config.waitersMax, waitMsMax: config.waitMsMax },
+      pool: {
+        connectionsMax: config.connectionsMax,
+        waitersMax: config.waitersMax,
+        waitMsMax: config.waitMsMax,
+        idleMin: config.idleMin,
+      },
       circuit: { failuresToOpen: writer?.failuresToOpen ?? 1, windowMs: CIRCUIT_WINDOW_MS },
       monitorEveryMs: config.monitorEveryMs,
       statementMsMax: config.statementMsMax,

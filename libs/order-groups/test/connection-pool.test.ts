@@ -18,7 +18,7 @@ const poolOf = (endpoint: Endpoint, limits: Partial<PoolLimits> = {}): Connectio
   const pool = createConnectionPool({
     endpoint,
     account: { user: 'u', password: 'p', database: 'd' },
-    limits: { connectionsMax: 2, waitersMax: 2, waitMsMax: 200, ...limits },
+    limits: { connectionsMax: 2, waitersMax: 2, waitMsMax: 200, idleMin: 0, ...limits },
     clock: systemClock,
   });
   toClose.push(() => pool.close());
@@ -217,6 +217,23 @@ describe('a pool', () => {
     await systemClock.sleep(20);
     await pool.use(within(1_000), (connection) => run(connection, 'PING', within(1_000)));
     expect(server.accepted()).toBe(2);
+  });
+
+  test('that is warmed keeps connections open for a sudden need, and no more than it may', async () => {
+    const server = await database();
+    const pool = poolOf(server.endpoint, { connectionsMax: 3, idleMin: 2 });
+    await pool.warm(within(1_000));
+    await pool.warm(within(1_000));
+    expect(server.accepted()).toBe(2);
+    await Promise.all(
+      [1, 2].map(() => pool.use(within(1_000), (connection) => run(connection, 'PING', within(1_000)))),
+    );
+    expect(server.accepted()).toBe(2);
+    const lent = [await borrow(pool), await borrow(pool), await borrow(pool)];
+    await pool.warm(within(1_000));
+    expect(server.accepted()).toBe(3);
+    for (const one of lent) one.giveBack();
+    await Promise.all(lent.map((one) => one.done));
   });
 
   test('that is recycled cuts idle connections at once and lent ones when they come back', async () => {

@@ -43,6 +43,7 @@ export const startGroups = async (groupTags: readonly number[]): Promise<GroupsU
           database: 'tillmesh',
           workerId,
           connectionsMax: 16,
+          idleMin: 3,
           waitersMax: 200,
           waitMsMax: 200,
           statementMsMax: 1_000,

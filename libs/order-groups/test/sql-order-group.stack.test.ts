@@ -27,7 +27,7 @@ beforeAll(async () => {
     map: underTest.map,
     account: { user: app.user, password: app.password.reveal(), database: 'tillmesh' },
     config: {
-      pool: { connectionsMax: 4, waitersMax: 10, waitMsMax: 200 },
+      pool: { connectionsMax: 4, waitersMax: 10, waitMsMax: 200, idleMin: 0 },
       circuit: { failuresToOpen: 3, windowMs: 60_000 },
       monitorEveryMs: 500,
       statementMsMax: 1_000,

@@ -126,7 +126,9 @@ export const attemptResultOfClose = (
   const seen = result?.seen;
   if (result === undefined || seen === undefined) return undefined;
   const ended = result.end === CloseEnd.CLOSED || result.end === CloseEnd.REFUNDED;
-  if (!ended || signatureMap.fromWire(seen.signature) !== 'verified') return seen;
+  // An end beside a success contradicts itself: the success is applied, and the money is accounted for.
+  if (!ended || seen.outcome === OutcomeKind.SUCCEEDED || signatureMap.fromWire(seen.signature) !== 'verified')
+    return seen;
   return {
     ...seen,
     outcome: OutcomeKind.FAILED_DEFINITE,

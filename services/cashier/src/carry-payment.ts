@@ -14,7 +14,12 @@ import type {
 } from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
 import type { Attempt } from '@tillmesh/proto/tillmesh/payment/v1/attempt_pb.ts';
 import { LearnedBy, OutcomeKind, Transport } from '@tillmesh/proto/tillmesh/payment/v1/outcome_pb.ts';
-import { DeclineReason, type Payment, PaymentState } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
+import {
+  DeclineReason,
+  type Payment,
+  PaymentKind,
+  PaymentState,
+} from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
 import { certainlyNotDone, persistently, type RpcClient, remainingMs, toRpcError } from '@tillmesh/rpc';
 import { annotate, counter, errorTypeOf, type Log } from '@tillmesh/telemetry';
 import { kindMap, moneyToWire, outcomeFromWire } from '@tillmesh/wire';
@@ -36,14 +41,26 @@ export const CHANNEL_MS_MIN = 1_000;
 const CHANNEL_MS_MAX = 30_000;
 /** From an unfinished answer to the syncer's first look. */
 export const FIRST_CHECK_AFTER_MS = 3_000;
+/** The same where the channel notifies us: the news comes by itself, mostly. */
+const FIRST_CHECK_AFTER_NOTIFIED_MS = 8_000;
+/** The channel says that the order was decided before. */
+const QUERY_NOW_AFTER_MS = 300;
+
+const checkAfterMs = (payment: Payment, { queryNow, outcome }: AttemptResult): number => {
+  if (queryNow) return QUERY_NOW_AFTER_MS;
+  // No channel notifies of payment codes as it does of orders to scan.
+  const notified = payment.kind !== PaymentKind.PAYMENT_CODE && outcome === OutcomeKind.PENDING_PAYER;
+  return notified ? FIRST_CHECK_AFTER_NOTIFIED_MS : FIRST_CHECK_AFTER_MS;
+};
 
 export type Carrier = {
   /**
    * Calls the channel for the payment's latest attempt and goes on until it is paid, unfinished or has nowhere to go.
    *
    * @param traceparent the one that is stored with the payment: a repeat has to send the same address for notifications.
+   * @param again true where the channel may have been called for this attempt before: what is said of this call alone then proves nothing.
    */
-  carry(payment: Payment, order: OrderRequest, traceparent: string): Promise<Payment>;
+  carry(payment: Payment, order: OrderRequest, traceparent: string, again?: boolean): Promise<Payment>;
   plan(route: Route, token?: string): MessageInitShape<typeof AttemptPlanSchema>;
 };
 
@@ -163,18 +180,22 @@ export const createCarrier = (deps: {
           result,
           learnedBy: LearnedBy.ANSWER,
           ...(next === undefined ? {} : { nextAttempt: planOf(next, token) }),
-          nextCheckAfter: durationFromMs(FIRST_CHECK_AFTER_MS),
+          nextCheckAfter: durationFromMs(checkAfterMs(payment, result)),
         }),
       clock,
     );
   };
 
-  const carry: Carrier['carry'] = async (first, order, traceparent) => {
+  const carry: Carrier['carry'] = async (first, order, traceparent, again = false) => {
     let payment = first;
+    let calledBefore = again;
     for (;;) {
       const attempt = payment.attempts.at(-1);
       if (attempt === undefined) return payment;
-      const result = await callChannel(payment, attempt, order, traceparent);
+      const answer = await callChannel(payment, attempt, order, traceparent);
+      // That this call was not sent says nothing of the one before it.
+      const result = calledBefore && answer.transport === Transport.NOT_SENT ? maybeSent(answer.channelCode) : answer;
+      calledBefore = false;
       const outcome =
         result.outcome === OutcomeKind.UNSPECIFIED ? unknownOutcome('no outcome') : outcomeFromWire(result);
       outcomes.add({ channel: attempt.channelId, account: attempt.accountId, outcome: outcome.kind });
@@ -203,7 +224,7 @@ export const createCarrier = (deps: {
           'an answer could not be written down; the syncer will ask again',
         );
       }
-      if (payment.state === PaymentState.PAYING) checkLater.payment(payment.orderNo, FIRST_CHECK_AFTER_MS);
+      if (payment.state === PaymentState.PAYING) checkLater.payment(payment.orderNo, checkAfterMs(payment, result));
       return payment;
     }
   };

@@ -85,7 +85,7 @@ export const createPaymentTaker = (deps: {
   const placeAgain = async (payment: Payment, order: OrderRequest): Promise<Payment> => {
     const ref = { case: 'orderNo', value: payment.orderNo } as const;
     const { payment: now, traceparent } = await orderStore.getOrder({ payment: { ref } });
-    return now === undefined || !lacksItsAction(now) ? (now ?? payment) : carrier.carry(now, order, traceparent);
+    return now === undefined || !lacksItsAction(now) ? (now ?? payment) : carrier.carry(now, order, traceparent, true);
   };
 
   return async (request) => {

@@ -1,5 +1,4 @@
-import type { PollPlan } from '@tillmesh/channel-kit';
-import type { PaymentKind } from '@tillmesh/domain';
+import type { OrderRef, PollPlan } from '@tillmesh/channel-kit';
 
 const MINUTE_MS = 60_000;
 
@@ -33,6 +32,12 @@ const scanPlan: PollPlan = {
 /** When the syncer asks Alipay. */
 export const pollPlans: readonly PollPlan[] = [codePlan, scanPlan];
 
-/** From then on an order that Alipay does not know can no longer be paid; ms from the attempt. */
-export const notFoundFinalAfterMs = (kind: PaymentKind): number =>
-  kind === 'payment_code' ? codePlan.notFoundFinalAfterMs : scanPlan.notFoundFinalAfterMs;
+// Our clock and theirs may differ, and a request may still be on its way.
+const AFTER_EXPIRY_MS = 5 * MINUTE_MS;
+
+/** From then on an order that Alipay does not know can no longer be paid; ms since 1970. A code lives no longer than its payment. */
+export const notFoundFinalAtMs = ({ kind, createdAtMs, expireAtMs }: OrderRef): number => {
+  if (kind === 'payment_code') return createdAtMs + codePlan.notFoundFinalAfterMs;
+  const longestMs = createdAtMs + scanPlan.notFoundFinalAfterMs;
+  return expireAtMs === undefined ? longestMs : Math.min(expireAtMs + AFTER_EXPIRY_MS, longestMs);
+};

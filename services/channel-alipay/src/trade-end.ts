@@ -9,7 +9,7 @@ import {
 } from '@tillmesh/channel-kit';
 import { unknownOutcome } from '@tillmesh/domain';
 import { type AlipayCall, callGateway } from './client.ts';
-import { notFoundFinalAfterMs } from './poll-plans.ts';
+import { notFoundFinalAtMs } from './poll-plans.ts';
 import { isVerifiedSuccess, refusalReport } from './trade.ts';
 
 const ended = (facts: CallFacts, end: 'closed' | 'refunded', ruleId: string): CloseReport => ({
@@ -67,7 +67,7 @@ export const cancelOrder = async (order: OrderRef, call: AlipayCall): Promise<Cl
     case 'refund':
       return ended(facts, 'refunded', 'alipay.cancel.refund');
     case undefined:
-      return call.clock.nowMs() - order.createdAtMs >= notFoundFinalAfterMs(order.kind)
+      return call.clock.nowMs() >= notFoundFinalAtMs(order)
         ? ended(facts, 'closed', 'alipay.cancel.unknown_order')
         : undecided(facts, 'the channel does not know the order yet', true);
     default:

@@ -137,6 +137,7 @@ export const order = (more: Partial<OrderRef> = {}): OrderRef => ({
   channelOrderNo: '12611221234567800100100171',
   channelTransactionId: '',
   createdAtMs: NOW_MS,
+  expireAtMs: undefined,
   kind: 'payment_code',
   amount: money('CNY', 8_880),
   ...more,
