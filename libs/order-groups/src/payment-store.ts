@@ -53,7 +53,10 @@ export type Applied = {
 
 export type Continued =
   | { readonly kind: 'started'; readonly stored: StoredPayment }
-  | { readonly kind: 'conflict'; readonly stored: StoredPayment };
+  /** Somebody else moved it first. */
+  | { readonly kind: 'conflict'; readonly stored: StoredPayment }
+  /** The token's attempt was made before and its channel was called: what came of it stands in the payment. */
+  | { readonly kind: 'repeated'; readonly stored: StoredPayment };
 
 /** Payments in their groups: reading, and every change but the first INSERT. */
 export type PaymentStore = PaymentReader & {
@@ -288,6 +291,7 @@ export const createPaymentStore = (options: {
       const { payment } = stored;
       // The answer to the first try was lost.
       if (isOwn(stored, attempt)) return { kind: 'started', stored };
+      if ([...stored.tokens.values()].includes(attempt.token)) return { kind: 'repeated', stored };
       const to = nextState<PaymentState, string>(PAYMENT_MOVES, payment.state, 'continued');
       if (payment.version !== expectedVersion || to === undefined || payment.attempts.length >= ATTEMPTS_MAX) {
         return { kind: 'conflict', stored };

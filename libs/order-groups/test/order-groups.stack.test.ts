@@ -212,6 +212,43 @@ describe('news about an attempt', () => {
   });
 });
 
+describe('a declined payment', () => {
+  const refusedCode = () =>
+    news(definiteFailure({ transport: 'answered', signature: 'verified', ruleId: 'r-1' }, 'payment_code_invalid'));
+  const options = { nextCheckAfterMs: 5_000, source: 'test' };
+
+  test('is continued once for each token, whatever became of that attempt', async () => {
+    const orderNo = payableNo(await groups.create(newPayment({ kind: 'payment_code' })));
+    const declined = await groups.payments.apply(orderNo, refusedCode());
+    const version = declined?.stored.payment.version ?? 0;
+    expect(declined?.stored.payment.state).toBe('declined');
+    const attempt = { ...newPayment().attempt, token: 'secondcode' };
+    const started = await groups.payments.continueWith(orderNo, version, attempt, options);
+    expect(started).toMatchObject({
+      kind: 'started',
+      stored: { payment: { state: 'paying', attempts: { length: 2 } } },
+    });
+    // The answer was lost: it is still this caller's to call the channel for.
+    expect(await groups.payments.continueWith(orderNo, version, attempt, options)).toEqual(started);
+    const again = await groups.payments.apply(orderNo, { ...refusedCode(), attemptNo: 2 as AttemptNo });
+    expect(again?.stored.payment.state).toBe('declined');
+    expect(
+      await groups.payments.continueWith(orderNo, again?.stored.payment.version ?? 0, attempt, options),
+    ).toMatchObject({ kind: 'repeated', stored: { payment: { state: 'declined', attempts: { length: 2 } } } });
+  });
+
+  test('is continued by one of two who ask at once', async () => {
+    const orderNo = payableNo(await groups.create(newPayment({ kind: 'payment_code' })));
+    const version = (await groups.payments.apply(orderNo, refusedCode()))?.stored.payment.version ?? 0;
+    const answers = await Promise.all(
+      ['onetokenx', 'twotokenx'].map((token) =>
+        groups.payments.continueWith(orderNo, version, { ...newPayment().attempt, token }, options),
+      ),
+    );
+    expect(new Set(answers.map((answer) => answer?.kind))).toEqual(new Set(['conflict', 'started']));
+  });
+});
+
 describe('the database itself', () => {
   test('refuses an illegal move, whatever a program sends', async () => {
     const orderNo = payableNo(await groups.create(newPayment()));

@@ -45,6 +45,9 @@ export const FIRST_CHECK_AFTER_MS = 3_000;
 const FIRST_CHECK_AFTER_NOTIFIED_MS = 8_000;
 /** The channel says that the order was decided before. */
 const QUERY_NOW_AFTER_MS = 300;
+/** Placing an order to scan or to confirm moves no money: where its answer is lost, it is placed again, so often and after so long. */
+const PLACE_AGAIN_MAX = 2;
+const PLACE_AGAIN_AFTER_MS = 500;
 
 const checkAfterMs = (payment: Payment, { queryNow, outcome }: AttemptResult): number => {
   if (queryNow) return QUERY_NOW_AFTER_MS;
@@ -86,6 +89,11 @@ const maybeSent = (code: string): AttemptResult =>
     transport: Transport.MAYBE_SENT,
     channelCode: code.slice(0, 64),
   });
+
+const asRepeated = (result: AttemptResult): AttemptResult =>
+  result.outcome === OutcomeKind.FAILED_DEFINITE
+    ? maybeSent(result.channelSubCode || result.channelCode || 'REFUSED_AGAIN')
+    : result;
 
 /** Carries a payment from account to account, as long as each failure is definite. */
 export const createCarrier = (deps: {
@@ -153,6 +161,30 @@ export const createCarrier = (deps: {
     }
   };
 
+  /**
+   * Calls the channel, and again where an answer without which nobody could pay was lost: the channel answers the same request
+   * under the same number with the same code.
+   *
+   * @param calledBefore what the channel refuses now, it may have taken then: only an answer with a code counts.
+   */
+  const callUntilAnswered = async (
+    payment: Payment,
+    attempt: Attempt,
+    order: OrderRequest,
+    traceparent: string,
+    calledBefore: boolean,
+  ): Promise<AttemptResult> => {
+    const first = await callChannel(payment, attempt, order, traceparent);
+    let result = calledBefore ? asRepeated(first) : first;
+    if (order.kind === 'payment_code') return result;
+    for (let repeats = 0; repeats < PLACE_AGAIN_MAX && result.transport === Transport.MAYBE_SENT; repeats += 1) {
+      if (remainingMs(clock) < PLACE_AGAIN_AFTER_MS + CHANNEL_MS_MIN + APPLY_RESERVE_MS) break;
+      await clock.sleep(PLACE_AGAIN_AFTER_MS);
+      result = asRepeated(await callChannel(payment, attempt, order, traceparent));
+    }
+    return result;
+  };
+
   const nextRoute = (outcome: Outcome, payment: Payment, order: OrderRequest): Route | undefined => {
     // Only a definite failure has a token; nothing else can be handed to the router.
     if (outcome.kind !== 'failed_definite' || outcome.closed) return undefined;
@@ -192,9 +224,7 @@ export const createCarrier = (deps: {
     for (;;) {
       const attempt = payment.attempts.at(-1);
       if (attempt === undefined) return payment;
-      const answer = await callChannel(payment, attempt, order, traceparent);
-      // That this call was not sent says nothing of the one before it.
-      const result = calledBefore && answer.transport === Transport.NOT_SENT ? maybeSent(answer.channelCode) : answer;
+      const result = await callUntilAnswered(payment, attempt, order, traceparent, calledBefore);
       calledBefore = false;
       const outcome =
         result.outcome === OutcomeKind.UNSPECIFIED ? unknownOutcome('no outcome') : outcomeFromWire(result);

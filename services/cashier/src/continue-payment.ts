@@ -56,6 +56,16 @@ const refusingAccounts = (payment: Payment): AccountId[] =>
     ? payment.attempts.slice(-1).map(({ accountId }) => accountId as AccountId)
     : [];
 
+/** A version that has passed does not come back: asking again, as for a group that is away, would only take time. */
+const unlessMoved = async <Answer>(work: () => Promise<Answer>): Promise<Answer | 'moved'> => {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof RpcError && error.reason === 'VERSION_CONFLICT') return 'moved';
+    throw error;
+  }
+};
+
 /** One attempt more on a declined payment, with a new code. */
 export const createPaymentContinuer = (deps: {
   readonly orderStore: RpcClient<typeof OrderStoreService>;
@@ -95,23 +105,21 @@ export const createPaymentContinuer = (deps: {
       kind: order.kind,
       excluded: refusingAccounts(payment),
     });
-    try {
-      const started = await persistently(
-        () =>
+    const started = await persistently(
+      () =>
+        unlessMoved(() =>
           orderStore.startAttempt({
             orderNo,
             expectedVersion: payment.version,
             attempt: carrier.plan(route, token),
             nextCheckAfter: durationFromMs(CHECK_AFTER_CRASH_MS),
           }),
-        clock,
-      );
-      return await carrier.carry(started.payment ?? payment, order, activeTraceparent());
-    } catch (error) {
-      if (!(error instanceof RpcError) || error.reason !== 'VERSION_CONFLICT') throw error;
-      // Somebody else moved it first: what it is now is the answer.
-      const now = await orderStore.getOrder({ payment: { ref: { case: 'orderNo', value: orderNo } } });
-      return now.payment ?? payment;
-    }
+        ),
+      clock,
+    );
+    if (started !== 'moved') return carrier.carry(started.payment ?? payment, order, activeTraceparent());
+    // Somebody else moved it first, or this code was tried before: what it is now is the answer.
+    const now = await orderStore.getOrder({ payment: { ref: { case: 'orderNo', value: orderNo } } });
+    return now.payment ?? payment;
   };
 };

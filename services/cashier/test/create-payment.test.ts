@@ -50,6 +50,19 @@ describe('a payment whose channel says that', () => {
     });
   });
 
+  test('nothing that could be read is asked for the code once more', async () => {
+    underTest.channel.script.pay.push(unclear, showsCode('weixin://b'));
+    expect(await pay(qrPayment())).toMatchObject({ action: { action: { case: 'qrCode', value: 'weixin://b' } } });
+    const [first, second] = underTest.channel.paid;
+    expect(second).toEqual(first);
+  });
+
+  test('nothing that could be read is never asked to take the money of a payment code once more', async () => {
+    underTest.channel.script.pay.push(unclear, succeeded());
+    expect(await pay()).toMatchObject({ state: PaymentState.PAYING, attempts: [{ state: AttemptState.UNKNOWN }] });
+    expect(underTest.channel.paid).toHaveLength(1);
+  });
+
   test('it was refused is DECLINED where the payer may show another code', async () => {
     underTest.channel.script.pay.push(refused());
     const payment = await pay();
@@ -262,15 +275,30 @@ describe('the same request again', () => {
     expect(underTest.channel.paid).toHaveLength(1);
   });
 
-  test('of a QR code whose answer was lost places the same order again, for the code', async () => {
-    underTest.channel.script.pay.push(unclear, showsCode('weixin://again'));
+  test('of a QR code whose answers were lost places the same order again, for the code', async () => {
+    underTest.channel.script.pay.push(unclear, unclear, unclear, showsCode('weixin://again'));
     const request = qrPayment();
     expect((await pay(request)).action).toBeUndefined();
     const again = await pay(request);
     expect(again.action).toMatchObject({ action: { case: 'qrCode', value: 'weixin://again' } });
-    const [first, second] = underTest.channel.paid;
-    expect(second).toEqual(first);
+    const [first, ...others] = underTest.channel.paid;
+    expect(others).toEqual([first, first, first]);
   });
+
+  test.each([
+    ['refuses', refused()],
+    ['is not reached', notSent],
+  ])(
+    'of a QR code whose answers were lost goes to no other account when the channel %s now: it may have taken it then',
+    async (_, answer) => {
+      underTest.channel.script.pay.push(unclear, unclear, unclear, answer);
+      const request = qrPayment();
+      await pay(request);
+      const again = await pay(request);
+      expect(again).toMatchObject({ state: PaymentState.PAYING, attempts: [{ state: AttemptState.UNKNOWN }] });
+      expect(again.attempts).toHaveLength(1);
+    },
+  );
 
   test('of a QR code that is there is answered with it, and the channel is not called', async () => {
     underTest.channel.script.pay.push(showsCode('weixin://once'));

@@ -215,7 +215,8 @@ export const createMemoryOrderStore = (): MemoryOrderStore => {
       const order = orderOf(request.orderNo);
       const attempt = required(request.attempt, 'attempt');
       if (isOwn(order, attempt)) return { payment: shown(order) };
-      if (order.payment.version !== request.expectedVersion || order.payment.state !== 'declined') {
+      const isRepeated = [...order.tokens.values()].includes(attempt.token);
+      if (isRepeated || order.payment.version !== request.expectedVersion || order.payment.state !== 'declined') {
         throw rpcErrors.versionConflict('it moved');
       }
       addAttempt(order, attempt, { state: 'paying', declineReason: undefined });

@@ -128,8 +128,13 @@ export const createOrderStoreService = (
         { nextCheckAfterMs: ms(request.nextCheckAfter), source: source() },
       );
       if (continued === undefined) throw rpcErrors.paymentUnknown(UNKNOWN_PAYMENT);
+      const { state, version } = continued.stored.payment;
+      if (continued.kind === 'repeated') {
+        throw rpcErrors.versionConflict('this attempt was made before; read the payment for what came of it', {
+          metadata: { state },
+        });
+      }
       if (continued.kind === 'conflict') {
-        const { state, version } = continued.stored.payment;
         throw rpcErrors.versionConflict(
           `the payment is ${state} in version ${version}, not declined in version ${request.expectedVersion}`,
           {
