@@ -1,7 +1,7 @@
 import type { Clock, Random } from '@tillmesh/clock';
 import type { Mesh } from '@tillmesh/local-mesh';
 import { CashierService } from '@tillmesh/proto/tillmesh/cashier/v1/cashier_service_pb.ts';
-import { type Payment, PaymentKind, Wallet } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
+import { type Payment, PaymentKind, PaymentState, Wallet } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
 import { Code, createClient, type RpcClient, toRpcError } from '@tillmesh/rpc';
 import { createSandboxControl, type SandboxControl } from '../scripts/demo/sandbox-control.ts';
 
@@ -76,7 +76,10 @@ const pick = (fraction: number): Kind => {
   return MIX[0] as Kind;
 };
 
-/** A till: sends the same request again, under the same number, until it is answered. */
+const lacksItsCode = (payment: Payment | undefined): boolean =>
+  payment?.state === PaymentState.PAYING && payment.kind === PaymentKind.MERCHANT_QR && payment.action === undefined;
+
+/** A till: sends the same request again, under the same number, until it is answered and has what it has to show. */
 const takeAsATill = async (
   cashier: RpcClient<typeof CashierService>,
   request: Parameters<RpcClient<typeof CashierService>['createPayment']>[0],
@@ -86,7 +89,8 @@ const takeAsATill = async (
   for (let repeats = 0; repeats <= REPEATS_MAX; repeats += 1) {
     try {
       sample.answer = (await cashier.createPayment(request)).payment;
-      return;
+      if (!lacksItsCode(sample.answer)) return;
+      await clock.sleep(REPEAT_AFTER_MS);
     } catch (error) {
       const { code: status, reason, retryAfterMs } = toRpcError(error);
       sample.errors.push(reason === 'TRANSPORT' ? `${reason} ${Code[status]}` : reason);

@@ -478,6 +478,7 @@ export const CashierService: GenService<{
    * Takes a payment. Idempotent by (merchant_id, merchant_order_no): a repeat with the same request answers with the
    * payment as it stands and takes nothing again; with another request it fails with MERCHANT_ORDER_NO_REUSED.
    * Answers within 40 s: SUCCEEDED, DECLINED or FAILED where the channel said so, otherwise PAYING, and the payment goes on.
+   * PAYING without an action, where the payer has to scan or confirm: the channel's answer was lost; a repeat asks for it again.
    * Needs a deadline of at least 5 s; with less it fails with DEADLINE_TOO_SHORT and nothing is written.
    *
    * @generated from rpc tillmesh.cashier.v1.CashierService.CreatePayment
