@@ -10,7 +10,7 @@ import {
   type PaymentRef,
   PaymentState,
 } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
-import { persistently, type RpcClient, rpcErrors, toRpcError } from '@tillmesh/rpc';
+import { persistently, type RpcClient, RpcError, rpcErrors, toRpcError } from '@tillmesh/rpc';
 import { annotate, type Log } from '@tillmesh/telemetry';
 import { attemptResultOfClose, channelOrderOf, liveAttemptOf } from '@tillmesh/wire';
 import { FIRST_CHECK_AFTER_MS } from './carry-payment.ts';
@@ -31,9 +31,9 @@ export const createPaymentCloser = (deps: {
   const askChannel = async (payment: Payment): Promise<AttemptResult | undefined> => {
     const attempt = liveAttemptOf(payment);
     if (attempt === undefined) return undefined;
-    const channel = channels.of(attempt.channelId);
     const order = channelOrderOf(payment, attempt);
     try {
+      const channel = channels.of(attempt.channelId);
       // A payment code is closed by a reverse, which gives back what was paid a moment ago: a caller's close must not do
       // that (T11). Such a payment closes by itself when its code has expired; here it is only asked for.
       if (payment.kind === PaymentKind.PAYMENT_CODE) {
@@ -49,6 +49,22 @@ export const createPaymentCloser = (deps: {
     }
   };
 
+  /** Closes what no channel has. Somebody may continue it in that moment: what it is then is the answer. */
+  const closeHere = async (payment: Payment): Promise<Payment> => {
+    const { orderNo } = payment;
+    try {
+      const closed = await persistently(
+        () => orderStore.closeOrder({ orderNo, reason: 'closed by the merchant' }),
+        clock,
+      );
+      return closed.payment ?? payment;
+    } catch (error) {
+      if (!(error instanceof RpcError) || error.reason !== 'PAYMENT_STATE') throw error;
+      const now = await orderStore.getOrder({ payment: { ref: { case: 'orderNo', value: orderNo } } });
+      return now.payment ?? payment;
+    }
+  };
+
   return async (ref) => {
     if (ref === undefined) throw rpcErrors.requestInvalid('the request names no payment');
     const { payment } = await persistently(() => orderStore.getOrder({ payment: ref }), clock);
@@ -56,11 +72,7 @@ export const createPaymentCloser = (deps: {
     annotate({ 'tillmesh.order_no': payment.orderNo, 'tillmesh.merchant_id': payment.merchantId });
     const attempt = liveAttemptOf(payment);
     if (payment.state === PaymentState.DECLINED || (payment.state === PaymentState.PAYING && attempt === undefined)) {
-      const closed = await persistently(
-        () => orderStore.closeOrder({ orderNo: payment.orderNo, reason: 'closed by the merchant' }),
-        clock,
-      );
-      return closed.payment ?? payment;
+      return closeHere(payment);
     }
     if (payment.state !== PaymentState.PAYING || attempt === undefined) return payment;
     const result = await askChannel(payment);
