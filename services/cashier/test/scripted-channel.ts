@@ -8,6 +8,7 @@ import {
   type CloseResultSchema,
   type CreatePaymentRequest,
   CreatePaymentRequestSchema,
+  type CreateRefundRequest,
   type RefundResultSchema,
 } from '@tillmesh/proto/tillmesh/channel/v1/channel_service_pb.ts';
 import { OutcomeKind, SignatureState, Transport } from '@tillmesh/proto/tillmesh/payment/v1/outcome_pb.ts';
@@ -26,6 +27,7 @@ export type Line<Result> = Result | 'no_result' | ((request: CreatePaymentReques
 export type ScriptedChannel = {
   readonly handlers: Implementation<typeof ChannelService>;
   readonly paid: CreatePaymentRequest[];
+  readonly refunded: CreateRefundRequest[];
   readonly asked: string[];
   readonly script: {
     pay: Line<AttemptResultInit>[];
@@ -93,6 +95,7 @@ export const unclear: AttemptResultInit = {
 /** Creates a channel without a script. A question that is not in the script fails the call. */
 export const createScriptedChannel = (): ScriptedChannel => {
   const paid: CreatePaymentRequest[] = [];
+  const refunded: CreateRefundRequest[] = [];
   const asked: string[] = [];
   const script: ScriptedChannel['script'] = { pay: [], query: [], close: [], refund: [] };
 
@@ -110,6 +113,7 @@ export const createScriptedChannel = (): ScriptedChannel => {
 
   return {
     paid,
+    refunded,
     asked,
     script,
     handlers: {
@@ -121,7 +125,10 @@ export const createScriptedChannel = (): ScriptedChannel => {
       queryPayment: () => nextLine(script.query, 'query'),
       closePayment: () => nextLine(script.close, 'close'),
       reversePayment: notYet('ReversePayment'),
-      createRefund: () => nextLine(script.refund, 'refund'),
+      createRefund: (request) => {
+        refunded.push(request);
+        return nextLine(script.refund, 'refund');
+      },
       queryRefund: notYet('QueryRefund'),
       parseNotification: notYet('ParseNotification'),
       buildPayerAuth: notYet('BuildPayerAuth'),
