@@ -56,7 +56,7 @@ const traced = async (request: Omit<Request, 'merchantId' | 'merchantOrderNo' | 
       merchantOrderNo: `TRACE-${systemRandom.hex(6)}`,
       amount: { currency: 'CNY', minorUnits: 1_800n },
       ...request,
-    } as Request);
+    });
     return { payment: payment as Payment, traceId: traceparentOf(span).slice(3, 35) };
   });
 
@@ -188,7 +188,7 @@ describe('what nobody may read', () => {
       ...logs,
       [
         'the spans',
-        JSON.stringify(receiver.spans(), (_key, value) => (typeof value === 'bigint' ? String(value) : value)),
+        JSON.stringify(receiver.spans(), (_key, value: unknown) => (typeof value === 'bigint' ? String(value) : value)),
       ] as const,
     ];
     expect(logs.length).toBeGreaterThanOrEqual(8);
