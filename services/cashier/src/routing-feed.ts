@@ -1,15 +1,12 @@
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { existsSync } from 'node:fs';
 import { type Clock, repeat } from '@tillmesh/clock';
 import type { RoutingTable } from '@tillmesh/domain';
 import type { RoutingService } from '@tillmesh/proto/tillmesh/routing/v1/routing_service_pb.ts';
-import {
-  RoutingTableSchema,
-  type RoutingTable as WireRoutingTable,
-} from '@tillmesh/proto/tillmesh/routing/v1/routing_table_pb.ts';
+import type { RoutingTable as WireRoutingTable } from '@tillmesh/proto/tillmesh/routing/v1/routing_table_pb.ts';
 import type { RpcClient } from '@tillmesh/rpc';
 import { gauge, type Log, withoutSpans } from '@tillmesh/telemetry';
 import { routingTableFromWire } from '@tillmesh/wire';
+import { readSnapshot, writeSnapshot } from './routing-snapshot.ts';
 
 const RECONNECT_EVERY_MS = 500;
 
@@ -48,10 +45,7 @@ export const followRouting = (options: {
   const keep = (wire: WireRoutingTable) => {
     if (snapshotFile === undefined) return;
     try {
-      writeFileSync(`${snapshotFile}.new`, toBinary(RoutingTableSchema, create(RoutingTableSchema, wire)), {
-        mode: 0o600,
-      });
-      renameSync(`${snapshotFile}.new`, snapshotFile);
+      writeSnapshot(snapshotFile, wire);
     } catch (error) {
       log.warn({ err: error, snapshotFile }, 'the routing table could not be kept for the next start');
     }
@@ -59,7 +53,7 @@ export const followRouting = (options: {
 
   if (snapshotFile !== undefined && existsSync(snapshotFile)) {
     try {
-      take(fromBinary(RoutingTableSchema, readFileSync(snapshotFile)), 'snapshot');
+      take(readSnapshot(snapshotFile), 'snapshot');
     } catch (error) {
       log.warn({ err: error, snapshotFile }, 'the kept routing table cannot be read; routing will send one');
     }
