@@ -8,6 +8,30 @@ export const target = (neighbour: string) =>
     .regex(/^(?:dns:\/\/\/)?[0-9A-Za-z.-]+:[0-9]{1,5}$/, 'is not host:port or dns:///host:port')
     .describe(`Where ${neighbour} answers: host:port, or dns:///host:port for a headless service.`);
 
+/**
+ * The adapters of all channels: `channelId` and `target` of each, 1 to 64.
+ *
+ * @param parseChannelId undefined for a text that is no channel id.
+ */
+export const channelTargets = (parseChannelId: (text: string) => string | undefined) =>
+  z
+    .array(
+      z.strictObject({
+        channelId: z.string().refine((text) => parseChannelId(text) !== undefined, 'is not a channel id'),
+        target: target("the channel's adapter"),
+      }),
+    )
+    .min(1)
+    .max(64)
+    .superRefine((channels, context) => {
+      const ids = channels.map(({ channelId }) => channelId);
+      // Of two adapters of one channel only one would ever be asked.
+      for (const id of new Set(ids.filter((candidate, place) => ids.indexOf(candidate) !== place))) {
+        context.addIssue({ code: 'custom', message: `channel ${id} is listed twice` });
+      }
+    })
+    .describe('Every channel adapter: its id and where it answers.');
+
 export const port = z.int().min(0).max(65_535);
 
 /** What every gRPC service needs. */

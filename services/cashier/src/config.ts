@@ -1,4 +1,4 @@
-import { LogConfig, RedisConfig, ServerConfig, target, z } from '@tillmesh/config';
+import { channelTargets, LogConfig, RedisConfig, ServerConfig, target, z } from '@tillmesh/config';
 import { parseChannelId } from '@tillmesh/domain';
 
 export const CashierConfig = z.strictObject({
@@ -15,16 +15,7 @@ export const CashierConfig = z.strictObject({
         'Absolute path of a file that keeps the last routing table, so that the cashier can start while routing is down.',
       ),
   }),
-  channels: z
-    .array(
-      z.strictObject({
-        channelId: z.string().refine((text) => parseChannelId(text) !== undefined, 'is not a channel id'),
-        target: target("the channel's adapter"),
-      }),
-    )
-    .min(1)
-    .max(64)
-    .describe('Every channel adapter: its id and where it answers.'),
+  channels: channelTargets(parseChannelId),
   redis: RedisConfig.optional().describe(
     'Where what is unresolved waits for the syncer. Without it the sweep finds it, later.',
   ),

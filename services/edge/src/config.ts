@@ -1,4 +1,4 @@
-import { LogConfig, port, ServerConfig, target, z } from '@tillmesh/config';
+import { channelTargets, LogConfig, port, ServerConfig, target, z } from '@tillmesh/config';
 import { parseChannelId } from '@tillmesh/domain';
 
 export const EdgeConfig = z.strictObject({
@@ -18,15 +18,6 @@ export const EdgeConfig = z.strictObject({
     })
     .describe('Where channels send their notifications.'),
   orderStore: z.strictObject({ target: target('the order store') }),
-  channels: z
-    .array(
-      z.strictObject({
-        channelId: z.string().refine((text) => parseChannelId(text) !== undefined, 'is not a channel id'),
-        target: target("the channel's adapter"),
-      }),
-    )
-    .min(1)
-    .max(64)
-    .describe('Every channel adapter: its id and where it answers.'),
+  channels: channelTargets(parseChannelId),
 });
 export type EdgeConfig = z.output<typeof EdgeConfig>;

@@ -14,9 +14,13 @@ import { readTableFile } from './table-file.ts';
 await runService({
   name: 'routing',
   version: '0.1.0',
-  load: (env) => loadConfig(RoutingConfig, env),
+  load: (env) => {
+    const config = loadConfig(RoutingConfig, env);
+    // Both files are configuration as well: what is wrong with them is told in the same way.
+    return { ...config, table: readTableFile(config.tableFile), switches: openSwitches(config.stateFile) };
+  },
   build: async (config, log, stop) => {
-    const source = createRoutingSource(readTableFile(config.tableFile), openSwitches(config.stateFile), systemClock);
+    const source = createRoutingSource(config.table, config.switches, systemClock);
     const lanes = createLanes(systemClock);
     const orderStore = createClient(OrderStoreService, {
       target: config.orderStore.target,

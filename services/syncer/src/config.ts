@@ -1,4 +1,4 @@
-import { LogConfig, RedisConfig, ServerConfig, target, z } from '@tillmesh/config';
+import { channelTargets, LogConfig, RedisConfig, ServerConfig, target, z } from '@tillmesh/config';
 import { parseChannelId } from '@tillmesh/domain';
 
 export const SyncerConfig = z
@@ -6,16 +6,7 @@ export const SyncerConfig = z
     server: ServerConfig,
     logLevel: LogConfig,
     orderStore: z.strictObject({ target: target('the order store') }),
-    channels: z
-      .array(
-        z.strictObject({
-          channelId: z.string().refine((text) => parseChannelId(text) !== undefined, 'is not a channel id'),
-          target: target("the channel's adapter"),
-        }),
-      )
-      .min(1)
-      .max(64)
-      .describe('Every channel adapter: its id and where it answers.'),
+    channels: channelTargets(parseChannelId),
     redis: RedisConfig.optional().describe(
       'Where unresolved payments wait. Without it the sweep of the databases does all, a little later.',
     ),

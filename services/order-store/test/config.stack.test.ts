@@ -1,0 +1,66 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startAndStop } from '@tillmesh/testing';
+import { afterAll, expect, test } from 'vitest';
+
+const folder = mkdtempSync(join(tmpdir(), 'tillmesh-order-store-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const start = (settings?: object | string) =>
+  startAndStop(join(import.meta.dirname, '../src/main.ts'), folder, settings, process.env);
+
+writeFileSync(join(folder, 'password'), 'secret\n');
+const nowhere = (tag: number) => ({ tag, endpoints: [{ host: '127.0.0.1', port: tag }] });
+
+test('a good configuration starts while every database is away, serves and stops in order', async () => {
+  const { code, output } = await start({
+    server: { port: 0 },
+    orders: { map: { version: 1, groups: [nowhere(1), nowhere(2)] }, user: 'app', password: 'password', workerId: 1 },
+  });
+  expect(output).toContain('"msg":"ready"');
+  expect(output).toContain('"msg":"stopped"');
+  expect(code).toBe(0);
+});
+
+test('a wrong configuration ends with exit status 1 and names every problem with what to set, and nothing else', async () => {
+  const { code, output } = await start({
+    server: { port: 0 },
+    orders: {
+      map: { version: 0, groups: [nowhere(1), { ...nowhere(2), state: 'ajar' }, { tag: 200, endpoints: [] }] },
+      user: '',
+      password: 'nowhere',
+      workerId: 256,
+      homeMsMax: 901,
+      statementMsMax: 1_001,
+      connectionsMax: 0,
+    },
+  });
+  expect(code).toBe(1);
+  const problems = [
+    'orders.map.version: ',
+    'orders.map.groups.1.state: ',
+    'orders.map.groups.2.tag: ',
+    'orders.map.groups.2.endpoints: ',
+    'orders.user: ',
+    'orders.password: the file nowhere cannot be read',
+    'orders.workerId: ',
+    'orders.homeMsMax: ',
+    'orders.statementMsMax: ',
+    'orders.connectionsMax: ',
+  ];
+  for (const problem of problems) expect(output).toContain(`\n  ${problem}`);
+  expect(output).toContain(`order-store cannot start: ${problems.length} problems in `);
+  expect(output).not.toMatch(/^\s+at /m);
+});
+
+test.each([
+  ['without a configuration', undefined, 'TILLMESH_CONFIG: is missing'],
+  ['with a file that is no JSON', '{ "server": ', '(the whole file): '],
+])('%s it ends with exit status 1 and says what is missing', async (_what, settings, problem) => {
+  const { code, output } = await start(settings);
+  expect(code).toBe(1);
+  expect(output).toContain(`order-store cannot start: 1 problem in `);
+  expect(output).toContain(problem);
+  expect(output).not.toMatch(/^\s+at /m);
+});

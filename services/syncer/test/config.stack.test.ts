@@ -1,0 +1,71 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startAndStop } from '@tillmesh/testing';
+import { afterAll, expect, test } from 'vitest';
+
+const folder = mkdtempSync(join(tmpdir(), 'tillmesh-syncer-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const start = (settings?: object | string) =>
+  startAndStop(join(import.meta.dirname, '../src/main.ts'), folder, settings, process.env);
+
+test('a good configuration starts without any neighbour, serves and stops in order', async () => {
+  const { code, output } = await start({
+    server: { port: 0 },
+    orderStore: { target: '127.0.0.1:1' },
+    channels: [{ channelId: 'wechat', target: '127.0.0.1:1' }],
+  });
+  expect(output).toContain('"msg":"ready"');
+  expect(output).toContain('"msg":"stopped"');
+  expect(code).toBe(0);
+});
+
+test('a wrong configuration ends with exit status 1 and names every problem with what to set, and nothing else', async () => {
+  const { code, output } = await start({
+    server: {},
+    orderStore: {},
+    channels: [
+      { channelId: 'wechat', target: '127.0.0.1:1' },
+      { channelId: 'wechat', target: '127.0.0.1:1' },
+    ],
+    queueEveryMs: 0,
+    checksMax: 0,
+    redis: { host: '', port: 6_379 },
+  });
+  expect(code).toBe(1);
+  const problems = [
+    'server.port: is missing',
+    'orderStore.target: is missing',
+    'channels: channel wechat is listed twice',
+    'queueEveryMs: ',
+    'checksMax: ',
+    'redis.host: ',
+  ];
+  for (const problem of problems) expect(output).toContain(`\n  ${problem}`);
+  expect(output).toContain(`syncer cannot start: ${problems.length} problems in `);
+  expect(output).not.toMatch(/^\s+at /m);
+});
+
+test('a check that may take longer than it is hidden from other workers is refused', async () => {
+  const { code, output } = await start({
+    server: { port: 0 },
+    orderStore: { target: '127.0.0.1:1' },
+    channels: [{ channelId: 'wechat', target: '127.0.0.1:1' }],
+    visibilityMs: 20_000,
+    checkMsMax: 20_000,
+  });
+  expect(code).toBe(1);
+  expect(output).toContain('visibilityMs: has to be longer than checkMsMax, or two workers do the same check');
+});
+
+test.each([
+  ['without a configuration', undefined, 'TILLMESH_CONFIG: is missing'],
+  ['with a file that is no JSON', '{ "server": ', '(the whole file): '],
+])('%s it ends with exit status 1 and says what is missing', async (_what, settings, problem) => {
+  const { code, output } = await start(settings);
+  expect(code).toBe(1);
+  expect(output).toContain(`syncer cannot start: 1 problem in `);
+  expect(output).toContain(problem);
+  expect(output).not.toMatch(/^\s+at /m);
+});
