@@ -1,3 +1,4 @@
+export { atWallTime } from './at-wall-time.ts';
 export { type Cancel, type Clock, systemClock } from './clock.ts';
 export { ManualClock } from './manual-clock.ts';
 export { type Random, seededRandom, systemRandom } from './random.ts';

@@ -1,4 +1,4 @@
-import type { Clock } from '@tillmesh/clock';
+import { atWallTime, type Clock } from '@tillmesh/clock';
 import { assert } from '@tillmesh/domain';
 import type { Log } from '@tillmesh/telemetry';
 import { post } from './post.ts';
@@ -81,10 +81,9 @@ export const createNotifier = (deps: {
     deliverDue();
   };
   const wait = (notification: Notification): void => {
-    const waitMs = notification.dueAtMs - clock.nowMs();
     // What is due now goes out when the step that caused it has ended, without a turn of the clock.
-    if (waitMs <= 0) queueMicrotask(() => fallsDue(notification));
-    else clock.after(waitMs, () => fallsDue(notification));
+    if (notification.dueAtMs <= clock.nowMs()) queueMicrotask(() => fallsDue(notification));
+    else atWallTime(clock, notification.dueAtMs, () => fallsDue(notification));
   };
   const putAndWait = (notification: Notification): void => {
     table.put(notification);

@@ -1,4 +1,4 @@
-import type { Clock, Random } from '@tillmesh/clock';
+import { atWallTime, type Clock, type Random } from '@tillmesh/clock';
 import { assertNever } from '@tillmesh/domain';
 import { compactInBeijing } from '../beijing-time.ts';
 import type { Ledger } from '../ledger.ts';
@@ -125,7 +125,7 @@ export const createAlipayTrades = (deps: {
 
   // The buyer's work ends without anybody asking: the notification has to go out.
   const waitForWork = (key: string, work: BuyerAtWork): void => {
-    clock.after(work.endsAtMs - clock.nowMs(), () => settled(table.get(key)));
+    atWallTime(clock, work.endsAtMs, () => settled(table.get(key)));
   };
 
   const act = (waiting: Waiting, plan: PayerPlan): AlipayTrade => {

@@ -1,4 +1,4 @@
-import type { Clock, Random } from '@tillmesh/clock';
+import { atWallTime, type Clock, type Random } from '@tillmesh/clock';
 import { assertNever } from '@tillmesh/domain';
 import { compactInBeijing } from '../beijing-time.ts';
 import type { Ledger } from '../ledger.ts';
@@ -92,7 +92,7 @@ export const createWechatOrders = (deps: {
 
   // The payer's work ends without anybody asking: the notification has to go out.
   const waitForWork = (key: string, work: PayerAtWork): void => {
-    clock.after(work.endsAtMs - clock.nowMs(), () => settled(table.get(key)));
+    atWallTime(clock, work.endsAtMs, () => settled(table.get(key)));
   };
 
   const begin = (waiting: NotPaid, payerId: string, plan: PayerPlan): WechatOrder => {

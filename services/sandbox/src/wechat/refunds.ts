@@ -1,4 +1,4 @@
-import type { Clock, Random } from '@tillmesh/clock';
+import { atWallTime, type Clock, type Random } from '@tillmesh/clock';
 import { assert } from '@tillmesh/domain';
 import { compactInBeijing } from '../beijing-time.ts';
 import type { Fen } from '../fen.ts';
@@ -88,7 +88,7 @@ export const createWechatRefunds = (deps: {
     return ended;
   };
   const waitForEnd = (key: string, endsAtMs: number): void => {
-    clock.after(endsAtMs - clock.nowMs(), () => settled(table.get(key)));
+    atWallTime(clock, endsAtMs, () => settled(table.get(key)));
   };
   const ofOrder = (order: { readonly mchid: string; readonly outTradeNo: string }): readonly WechatRefund[] =>
     [...(keysOfOrder.get(orderOf(order)) ?? [])].flatMap((key) => settled(table.get(key)) ?? []);
