@@ -3,6 +3,7 @@ import type { Clock } from '@tillmesh/clock';
 import { runAsCall } from '@tillmesh/rpc';
 import { contextOfTraceparent, counter, type Log, SpanKind, SpanStatusCode, withSpan } from '@tillmesh/telemetry';
 import type { Acknowledgement, RawNotification } from './apply-notification.ts';
+import { type Body, readBody } from './read-body.ts';
 
 export type HttpSettings = {
   readonly host: string;
@@ -11,34 +12,34 @@ export type HttpSettings = {
   readonly requestsMax: number;
 };
 
-export type HttpServer = { readonly port: number; readonly close: () => Promise<void> };
+export type HttpServer = {
+  readonly port: number;
+  /** Takes no more connections, answers what is under way, and cuts what is not over after 5 s. */
+  readonly close: () => Promise<void>;
+};
 
 const refused = counter('tillmesh_edge_refused_total', 'Requests that were refused before any channel was asked.', [
   'why',
 ]);
 
-/** Channels give up after 5 s; an answer that comes later is repeated anyway. */
+/** Channels give up after 5 s; an answer that comes later is repeated anyway. Counted from the request's headers. */
 const ANSWER_MS_MAX = 4_500;
+/** A body has 128 KiB at most: who needs longer for it is either very far away or holds a place on purpose. */
+const BODY_MS_MAX = 2_000;
+/** More than any answer takes, and less than the 8 s after which a process that stops is given up. */
+const CLOSE_MS_MAX = 5_000;
+/** How often Node looks for connections whose time is up; by default every 30 s, which made its limits six times longer. */
+const LIMITS_CHECKED_EVERY_MS = 500;
+const HEADERS_MS_MAX = 2_000;
 const HEADERS_MAX = 100;
+/** Connections that are between two requests, or still sending one, do not count as requests under way. */
+const CONNECTIONS_PER_REQUEST = 4;
 
-class BodyTooLarge extends Error {
-  override readonly name = 'BodyTooLarge';
-}
-
-const readBody = async (request: IncomingMessage, bytesMax: number): Promise<Uint8Array> => {
-  if (Number(request.headers['content-length'] ?? 0) > bytesMax) throw new BodyTooLarge();
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > bytesMax) throw new BodyTooLarge();
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
-};
-
-/** `/notify/{channel}/{account}`, and behind it the traceparent that we gave the channel with the order. */
-const NOTIFY_PATH = /^\/notify\/([0-9a-z-]{1,32})\/([0-9a-z-]{1,32})(?:\/(00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}))?$/;
+/**
+ * `/notify/{channel}/{account}`, and behind it the traceparent that we gave the channel with the order. Whatever else stands
+ * there costs the trace, not the notification: whether that counts is decided by its signature.
+ */
+const NOTIFY_PATH = /^\/notify\/([0-9a-z-]{1,32})\/([0-9a-z-]{1,32})(?:\/([^/?#]{0,128}))?$/;
 
 const headersOf = (request: IncomingMessage): { name: string; value: string }[] => {
   const headers: { name: string; value: string }[] = [];
@@ -48,8 +49,18 @@ const headersOf = (request: IncomingMessage): { name: string; value: string }[] 
   return headers;
 };
 
-const answerPlainly = (response: ServerResponse, status: number, text: string): void => {
-  response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', connection: 'close' }).end(`${text}\n`);
+type Refusal = { readonly why: string; readonly status: number; readonly text: string };
+
+const REFUSAL_OF_BODY: Readonly<Record<Exclude<Body['kind'], 'whole'>, Refusal>> = {
+  too_large: { why: 'too_large', status: 413, text: 'too large' },
+  too_slow: { why: 'too_slow', status: 408, text: `the body has to be here within ${BODY_MS_MAX} ms` },
+  gone: { why: 'gone', status: 400, text: 'the body is not whole' },
+};
+
+const refuse = (response: ServerResponse, { why, status, text }: Refusal): void => {
+  refused.add({ why });
+  const headers = { 'content-type': 'text/plain; charset=utf-8', connection: 'close' };
+  response.writeHead(status, status === 405 ? { ...headers, allow: 'POST' } : headers).end(`${text}\n`);
 };
 
 /** Listens for the channels' notifications. */
@@ -61,9 +72,14 @@ export const startHttpServer = async (deps: {
 }): Promise<HttpServer> => {
   const { settings, apply, clock, log } = deps;
   let underWay = 0;
+  let isClosing = false;
 
-  const notify = async (request: IncomingMessage, response: ServerResponse, match: RegExpExecArray): Promise<void> => {
-    const [, channelId = '', accountId = '', traceparent = ''] = match;
+  const notify = async (
+    raw: RawNotification,
+    traceparent: string,
+    beganMs: number,
+    response: ServerResponse,
+  ): Promise<void> => {
     await withSpan(
       'POST /notify/{channel}/{account}',
       {
@@ -77,65 +93,94 @@ export const startHttpServer = async (deps: {
         },
       },
       async (span) => {
-        const body = await readBody(request, settings.bodyBytesMax);
-        const raw: RawNotification = { channelId, accountId, headers: headersOf(request), body };
+        const budgetMs = Math.max(0, ANSWER_MS_MAX - (clock.monotonicMs() - beganMs));
         const answer = await runAsCall(
-          { name: 'edge/notify', caller: 'edge', priority: 'payment', budgetMs: ANSWER_MS_MAX, clock },
+          { name: 'edge/notify', caller: 'edge', priority: 'payment', budgetMs, clock },
           () => apply(raw),
         );
         span.setAttribute('http.response.status_code', answer.status);
         if (answer.status >= 500) span.setStatus({ code: SpanStatusCode.ERROR });
-        response.writeHead(answer.status, { 'content-type': answer.contentType, 'content-length': answer.body.length });
+        response.writeHead(answer.status, {
+          'content-type': answer.contentType,
+          'content-length': answer.body.length,
+          ...(isClosing ? { connection: 'close' } : {}),
+        });
         response.end(answer.body);
       },
     );
   };
 
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const beganMs = clock.monotonicMs();
     const match = NOTIFY_PATH.exec(request.url ?? '');
-    if (match === null || request.method !== 'POST') {
-      refused.add({ why: 'path' });
-      answerPlainly(response, 404, 'nothing is here');
+    if (match === null) {
+      refuse(response, { why: 'path', status: 404, text: 'nothing is here' });
       return;
     }
+    if (request.method !== 'POST') {
+      refuse(response, { why: 'method', status: 405, text: 'notifications are posted' });
+      return;
+    }
+    const body = await readBody(request, { bytesMax: settings.bodyBytesMax, msMax: BODY_MS_MAX }, clock);
+    if (body.kind !== 'whole') {
+      refuse(response, REFUSAL_OF_BODY[body.kind]);
+      return;
+    }
+    // Counted from here: whoever sends slowly must not keep those out who do not.
     if (underWay >= settings.requestsMax) {
-      refused.add({ why: 'busy' });
-      answerPlainly(response, 503, 'busy; send it again');
+      refuse(response, { why: 'busy', status: 503, text: 'busy; send it again' });
       return;
     }
+    const [, channelId = '', accountId = '', traceparent = ''] = match;
     underWay += 1;
     try {
-      await notify(request, response, match);
+      await notify(
+        { channelId, accountId, headers: headersOf(request), body: body.bytes },
+        traceparent,
+        beganMs,
+        response,
+      );
     } finally {
       underWay -= 1;
     }
   };
 
   const server = createServer(
-    { maxHeaderSize: 16_384, requestTimeout: 10_000, headersTimeout: 5_000 },
+    {
+      maxHeaderSize: 16_384,
+      headersTimeout: HEADERS_MS_MAX,
+      requestTimeout: HEADERS_MS_MAX + BODY_MS_MAX + 1_000,
+      connectionsCheckingInterval: LIMITS_CHECKED_EVERY_MS,
+    },
     (request, response) => {
       handle(request, response).catch((error: unknown) => {
-        const tooLarge = error instanceof BodyTooLarge;
-        refused.add({ why: tooLarge ? 'too_large' : 'failed' });
-        log.warn({ err: error }, 'a request could not be answered in order');
-        if (!response.headersSent)
-          answerPlainly(response, tooLarge ? 413 : 503, tooLarge ? 'too large' : 'send it again');
-        else response.destroy();
+        log.error({ err: error }, 'a notification could not be answered');
+        if (response.headersSent) response.destroy();
+        else refuse(response, { why: 'failed', status: 503, text: 'send it again' });
       });
     },
   );
-  server.maxConnections = settings.requestsMax * 4;
+  server.maxConnections = settings.requestsMax * CONNECTIONS_PER_REQUEST;
+  server.on('drop', () => refused.add({ why: 'connections' }));
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen(settings.port, settings.host, resolve);
+    server.listen(settings.port, settings.host, () => {
+      server.off('error', reject);
+      resolve();
+    });
   });
+  server.on('error', (error) => log.error({ err: error }, 'the listener for channels has a problem'));
   const address = server.address();
   return {
     port: typeof address === 'object' && address !== null ? address.port : settings.port,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeIdleConnections();
-      }),
+    close: async () => {
+      isClosing = true;
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeIdleConnections();
+      // One slow sender would keep the process, and what it still has to close, for as long as it likes.
+      const cancel = clock.after(CLOSE_MS_MAX, () => server.closeAllConnections());
+      await closed;
+      cancel();
+    },
   };
 };
