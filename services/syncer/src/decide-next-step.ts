@@ -33,7 +33,9 @@ const endsAtMs = ({ attemptStartedAtMs, paymentExpireAtMs, isPaymentCode, plan }
 export const decideNextStep = (situation: Situation): NextStep => {
   const { nowMs, attemptStartedAtMs, checkCount, orderNotFound, answered, plan } = situation;
   const endMs = endsAtMs(situation);
-  if (orderNotFound && nowMs >= attemptStartedAtMs + plan.notFoundFinalAfterMs) return { kind: 'never_arrived' };
+  // An absence that nobody has signed is no absence: money may have been taken.
+  const absent = orderNotFound && answered;
+  if (absent && nowMs >= attemptStartedAtMs + plan.notFoundFinalAfterMs) return { kind: 'never_arrived' };
   // Asked to end only by a channel that can be heard: an end that nobody confirms is worth nothing.
   if (answered && nowMs >= endMs) return { kind: 'end', by: plan.endBy };
   const doubled = plan.stepMs * 2 ** Math.floor(checkCount / DOUBLE_EVERY_CHECKS);
