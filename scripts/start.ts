@@ -1,4 +1,4 @@
-import { join, resolve } from 'node:path';
+import { join, resolve as resolvePath } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Clock, systemClock } from '@tillmesh/clock';
 import { type Mesh, SERVICES, startMesh } from '@tillmesh/local-mesh';
@@ -101,7 +101,7 @@ const main = async (): Promise<number> => {
     say(HELP);
     return 0;
   }
-  const folder = resolve(options.folder);
+  const folder = resolvePath(options.folder);
   const running = runningMeshLines(folder);
   if (running !== undefined) {
     for (const line of running) say(line);
