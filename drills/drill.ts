@@ -26,6 +26,8 @@ export type DrillOptions = {
   readonly seed: number;
   /** Absolute path of an empty folder for the data. */
   readonly folder: string;
+  /** Absolute path for the picture of a drill that draws one. */
+  readonly svgFile: string;
   readonly env: NodeJS.ProcessEnv;
   readonly clock: Clock;
   readonly onProgress: (line: string) => void;

@@ -1,17 +1,20 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { systemClock } from '@tillmesh/clock';
+import { chaos } from './chaos.ts';
 import { type Drill, isHeld } from './drill.ts';
+import { groupDown } from './group-down.ts';
+import { groupsDown } from './groups-down.ts';
 import { primaryKilled } from './primary-killed.ts';
 import { serviceKilled } from './service-killed.ts';
 
-// npm run drill -- <name> [--seconds n] [--rate n] [--seed n] [--json] [--keep]
+// npm run drill -- <name> [--seconds n] [--rate n] [--seed n] [--svg file] [--json] [--keep]
 // Prints a table; with --json one JSON object as the last line. The status says whether the run was valid; `held` in the JSON
 // whether every target was met.
 
-const DRILLS: readonly Drill[] = [primaryKilled, serviceKilled];
+const DRILLS: readonly Drill[] = [primaryKilled, serviceKilled, groupDown, groupsDown, chaos];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -19,6 +22,7 @@ const { values, positionals } = parseArgs({
     seconds: { type: 'string' },
     rate: { type: 'string' },
     seed: { type: 'string', default: '1' },
+    svg: { type: 'string' },
     json: { type: 'boolean', default: false },
     keep: { type: 'boolean', default: false },
   },
@@ -30,7 +34,7 @@ const say = (line = ''): void => {
 
 const drill = DRILLS.find(({ name }) => name === positionals[0]);
 if (drill === undefined) {
-  say('npm run drill -- <name> [--seconds n] [--rate n] [--seed n] [--json] [--keep]');
+  say('npm run drill -- <name> [--seconds n] [--rate n] [--seed n] [--svg file] [--json] [--keep]');
   for (const { name, title } of DRILLS) say(`  ${name.padEnd(16)} ${title}`);
   process.exit(positionals[0] === undefined ? 0 : 1);
 }
@@ -44,6 +48,7 @@ try {
     rate: Number(values.rate ?? drill.defaults.rate),
     seed,
     folder,
+    svgFile: resolve(values.svg ?? join('.local', 'drills', `${drill.name}.svg`)),
     env: process.env,
     clock,
     onProgress: (line) => say(`  ${((clock.monotonicMs() - beganMs) / 1_000).toFixed(1).padStart(5)} s  ${line}`),

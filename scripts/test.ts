@@ -1,37 +1,15 @@
 // npm test: every test of the repository, its own rules included. Words after `npm test --` go to vitest, such as a
 // path, or `--project unit`. The last line says how many tests ended how; .results/ holds the same for machines.
 
-import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { constants } from 'node:os';
 import { join } from 'node:path';
-import { root, toolEnvironment } from './run-program.ts';
+import { root } from './run-program.ts';
+import { runVitest } from './run-vitest.ts';
 import { countsLine, countTests } from './test-counts.ts';
 
 const results = join(root, '.results');
 const reportPath = join(results, 'tests.json');
 const countsPath = join(results, 'test-counts.txt');
-
-const runVitest = (words: readonly string[]): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${reportPath}`];
-    const vitest = spawn(
-      process.execPath,
-      [join(root, 'node_modules/vitest/vitest.mjs'), 'run', ...reporters, ...words],
-      {
-        cwd: root,
-        env: toolEnvironment(),
-        stdio: 'inherit',
-      },
-    );
-    // A terminal sends Ctrl-C to vitest by itself; we only have to stay until it has cleaned up. SIGTERM comes to us alone.
-    process.on('SIGINT', () => undefined);
-    process.on('SIGTERM', () => vitest.kill('SIGTERM'));
-    vitest.once('error', reject);
-    vitest.once('exit', (status, signal) => {
-      resolve(signal === null ? (status ?? 1) : 128 + constants.signals[signal]);
-    });
-  });
 
 const readReport = (): unknown => {
   try {
@@ -45,7 +23,8 @@ mkdirSync(results, { recursive: true });
 // What an earlier run left behind must not be taken for this one's result.
 for (const path of [reportPath, countsPath]) rmSync(path, { force: true });
 
-const status = await runVitest(process.argv.slice(2));
+const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${reportPath}`];
+const status = await runVitest([...reporters, ...process.argv.slice(2)]);
 const counts = countTests(readReport(), status);
 writeFileSync(countsPath, `${countsLine(counts)}\n`);
 console.log(`\n${countsLine(counts)}`);

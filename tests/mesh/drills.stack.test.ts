@@ -17,6 +17,7 @@ const runSmall = async (drill: Drill, size: { readonly seconds: number; readonly
       ...size,
       seed: SEED,
       folder,
+      svgFile: join(folder, 'curve.svg'),
       env: process.env,
       clock: systemClock,
       onProgress: () => undefined,

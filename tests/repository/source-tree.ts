@@ -17,7 +17,8 @@ const foldersLeftOut = new Set(['node_modules', '.git', '.tools', '.local', '.re
 const walk = (folder: string): string[] =>
   readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
     const path = join(folder, entry.name);
-    if (entry.isFile()) return [path];
+    // In a second worktree .git is a file.
+    if (entry.isFile()) return entry.name === '.git' ? [] : [path];
     if (!entry.isDirectory()) return [];
     return foldersLeftOut.has(entry.name) || foldersLeftOut.has(relative(root, path).split(sep).join('/'))
       ? []

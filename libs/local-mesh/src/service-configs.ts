@@ -21,6 +21,8 @@ export type ConfigInputs = {
   readonly ports: MeshPorts;
   readonly stack: LocalStack;
   readonly keys: GeneratedKeys;
+  /** Path of the key that seals and encrypts rows. */
+  readonly rowKeyFile: string;
   readonly logLevel: string;
   /** Factor on the waits between a simulated channel's notifications. */
   readonly notificationTimeScale: number;
@@ -57,7 +59,7 @@ const routingTable = () => ({
 
 /** Every configuration file of a mesh on this machine, by file name: the same form as in a cluster. */
 export const serviceConfigs = (inputs: ConfigInputs): Readonly<Record<string, unknown>> => {
-  const { folder, ports, stack, keys, logLevel, notificationTimeScale, otherSettings } = inputs;
+  const { folder, ports, stack, keys, rowKeyFile, logLevel, notificationTimeScale, otherSettings } = inputs;
   const server = (port: number) => ({ host: HOST, port, reflection: true, drainMs: 3_000 });
   const map = {
     version: 1,
@@ -71,6 +73,7 @@ export const serviceConfigs = (inputs: ConfigInputs): Readonly<Record<string, un
     const { user, passwordFile } = stack.accounts[name];
     return { map, user, password: passwordFile, database: 'tillmesh' };
   };
+  const rowKeys = { current: 1, keys: [{ id: 1, keyFile: rowKeyFile }] };
   const redis = stack.redis === undefined ? {} : { redis: { host: stack.redis.host, port: stack.redis.port } };
   const orderStore = { target: address(ports['order-store']) };
   const channels = [
@@ -88,8 +91,8 @@ export const serviceConfigs = (inputs: ConfigInputs): Readonly<Record<string, un
       ...keys.sandbox,
     },
     migrate: { logLevel, orders: account('migrate') },
-    'order-store': { server: server(ports['order-store']), logLevel, orders: { ...account('app'), workerId: 1 } },
-    query: { server: server(ports.query), logLevel, orders: account('read') },
+    'order-store': { server: server(ports['order-store']), logLevel, orders: { ...account('app'), rowKeys } },
+    query: { server: server(ports.query), logLevel, orders: { ...account('read'), rowKeys } },
     routing: {
       server: server(ports.routing),
       logLevel,

@@ -15,6 +15,7 @@ import {
 import { isServing } from '@tillmesh/rpc';
 import { readGeneratedKeys } from './generated-keys.ts';
 import { chooseMeshPorts, type MeshPorts } from './mesh-ports.ts';
+import { openRowKey } from './row-key.ts';
 import { runOnce } from './run-once.ts';
 import { ALIPAY_ACCOUNTS, serviceConfigs, WECHAT_ACCOUNTS } from './service-configs.ts';
 
@@ -38,6 +39,12 @@ export type MeshOptions = {
   /** Services get basePort + n, databases and Redis basePort + 100 + n. Without it free ports are taken. */
   readonly basePort?: number;
   readonly groupTags?: readonly number[];
+  /** Which services to start; all unless told. */
+  readonly services?: readonly ServiceName[];
+  /** Switches at every database node, see LocalNode.network; not unless told. */
+  readonly proxies?: boolean;
+  /** Database nodes with a small disk of their own, megabytes by name, see LocalNode.disk. */
+  readonly smallDisks?: Readonly<Record<string, number>>;
   /** `down`: Redis is configured and does not run. */
   readonly redis?: 'up' | 'down';
   /** Where spans go: an OTLP/HTTP endpoint. Without it nothing is traced. */
@@ -134,6 +141,8 @@ export const startMesh = async (options: MeshOptions): Promise<Mesh> => {
       clock,
       onProgress,
       ...(options.groupTags === undefined ? {} : { groupTags: options.groupTags }),
+      ...(options.proxies === undefined ? {} : { proxies: options.proxies }),
+      ...(options.smallDisks === undefined ? {} : { smallDisks: options.smallDisks }),
       ...(basePort === undefined ? {} : { basePort: basePort + DATABASES_OFFSET }),
       ...(signal === undefined ? {} : { signal }),
     }),
@@ -160,6 +169,7 @@ export const startMesh = async (options: MeshOptions): Promise<Mesh> => {
       ports,
       stack,
       keys: readGeneratedKeys(join(keysFolder, 'accounts.json')),
+      rowKeyFile: openRowKey(join(folder, 'row-key.hex')),
       logLevel: options.logLevel ?? 'info',
       notificationTimeScale: options.notificationTimeScale ?? 1,
       otherSettings: options.settings ?? {},
@@ -167,7 +177,8 @@ export const startMesh = async (options: MeshOptions): Promise<Mesh> => {
     for (const [name, config] of Object.entries(configs)) writePrivately(join(runFolder, name), config);
     await runOnce(node('order-store/src/migrate-main.ts', [], { TILLMESH_CONFIG: join(runFolder, 'migrate.json') }));
     onProgress(`the schema is in place in ${stack.groups.length} groups`);
-    await startServices({ supervisor, node, runFolder, ports, onProgress, signal });
+    const { services = SERVICES } = options;
+    await startServices({ services, supervisor, node, runFolder, ports, onProgress, signal });
   } catch (error) {
     await stop();
     throw error;
@@ -183,6 +194,7 @@ export const startMesh = async (options: MeshOptions): Promise<Mesh> => {
 };
 
 const startServices = async (inputs: {
+  readonly services: readonly ServiceName[];
   readonly supervisor: Supervisor;
   readonly node: (
     script: string,
@@ -194,10 +206,10 @@ const startServices = async (inputs: {
   readonly onProgress: (line: string) => void;
   readonly signal: AbortSignal | undefined;
 }): Promise<void> => {
-  const { supervisor, node, runFolder, ports, onProgress, signal } = inputs;
+  const { services, supervisor, node, runFolder, ports, onProgress, signal } = inputs;
   let ready = 0;
   await Promise.all(
-    SERVICES.map(async (name) => {
+    services.map(async (name) => {
       const spec: ChildSpec = {
         ...node(`${name}/src/main.ts`, [], { TILLMESH_CONFIG: join(runFolder, `${name}.json`) }),
         name,
@@ -208,7 +220,7 @@ const startServices = async (inputs: {
       };
       await supervisor.start(spec, signal);
       ready += 1;
-      onProgress(`${name} is ready (${ready} of ${SERVICES.length})`);
+      onProgress(`${name} is ready (${ready} of ${services.length})`);
     }),
   );
 };

@@ -44,13 +44,14 @@ const openAccount = (folder: string, name: string, user: string): Account => {
   const passwordFile = join(folder, `${name}.password`);
   if (!existsSync(passwordFile)) {
     // Renamed into place, so that a crash leaves either no file or a whole one.
-    writeFileSync(`${passwordFile}.new`, `${systemRandom.hex(24)}\n`, { mode: 0o600 });
+    // MySQL takes at most 32 characters from a replica.
+    writeFileSync(`${passwordFile}.new`, `${systemRandom.hex(16)}\n`, { mode: 0o600 });
     renameSync(`${passwordFile}.new`, passwordFile);
   }
   return { user, password: new Secret(readFileSync(passwordFile, 'utf8').trimEnd()), passwordFile };
 };
 
-/** Reads the accounts' passwords; those that are not there yet are made (192 random bits). */
+/** Reads the accounts' passwords; those that are not there yet are made (128 random bits). */
 export const openAccounts = (folder: string): AllAccounts => {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const account = (name: keyof typeof GRANTS) => openAccount(folder, name, name);

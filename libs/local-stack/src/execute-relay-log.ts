@@ -2,13 +2,14 @@ import { existsSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Clock } from '@tillmesh/clock';
 import type { Connection } from 'mysql2/promise';
-import { rowsOf } from './administrator.ts';
+import { rowsOf, run } from './administrator.ts';
+import { awaitExecuted, type LongWait } from './await-executed.ts';
+import { gtidText } from './gtid-history.ts';
 import { LocalStackError } from './local-stack-error.ts';
 import { advancedTo, executedUpTo, includes, type RelayedTransaction, transactionsIn } from './relay-log.ts';
-import { pollUntil } from './waiting.ts';
 
-const EXECUTE_MS = 30_000;
-const POLL_MS = 20;
+/** The most that executing may take altogether, for callers that need a number: some millions of transactions. */
+export const EXECUTE_MS_MAX = 30 * 60_000;
 
 const textOf = (path: string): string => (existsSync(path) ? readFileSync(path, 'utf8') : '');
 
@@ -37,43 +38,40 @@ const positionsOf = async (connection: Connection) => {
 
 /** Executes the transactions from `first` to `last`; undefined when that went well, otherwise what is wrong. */
 const execute = async (
-  clock: Clock,
+  name: string,
   connection: Connection,
-  first: RelayedTransaction,
-  last: RelayedTransaction,
-  signal: AbortSignal | undefined,
+  { first, last }: { readonly first: RelayedTransaction; readonly last: RelayedTransaction },
+  wait: LongWait,
 ): Promise<string | undefined> => {
-  // By file and position: only so does the server keep the log.
-  await connection.query('CHANGE MASTER TO MASTER_USE_GTID = no, RELAY_LOG_FILE = ?, RELAY_LOG_POS = ?', [
-    first.file,
-    first.position,
-  ]);
-  await connection.query('START SLAVE SQL_THREAD');
-  const answer = await pollUntil({
-    clock,
-    everyMs: POLL_MS,
-    withinMs: EXECUTE_MS,
-    signal,
-    probe: async () => {
-      if (includes((await positionsOf(connection)).replicated, last.gtid)) return 'executed';
-      const state = (await rowsOf(connection, 'SHOW SLAVE STATUS'))[0];
-      return state?.['Slave_SQL_Running'] === 'No' ? String(state['Last_SQL_Error']) : undefined;
-    },
-  });
-  await connection.query('STOP SLAVE');
-  if (answer === 'executed') return undefined;
-  return answer === 'late' ? `it takes longer than ${EXECUTE_MS} ms` : answer;
+  // By file and position: only so does the server keep the log. The place in the primary's log is not used, for nothing
+  // is received; without any name a server that executes in parallel compares an empty one and dies of signal 11.
+  await run(
+    connection,
+    `CHANGE MASTER TO MASTER_USE_GTID = no, MASTER_LOG_FILE = 'binlog.000001', MASTER_LOG_POS = 4,
+       RELAY_LOG_FILE = ?, RELAY_LOG_POS = ?`,
+    [first.file, first.position],
+  );
+  await run(connection, 'START SLAVE SQL_THREAD');
+  const problem = await awaitExecuted(name, connection, gtidText(last.gtid), wait);
+  await run(connection, 'STOP SLAVE');
+  // What was not executed must not be thrown away by whoever starts replication with numbers again.
+  if (problem === undefined) await run(connection, 'CHANGE MASTER TO MASTER_USE_GTID = slave_pos');
+  return problem;
 };
 
 /**
  * Executes what a replica had received and acknowledged, but not executed, when it ended. Called after its start and
- * before it follows a primary. Two things that MariaDB 10.11.19 does with MASTER_USE_GTID make it necessary:
+ * before it follows a primary, and where it is to become one. Two things that MariaDB 10.11.19 does with MASTER_USE_GTID make it necessary:
  *
  * - A restarted replica throws its relay logs away, even on START SLAVE SQL_THREAD alone, and asks the primary again.
  *   If the primary is gone for good, acknowledged transactions are then on no node.
  * - A schema change is in the replica's own binary log before its number is noted as replicated. Killed between the
  *   two, the replica asks for it again and stops for ever with "out-of-order sequence number".
  *
+ * It may take as long as it needs while it gets on, and is given up after 30 seconds without an advance.
+ *
+ * @param connection of a node whose two threads of replication are stopped.
+ * @param onProgress gets a line for a person every two seconds.
  * @returns how many transactions were executed.
  * @throws {LocalStackError} `replication_broken` when they cannot be executed.
  */
@@ -83,6 +81,7 @@ export const executeRelayLog = async (
   connection: Connection,
   dataFolder: string,
   signal?: AbortSignal,
+  onProgress?: (line: string) => void,
 ): Promise<number> => {
   const { replicated, logged } = await positionsOf(connection);
   const received = relayedIn(dataFolder).filter(({ gtid }) => !includes(replicated, gtid));
@@ -91,12 +90,12 @@ export const executeRelayLog = async (
   // own writes went their own way must not be taken for one that has caught up.
   const executed = received.filter(({ gtid }) => includes(logged, gtid)).at(-1);
   if (executed !== undefined) {
-    await connection.query('SET GLOBAL gtid_slave_pos = ?', [advancedTo(replicated, executed.gtid)]);
+    await run(connection, 'SET GLOBAL gtid_slave_pos = ?', [advancedTo(replicated, executed.gtid)]);
   }
   const waiting = received.filter(({ gtid }) => !includes(logged, gtid));
   const [first, last] = [waiting[0], waiting.at(-1)];
   if (first === undefined || last === undefined) return 0;
-  const problem = await execute(clock, connection, first, last, signal);
+  const problem = await execute(name, connection, { first, last }, { clock, signal, onProgress });
   if (problem === undefined) return waiting.length;
   throw new LocalStackError(
     'replication_broken',

@@ -48,6 +48,21 @@ const REPLICATION: readonly Setting[] = [
   ['rpl_semi_sync_master_wait_no_slave', 'ON', 'Wait even when no replica is attached.'],
   ['rpl_semi_sync_slave_enabled', 'ON', 'Replicas acknowledge; a primary ignores it.'],
   ['slave_net_timeout', '4', 'Seconds until a replica notices a silent primary; the default of 60 hides a failure.'],
+  [
+    'rpl_semi_sync_slave_kill_conn_timeout',
+    '1',
+    'Seconds that a replica which stops receiving tries to tell its primary; the default of 5 holds up a promotion.',
+  ],
+  [
+    'slave_parallel_threads',
+    '4',
+    'Serially, replicas execute a third of what the primary commits, and a promotion waits for what they have not executed.',
+  ],
+  [
+    'slave_parallel_mode',
+    'optimistic',
+    'Side by side, committed in the order of the primary. The default since 10.5.1.',
+  ],
   ['master_retry_count', '0', 'Go on trying for ever; the default gives up after a day.'],
   ['relay_log', 'relay', 'A name that does not contain the host name, which may change.'],
 ];

@@ -1,7 +1,8 @@
 import type { Clock } from '@tillmesh/clock';
 import type { Connection } from 'mysql2/promise';
 import type { Account } from './accounts.ts';
-import { rowsOf } from './administrator.ts';
+import { rowsOf, run } from './administrator.ts';
+import { awaitExecuted, type LongWait } from './await-executed.ts';
 import { LocalStackError } from './local-stack-error.ts';
 import { pollUntil } from './waiting.ts';
 
@@ -15,6 +16,8 @@ export type ReplicaState = {
   readonly secondsBehind: number | undefined;
   /** The last error of either thread; empty when all is well. */
   readonly problem: string;
+  /** A thread has ended by an error: only a person mends that. A primary that is merely away is asked again. */
+  readonly broken: boolean;
 };
 
 /** Undefined for a node that is no replica. */
@@ -28,6 +31,9 @@ export const readReplicaState = async (connection: Connection): Promise<ReplicaS
     executing: row['Slave_SQL_Running'] === 'Yes',
     secondsBehind: behind === null ? undefined : Number(behind),
     problem: [row['Last_IO_Error'], row['Last_SQL_Error']].filter((text) => text !== '').join('; '),
+    broken:
+      (row['Slave_IO_Running'] === 'No' && row['Last_IO_Error'] !== '') ||
+      (row['Slave_SQL_Running'] === 'No' && row['Last_SQL_Error'] !== ''),
   };
 };
 
@@ -58,58 +64,70 @@ export const followPrimary = async (
   replication: Account,
 ): Promise<void> => {
   const password = replication.password.reveal();
-  await connection.query(
+  await run(
+    connection,
     `CHANGE MASTER TO MASTER_HOST = ?, MASTER_PORT = ?, MASTER_USER = ?, MASTER_PASSWORD = ?,
        MASTER_USE_GTID = slave_pos, MASTER_CONNECT_RETRY = 1`,
     [primary.host, primary.port, replication.user, password],
   );
-  await connection.query('START SLAVE');
+  await run(connection, 'START SLAVE');
 };
 
 const ATTACH_MS = 20_000;
+/** The most that waiting for a replica takes altogether, with the statements before and after it. */
+export const ATTACH_MS_MAX = 30_000;
 const POLL_MS = 50;
 
-/** Waits until a replica is connected to its primary and executes. */
+/**
+ * Waits until a replica is connected to its primary and executes, for 20 seconds unless told.
+ *
+ * @throws {LocalStackError} `replication_broken` when it is not, at once when one of its threads has ended by an error.
+ */
 export const awaitAttached = async (
   clock: Clock,
   name: string,
   connection: Connection,
   signal?: AbortSignal,
+  withinMs: number = ATTACH_MS,
 ): Promise<void> => {
   let state: ReplicaState | undefined;
   const answer = await pollUntil({
     clock,
     everyMs: POLL_MS,
-    withinMs: ATTACH_MS,
+    withinMs,
     signal,
     probe: async () => {
       state = await readReplicaState(connection);
-      return state?.receiving === true && state.executing ? 'attached' : undefined;
+      if (state?.receiving === true && state.executing) return 'attached';
+      return state?.broken === true ? 'broken' : undefined;
     },
   });
   if (answer === 'attached') return;
   const problem = state === undefined || state.problem === '' ? 'no error is told' : state.problem;
   throw new LocalStackError(
     'replication_broken',
-    `${name} does not follow its primary: ${problem}\n  If its data has gone its own way, delete its folder: it is then made anew from the primary.`,
+    `${name} does not follow its primary: ${problem}\n  If its data has gone its own way, make it anew: rebuild().`,
   );
 };
-
-const CATCH_UP_SECONDS = 60;
 
 /** Up to which transaction a primary has written its binary log. */
 export const binlogPosition = async (connection: Connection): Promise<string> =>
   String((await rowsOf(connection, 'SELECT @@GLOBAL.gtid_binlog_pos AS position'))[0]?.['position'] ?? '');
 
-/** Waits until a replica has executed everything up to a position of its primary. */
-export const awaitCaughtUp = async (name: string, connection: Connection, position: string): Promise<void> => {
-  const sql = `SELECT MASTER_GTID_WAIT(${connection.escape(position)}, ${CATCH_UP_SECONDS}) AS answer`;
-  const row = (await rowsOf(connection, sql))[0];
-  if (Number(row?.['answer']) === 0) return;
-  throw new LocalStackError(
-    'replication_broken',
-    `${name} has not caught up with its primary within ${CATCH_UP_SECONDS} s; start again to let it go on`,
-  );
+/**
+ * Waits until a replica has executed everything up to a position of its primary, as long as it gets on.
+ *
+ * @throws {LocalStackError} `replication_broken` after 30 seconds without an advance.
+ */
+export const awaitCaughtUp = async (
+  name: string,
+  connection: Connection,
+  position: string,
+  wait: LongWait,
+): Promise<void> => {
+  const problem = await awaitExecuted(name, connection, position, wait);
+  if (problem === undefined) return;
+  throw new LocalStackError('replication_broken', `${name} has not caught up with its primary: ${problem}`);
 };
 
 /**
@@ -135,6 +153,6 @@ export const openPrimary = async (
       `${name} stays read-only: no replica attached itself within ${ATTACH_MS} ms. Start one: the primary opens with it.`,
     );
   }
-  await connection.query('SET GLOBAL rpl_semi_sync_master_enabled = ON');
-  await connection.query('SET GLOBAL read_only = OFF');
+  await run(connection, 'SET GLOBAL rpl_semi_sync_master_enabled = ON');
+  await run(connection, 'SET GLOBAL read_only = OFF');
 };

@@ -9,7 +9,7 @@ export type ServerLife = {
   isRunning(): boolean;
   /** Sends the signal at once; resolves for SIGKILL and SIGTERM when the process has ended. */
   kill(signal: ServerSignal): Promise<void>;
-  /** Starts it again in place, on its own data. Nothing happens when it runs; two callers share one start. */
+  /** Starts it again in place, on its own data. Nothing happens when it runs as it should; two callers share one start. */
   start(): Promise<void>;
 };
 
@@ -18,13 +18,16 @@ export const createServerLife = (server: {
   readonly pid: () => number | undefined;
   readonly kill: (signal: ServerSignal) => Promise<void>;
   readonly start: () => Promise<void>;
+  /** Whether there is nothing to start; that it runs, unless told. */
+  readonly isStarted?: () => boolean;
 }): ServerLife => {
+  const { isStarted = () => server.pid() !== undefined } = server;
   let dying: Promise<void> | undefined;
   let starting: Promise<void> | undefined;
   const start = async () => {
     // Whoever kills and starts at once means the next process, not the one that is just going away.
     await dying;
-    if (server.pid() === undefined) await server.start();
+    if (!isStarted()) await server.start();
   };
   return {
     get pid() {

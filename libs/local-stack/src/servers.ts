@@ -14,7 +14,7 @@ export type MariadbServer = {
 /** A Redis or Valkey server. */
 export type RedisServer = { readonly path: string; readonly version: string };
 
-export type ServerName = 'mariadb' | 'redis';
+export type ServerName = 'mariadb' | 'mysql' | 'redis';
 
 /** A server that was not found or cannot be used. */
 export type MissingServer = { readonly server: ServerName; readonly problem: string };
@@ -34,7 +34,8 @@ const REDIS_OLDEST: readonly [number, number] = [6, 2];
 
 const ANSWER_WITHIN_MS = 10_000;
 
-const run = (command: string, args: readonly string[]): Promise<string | undefined> =>
+/** What a program prints; undefined where it cannot be run. */
+export const run = (command: string, args: readonly string[]): Promise<string | undefined> =>
   new Promise((resolve) => {
     execFile(command, [...args], { timeout: ANSWER_WITHIN_MS, encoding: 'utf8' }, (error, output) =>
       resolve(error === null ? output : undefined),
@@ -42,7 +43,7 @@ const run = (command: string, args: readonly string[]): Promise<string | undefin
   });
 
 /** Where the programs are, in PATH first. */
-const placesOf = async (names: readonly string[]): Promise<readonly string[]> => {
+export const placesOf = async (names: readonly string[]): Promise<readonly string[]> => {
   const places: string[] = [];
   for (const name of names) {
     // The shell knows PATH; nothing here has to read the environment.
@@ -99,7 +100,8 @@ const findMariadb = async (): Promise<MariadbServer | MissingServer> => {
   return { server: 'mariadb', problem: problems.length === 0 ? 'mariadbd was not found' : problems.join('; ') };
 };
 
-const findRedis = async (): Promise<RedisServer | MissingServer> => {
+/** Looks for `redis-server` or `valkey-server`. */
+export const findRedis = async (): Promise<RedisServer | MissingServer> => {
   const problems: string[] = [];
   for (const path of await placesOf(['redis-server', 'valkey-server'])) {
     const version = redisVersionIn((await run(path, ['--version'])) ?? '');

@@ -17,6 +17,10 @@ export type StackFolder = {
   readonly ownerFile: string;
   /** The ports chosen before. */
   readonly portsFile: string;
+  /** Which groups were added and removed while the stack ran. */
+  readonly changesFile: string;
+  /** Who is the primary of a group. */
+  readonly rolesFile: (groupTag: number) => string;
   /** The folder of one server. */
   readonly of: (name: string) => string;
 };
@@ -61,6 +65,8 @@ export const stackPaths = (root: string): Omit<StackFolder, 'sockets'> => ({
   secrets: join(root, 'secrets'),
   ownerFile: join(root, 'owner.json'),
   portsFile: join(root, 'ports.json'),
+  changesFile: join(root, 'groups.json'),
+  rolesFile: (groupTag) => join(root, `g${groupTag}-roles.json`),
   of: (name) => join(root, name),
 });
 

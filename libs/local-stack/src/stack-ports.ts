@@ -18,8 +18,10 @@ const remembered = (portsFile: string): ReadonlyMap<string, number> => {
 
 /** As documented at `basePort` of the options: the name says the group's tag and the node's letter. */
 const fixedPort = (name: string, basePort: number): number => {
-  const [, tag, letter = 'a'] = /^g(\d+)-([abc])$/.exec(name) ?? [];
-  return tag === undefined ? basePort : basePort + 10 * (Number(tag) + 1) + 'abc'.indexOf(letter);
+  const [, tag, letter = 'a', proxy = ''] = /^g(\d+)-([abc])(-clients|-replication)?$/.exec(name) ?? [];
+  if (tag === undefined) return basePort;
+  const offset = ['', '-clients', '-replication'].indexOf(proxy) * 3 + 'abc'.indexOf(letter);
+  return basePort + 10 * (Number(tag) + 1) + offset;
 };
 
 /** @throws {LocalStackError} `port_taken`, naming every port that something else listens on. */

@@ -2,30 +2,45 @@ import { userInfo } from 'node:os';
 import type { Clock } from '@tillmesh/clock';
 import { type Accounts, type AllAccounts, openAccounts } from './accounts.ts';
 import { takeFolder } from './folder-owner.ts';
+import { openGroupChanges } from './group-changes.ts';
 import { stopLeftovers } from './leftovers.ts';
-import { type ControlledGroup, createLocalGroup, type LocalGroup, namesOfGroup, placesOfGroup } from './local-group.ts';
+import { type LocalGroup, namesOfGroup, placesOfGroup } from './local-group.ts';
 import { type ControlledRedis, createLocalRedis, type LocalRedis, REDIS_NAME } from './local-redis.ts';
 import { LocalStackError } from './local-stack-error.ts';
-import { makeTemplate, templateFolder } from './mariadb-template.ts';
+import { type FoundForStack, findForStack, type ServerKind } from './mysql-or-mariadb.ts';
+import { proxyNamesOf } from './node-network.ts';
 import { createSupervisor, type Supervisor } from './process-supervisor.ts';
-import { findServers, type MariadbServer, type MissingServer, type RedisServer } from './servers.ts';
+import { createRunningGroups, type RunningGroups } from './running-groups.ts';
+import type { MissingServer } from './servers.ts';
 import { closeStackFolder, openStackFolder, type StackFolder } from './stack-folder.ts';
 import { choosePorts } from './stack-ports.ts';
-import { allOrNone, createGate } from './waiting.ts';
+import { allOrNone } from './waiting.ts';
 
 /** What to start and where. */
 export type LocalStackOptions = {
   /** Absolute path of the data folder; made when it is not there. Data of an earlier start is used again. */
   readonly folder: string;
-  /** The groups' tags, each 0 to 127; [1, 2, 3] unless told. */
-  readonly groupTags?: readonly number[];
   /**
-   * Redis gets this port, the nodes a, b and c of the group with tag t the three ports from basePort + 10 (t + 1) on.
-   * Without it free ports are chosen and remembered in the folder.
+   * The groups' tags, each 0 to 127; [1, 2, 3] unless told. What addGroup and removeGroup have changed in this folder
+   * holds besides.
+   */
+  readonly groupTags?: readonly number[];
+  /** What the groups' nodes run; MariaDB unless told. */
+  readonly server?: ServerKind;
+  /**
+   * Redis gets this port, the nodes a, b and c of the group with tag t the three ports from basePort + 10 (t + 1) on,
+   * their proxies the six behind. Without it free ports are chosen and remembered in the folder.
    */
   readonly basePort?: number;
   /** Whether to start a Redis as well. */
   readonly redis: boolean;
+  /** Puts proxies before the databases, with switches at every node: see LocalNode.network. Not unless told. */
+  readonly proxies?: boolean;
+  /**
+   * Nodes whose data is to lie on a disk of its own of so many megabytes (160 or more), by their names: see
+   * LocalNode.disk. The disk is mounted while the stack runs; needs root on Linux.
+   */
+  readonly smallDisks?: Readonly<Record<string, number>>;
   readonly clock: Clock;
   /** Gets a line for a person whenever something has been done. */
   readonly onProgress?: (line: string) => void;
@@ -35,15 +50,23 @@ export type LocalStackOptions = {
 
 /** Running databases and Redis. */
 export type LocalStack = {
+  /** The groups that run now. */
   readonly groups: readonly LocalGroup[];
   readonly redis: LocalRedis | undefined;
   readonly accounts: Accounts;
+  /**
+   * Starts one more group, with data that it left in the folder or new; it is in `groups` when this resolves.
+   *
+   * @throws {LocalStackError} `options_wrong` for a wrong tag or one that runs, and whatever a start can throw; the
+   *   group is then stopped again and not remembered.
+   */
+  addGroup(tag: number): Promise<LocalGroup>;
+  /** Ends a group and forgets it; its data stays in the folder. @throws {LocalStackError} `options_wrong` for no such tag. */
+  removeGroup(tag: number): Promise<void>;
   /** Ends everything in order, in less than three seconds. Works also when some servers are dead already. */
   stop(): Promise<void>;
 };
 
-// More servers at once than this only makes all of them slower: a start is bound by the disk and two cores.
-const STARTS_CONCURRENT_MAX = 4;
 const TAG_MAX = 127;
 const GROUP_TAGS: readonly number[] = [1, 2, 3];
 
@@ -66,33 +89,70 @@ const checkTags = (tags: readonly number[]): void => {
 };
 
 type Running = {
-  readonly groups: readonly ControlledGroup[];
+  readonly groups: RunningGroups;
   readonly redis: ControlledRedis | undefined;
 };
 
+type Found = Extract<FoundForStack, { kind: 'found' }>;
+
+type Place = {
+  readonly folder: StackFolder;
+  readonly template: string;
+  readonly accounts: AllAccounts;
+  readonly supervisor: Supervisor;
+  readonly asRoot: boolean;
+};
+
+/** The names for which a group needs ports. */
+const portNamesOf = (tag: number, proxies: boolean): readonly string[] => {
+  const nodes = namesOfGroup(tag);
+  return proxies ? [...nodes, ...nodes.flatMap((node) => Object.values(proxyNamesOf(node)))] : nodes;
+};
+
+const lookUp = (ports: ReadonlyMap<string, number>) => (name: string) => {
+  const port = ports.get(name);
+  if (port === undefined) throw new Error(`no port was chosen for ${name}`);
+  return port;
+};
+
 /** The servers as they will be; nothing is started yet. */
-const planServers = (
-  options: LocalStackOptions,
-  found: { readonly mariadb: MariadbServer; readonly redis: RedisServer | undefined },
-  place: {
-    readonly folder: StackFolder;
-    readonly ports: ReadonlyMap<string, number>;
-    readonly accounts: AllAccounts;
-    readonly supervisor: Supervisor;
-    readonly asRoot: boolean;
-  },
-): Running => {
-  const { folder, ports, accounts, supervisor, asRoot } = place;
-  const { groupTags = GROUP_TAGS, clock } = options;
-  const portOf = (name: string) => {
-    const port = ports.get(name);
-    if (port === undefined) throw new Error(`no port was chosen for ${name}`);
-    return port;
+const planServers = async (options: LocalStackOptions, found: Found, place: Place): Promise<Running> => {
+  const { folder, template, accounts, supervisor, asRoot } = place;
+  const {
+    groupTags = GROUP_TAGS,
+    proxies = false,
+    smallDisks,
+    basePort,
+    clock,
+    onProgress = () => undefined,
+  } = options;
+  const surroundings = { folder, template, accounts, supervisor, asRoot, clock };
+  const portsFor = async (names: readonly string[]) =>
+    lookUp(await choosePorts(names, { basePort, portsFile: folder.portsFile }));
+  const planGroup = (tag: number, portOf: (name: string) => number) => {
+    const places = placesOfGroup(tag, portOf, smallDisks);
+    return found.database.createGroup({
+      tag,
+      places,
+      surroundings,
+      onProgress,
+      proxyPortOf: proxies ? portOf : undefined,
+    });
   };
-  const template = templateFolder(folder.root, found.mariadb);
-  const surroundings = { server: found.mariadb, folder, template, accounts, supervisor, asRoot };
+  const changes = openGroupChanges(folder.changesFile);
+  const tags = changes.applyTo(groupTags);
+  const redisNames = found.redis === undefined ? [] : [REDIS_NAME];
+  const portOf = await portsFor([...redisNames, ...tags.flatMap((tag) => portNamesOf(tag, proxies))]);
   return {
-    groups: groupTags.map((tag) => createLocalGroup({ tag, places: placesOfGroup(tag, portOf), surroundings, clock })),
+    groups: createRunningGroups({
+      groups: tags.map((tag) => planGroup(tag, portOf)),
+      plan: async (tag) => {
+        checkTags([tag]);
+        return planGroup(tag, await portsFor(portNamesOf(tag, proxies)));
+      },
+      changes,
+      onProgress,
+    }),
     redis:
       found.redis &&
       createLocalRedis({ server: found.redis, port: portOf(REDIS_NAME), home: folder.of(REDIS_NAME), supervisor }),
@@ -101,22 +161,16 @@ const planServers = (
 
 const startAll = async ({ groups, redis }: Running, options: LocalStackOptions): Promise<void> => {
   const { onProgress = () => undefined } = options;
-  const gate = createGate(STARTS_CONCURRENT_MAX);
-  const starts = groups.map((group) => async (signal: AbortSignal) => {
-    await group.startAll(gate, signal);
-    onProgress(`group ${group.tag} takes writes: primary ${addressOf(group.primary())}, 2 semi-sync replicas`);
-  });
   const startRedis = async (signal: AbortSignal) => {
     if (redis === undefined) return;
     await redis.start(signal);
     onProgress(`Redis answers at ${addressOf(redis.redis)}`);
   };
-  await allOrNone([...starts, startRedis], options.signal);
+  await allOrNone([(signal) => groups.startAll(signal), startRedis], options.signal);
 };
 
-/** Ends the servers side by side; a server that is dead already costs no time. */
 const stopServers = async ({ groups, redis }: Running): Promise<void> => {
-  await Promise.all([...groups.map((group) => group.stopAll()), redis?.stop()]);
+  await Promise.all([groups.stopAll(), redis?.stop()]);
 };
 
 /**
@@ -129,7 +183,7 @@ const stopServers = async ({ groups, redis }: Running): Promise<void> => {
 export const startLocalStack = async (options: LocalStackOptions): Promise<LocalStack> => {
   const { groupTags = GROUP_TAGS, clock, onProgress = () => undefined, signal } = options;
   checkTags(groupTags);
-  const found = await findServers({ redis: options.redis });
+  const found = await findForStack(options.server ?? 'mariadb', { redis: options.redis });
   if (found.kind === 'missing') {
     throw new LocalStackError('servers_missing', `the local stack lacks\n${installAdvice(found.missing)}`);
   }
@@ -145,18 +199,16 @@ export const startLocalStack = async (options: LocalStackOptions): Promise<Local
     if (leftovers.length > 0) onProgress(`stopped what an earlier start left running: ${leftovers.join(', ')}`);
     signal?.throwIfAborted();
 
-    const names = [...(options.redis ? [REDIS_NAME] : []), ...groupTags.flatMap(namesOfGroup)];
-    const ports = await choosePorts(names, { basePort: options.basePort, portsFile: folder.portsFile });
     const accounts = openAccounts(folder.secrets);
     const asRoot = userInfo().uid === 0;
-    await makeTemplate(found.mariadb, templateFolder(folder.root, found.mariadb), {
-      asRoot,
-      logs: folder.logs,
-      signal,
-    });
+    const template = await found.database.makeTemplate(folder.root, { asRoot, logs: folder.logs, signal });
 
     const supervisor = createSupervisor({ clock, logFolder: folder.logs });
-    const running = planServers(options, found, { folder, ports, accounts, supervisor, asRoot });
+    stop = async () => {
+      await supervisor.stopAll();
+      leaveFolder();
+    };
+    const running = await planServers(options, found, { folder, template, accounts, supervisor, asRoot });
     stop = async () => {
       await stopServers(running);
       await supervisor.stopAll();
@@ -165,9 +217,13 @@ export const startLocalStack = async (options: LocalStackOptions): Promise<Local
     await startAll(running, options);
     let stopped: Promise<void> | undefined;
     return {
-      groups: running.groups,
+      get groups() {
+        return running.groups.list();
+      },
       redis: running.redis?.redis,
       accounts: accounts.public,
+      addGroup: (tag) => running.groups.add(tag),
+      removeGroup: (tag) => running.groups.remove(tag),
       stop: () => {
         stopped ??= stop();
         return stopped;

@@ -37,6 +37,33 @@ export const pollUntil = async <T>(options: {
   }
 };
 
+/**
+ * Asks `probe` again and again until it has an answer. Gives up only when what it tells meanwhile has stood still: work
+ * that gets on may take as long as it needs.
+ *
+ * @returns the answer, or `stalled` after `stalledMs` without a change of `at`.
+ * @throws the signal's reason when it is aborted, and whatever the probe throws.
+ */
+export const pollWhileAdvancing = async <T>(options: {
+  readonly clock: Clock;
+  readonly everyMs: number;
+  readonly stalledMs: number;
+  readonly signal?: AbortSignal | undefined;
+  readonly probe: () => Promise<{ readonly answer: T } | { readonly at: string }>;
+}): Promise<T | 'stalled'> => {
+  const { clock, everyMs, stalledMs, signal, probe } = options;
+  let last: { readonly at: string; readonly sinceMs: number } | undefined;
+  for (;;) {
+    signal?.throwIfAborted();
+    const now = await probe();
+    if ('answer' in now) return now.answer;
+    const nowMs = clock.monotonicMs();
+    if (last?.at !== now.at) last = { at: now.at, sinceMs: nowMs };
+    if (nowMs - last.sinceMs >= stalledMs) return 'stalled';
+    await clock.sleep(everyMs, signal);
+  }
+};
+
 /** Lets at most `concurrentMax` pieces of work run at a time; the others wait in the order they came. */
 export const createGate = (concurrentMax: number) => {
   let running = 0;

@@ -90,7 +90,7 @@ describe('the accounts', () => {
     const { app, migrate, read, replication } = openAccounts(folder).public;
     const passwords = [app, migrate, read, replication].map((account) => account.password.reveal());
     expect(new Set(passwords).size).toBe(4);
-    for (const password of passwords) expect(password).toMatch(/^[0-9a-f]{48}$/);
+    for (const password of passwords) expect(password).toMatch(/^[0-9a-f]{32}$/);
     expect(statSync(app.passwordFile).mode & 0o777).toBe(0o600);
     expect(readFileSync(app.passwordFile, 'utf8').trimEnd()).toBe(app.password.reveal());
     expect(openAccounts(folder).public.app.password.reveal()).toBe(app.password.reveal());

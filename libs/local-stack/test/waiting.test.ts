@@ -1,6 +1,6 @@
 import { ManualClock } from '@tillmesh/clock';
 import { describe, expect, test } from 'vitest';
-import { allOrNone, createGate, pollUntil, within } from '../src/waiting.ts';
+import { allOrNone, createGate, pollUntil, pollWhileAdvancing, within } from '../src/waiting.ts';
 
 describe('polling', () => {
   test('asks until there is an answer', async () => {
@@ -29,6 +29,35 @@ describe('polling', () => {
     const answer = pollUntil({ clock, everyMs: 10, withinMs: 25, signal: abort.signal, probe: () => undefined });
     abort.abort(new Error('enough'));
     await expect(answer).rejects.toThrow('enough');
+  });
+});
+
+describe('polling what gets on', () => {
+  const poll = (clock: ManualClock, probe: () => { readonly answer: string } | { readonly at: string }) =>
+    pollWhileAdvancing({ clock, everyMs: 10, stalledMs: 30, probe: () => Promise.resolve(probe()) });
+
+  test('waits as long as it gets on, however slowly', async () => {
+    const clock = new ManualClock();
+    let asked = 0;
+    const answer = poll(clock, () => {
+      asked += 1;
+      // Stands still for two askings each time: never for 30 ms.
+      return asked === 100 ? { answer: 'done' } : { at: String(Math.floor(asked / 3)) };
+    });
+    await clock.advance(1_000);
+    expect(await answer).toBe('done');
+  });
+
+  test('gives up when it stands still, and only then', async () => {
+    const clock = new ManualClock();
+    let asked = 0;
+    const answer = poll(clock, () => {
+      asked += 1;
+      return { at: String(Math.min(asked, 50)) };
+    });
+    await clock.advance(2_000);
+    expect(await answer).toBe('stalled');
+    expect(asked).toBe(53);
   });
 });
 

@@ -1,12 +1,13 @@
 import type { Clock } from '@tillmesh/clock';
-import type { GroupTag, OrderNo, PaymentState } from '@tillmesh/domain';
+import { type GroupTag, groupTagOf, type OrderNo, type PaymentState } from '@tillmesh/domain';
 import { counter, type Log } from '@tillmesh/telemetry';
 import type { Deadline } from './connection.ts';
 import { differingField } from './differing-field.ts';
-import { type GroupMap, placementOf } from './group-map.ts';
-import type { NewPayment, OrderGroup } from './order-group.ts';
+import { earlierPlacementsOf, isSamePlacement, type Placement, placementOf } from './group-map.ts';
+import type { GroupMaps, MapView } from './group-maps.ts';
+import type { Holding, NewPayment, OrderGroup } from './order-group.ts';
 import type { OrderNumberSource } from './order-number-source.ts';
-import type { StoredPayment } from './payment-rows.ts';
+import type { StoredPayment } from './stored-payment.ts';
 
 /** What became of a request to write an order. */
 export type Created =
@@ -56,8 +57,16 @@ type Work = {
   readonly payment: NewPayment;
   readonly home: OrderGroup;
   readonly buddy: OrderGroup | undefined;
+  /** The map that is in force: what is written carries its version. */
+  readonly view: MapView;
+  /** Home and buddy, by this map or an earlier one. */
+  readonly placement: Placement;
+  readonly beganMs: number;
   readonly deadline: Deadline;
 };
+
+/** A group admits only writers of a newer map: nothing was written, and the request begins again under that map. */
+const OUTDATED = 'outdated';
 
 const repeat = (why: string): Created => {
   refused.add({ why });
@@ -70,6 +79,17 @@ const isUncalledAttemptOf = (stored: StoredPayment, { attempt }: NewPayment): bo
   return first?.state === 'started' && second === undefined && stored.tokens.get(1) === attempt.token;
 };
 
+/**
+ * Whether an order at home was placed there with the buddy that this work has: only then is the claim at that buddy its own. What
+ * another map placed, or what had jumped there, is decided at its own place.
+ */
+const isPlacedHere = ({ view, payment, placement }: Work, { mapVersion, jumpedFrom }: StoredPayment): boolean => {
+  if (jumpedFrom !== undefined) return false;
+  const map = [view.map, ...view.earlier].find(({ version }) => version === mapVersion);
+  // What a forgotten map placed was decided long ago.
+  return map === undefined || isSamePlacement(placementOf(map, payment.merchantId, payment.merchantOrderNo), placement);
+};
+
 /** An order of this number that callers may be shown; void ones lost to another. */
 const isVisible = (state: PaymentState): boolean => state !== 'void' && state !== 'unbound';
 
@@ -77,39 +97,111 @@ const isVisible = (state: PaymentState): boolean => state !== 'void' && state !=
  * Writes new orders, around faulty groups, so that one merchant order number never yields two payable orders.
  *
  * A flag protocol over the number's home and buddy group: the home order and the jump claim at the buddy are written durably first
- * and the other side is read afterwards, with certainty; the claim's compare-and-set breaks ties. DESIGN.md, section 4.
+ * and the other side is read afterwards, with certainty; the claim's compare-and-set breaks ties. Where the group map has changed,
+ * the places that a number had under earlier maps are asked first; their groups admit no writer of those maps any more.
+ * DESIGN.md, section 4.
  */
 export const createBounce = (options: {
-  readonly map: GroupMap;
+  readonly maps: GroupMaps;
   readonly group: Group;
   readonly numbers: OrderNumberSource;
   readonly config: BounceConfig;
   readonly clock: Clock;
   readonly log: Log;
 }): { readonly create: (payment: NewPayment) => Promise<Created> } => {
-  const { map, group, numbers, config, clock, log } = options;
+  const { maps, group, numbers, config, clock, log } = options;
 
   const create = async (payment: NewPayment): Promise<Created> => {
-    const placement = placementOf(map, payment.merchantId, payment.merchantOrderNo);
     const beganMs = clock.monotonicMs();
-    const work: Work = {
+    const deadline = { atMs: beganMs + config.createMsMax };
+    for (;;) {
+      const view = maps.current();
+      const end = await createUnder(view, payment, beganMs, deadline);
+      if (end !== OUTDATED) return end;
+      if (!(await maps.newerThan(view.map.version, deadline))) return repeat('map_changing');
+    }
+  };
+
+  const createUnder = async (
+    view: MapView,
+    payment: NewPayment,
+    beganMs: number,
+    deadline: Deadline,
+  ): Promise<Created | typeof OUTDATED> => {
+    const workAt = (placement: Placement): Work => ({
       payment,
       home: group(placement.home),
       buddy: placement.buddy === undefined ? undefined : group(placement.buddy),
-      deadline: { atMs: beganMs + config.createMsMax },
-    };
-    if (!work.home.admitsNewOrders()) return jump(work);
-    const homeDeadline = {
-      atMs: beganMs + (work.buddy === undefined ? config.createMsMax : config.homeMsMax),
-    };
+      view,
+      placement,
+      beganMs,
+      deadline,
+    });
+    for (const earlier of earlierPlacementsOf(view, payment)) {
+      const found = await consult(workAt(earlier));
+      if (found !== undefined) return found;
+    }
+    return writeNew(workAt(placementOf(view.map, payment.merchantId, payment.merchantOrderNo)));
+  };
+
+  /**
+   * Whether the number has an order at a place of an earlier map, and what becomes of it. An answer counts only from groups that no
+   * longer admit writers of that map: what they hold then can change by compare-and-set alone.
+   *
+   * @returns undefined where there is none.
+   */
+  const consult = async (work: Work): Promise<Created | typeof OUTDATED | undefined> => {
+    const { payment, home, buddy, deadline } = work;
+    const mapVersion = work.view.map.version;
+    const [atHome, atBuddy] = await Promise.all([
+      home.readHolding(payment, deadline),
+      buddy === undefined || buddy.tag === home.tag ? undefined : buddy.readHolding(payment, deadline),
+    ]);
+    if (atHome.kind === 'unsure' || atBuddy?.kind === 'unsure') return repeat('earlier_place_unsure');
+    const versions = [atHome.value.mapVersion, atBuddy?.value.mapVersion ?? mapVersion];
+    if (versions.some((version) => version > mapVersion)) return OUTDATED;
+    if (versions.some((version) => version < mapVersion)) return repeat('map_changing');
+
+    const { order } = atHome.value;
+    if (order !== undefined && order.payment.state !== 'void' && isPlacedHere(work, order)) {
+      return resolveExisting(work);
+    }
+    return consultClaim(work, buddy ?? home, atBuddy?.value ?? atHome.value);
+  };
+
+  const consultClaim = async (work: Work, at: OrderGroup, { claim }: Holding): Promise<Created | undefined> => {
+    const { payment, placement, deadline } = work;
+    if (claim?.state === 'bound') return adopted(work, claim.orderNo);
+    // One that avoided another home is decided at its own place.
+    if (claim === undefined || claim.home !== placement.home) return undefined;
+    switch (claim.state) {
+      case 'open':
+        // Nobody but its own writer, who is late, may still bind it; who wins this decides.
+        if ((await at.abandonClaim(payment, deadline)) !== 'won') return repeat('claim_lost');
+        break;
+      case 'abandoned':
+        break;
+    }
+    // It would be in the way of a new order here.
+    await at.voidOrder(claim.orderNo, payment.source, deadline);
+    return undefined;
+  };
+
+  const writeNew = async (work: Work): Promise<Created | typeof OUTDATED> => {
+    const { payment, home, buddy, view, beganMs } = work;
+    if (!home.admitsNewOrders()) return jump(work);
+    const homeDeadline = { atMs: beganMs + (buddy === undefined ? config.createMsMax : config.homeMsMax) };
     for (let draw = 0; draw < DRAWS_MAX; draw += 1) {
-      const orderNo = await numbers.next(work.home.tag);
-      const written = await work.home.insertPaying(orderNo, payment, homeDeadline);
+      const orderNo = await numbers.next(home.tag);
+      if (orderNo === undefined) return jump(work);
+      const written = await home.insertPaying(orderNo, payment, view.map.version, homeDeadline);
       switch (written.kind) {
         case 'written':
           return allow(work, { orderNo, ownVersion: 1 }, 'home');
         case 'duplicate':
           return resolveExisting(work);
+        case 'fenced':
+          return OUTDATED;
         case 'number_taken':
           log.error({ orderNo }, 'an order number was taken: do two order stores have the same worker id?');
           break;
@@ -140,14 +232,16 @@ export const createBounce = (options: {
         return abandoned === 'lost' ? allowAfterTie(work, written, way) : defer(work, written);
       }
       case 'bound':
-        return adopt(work, orderNo);
+        return adopt(work, orderNo, claim.value.orderNo);
     }
   };
 
   const allowAfterTie = async (work: Work, written: Written, way: Way): Promise<Created> => {
     const claim = await work.buddy?.readClaim(work.payment, work.deadline);
     if (claim?.kind === 'sure' && claim.value?.state === 'abandoned') return payable(work.home, written.orderNo, way);
-    if (claim?.kind === 'sure' && claim.value?.state === 'bound') return adopt(work, written.orderNo);
+    if (claim?.kind === 'sure' && claim.value?.state === 'bound') {
+      return adopt(work, written.orderNo, claim.value.orderNo);
+    }
     return defer(work, written);
   };
 
@@ -163,27 +257,41 @@ export const createBounce = (options: {
   };
 
   /** A jump won: ours is void, theirs is the number's order. */
-  const adopt = async (work: Work, orderNo: OrderNo): Promise<Created> => {
+  const adopt = async (work: Work, orderNo: OrderNo, theirs: OrderNo): Promise<Created> => {
     await work.home.voidOrder(orderNo, work.payment.source, work.deadline);
-    return adopted(work);
+    return adopted(work, theirs);
   };
 
-  const adopted = async (work: Work): Promise<Created> => {
-    const theirs = await work.buddy?.readOrder(work.payment, work.deadline);
-    return theirs === undefined || !isVisible(theirs.payment.state)
-      ? repeat('buddy_order_unread')
-      : { kind: 'existing', stored: theirs };
+  const adopted = async (work: Work, orderNo: OrderNo): Promise<Created> => {
+    const at = group(groupTagOf(orderNo));
+    const theirs = await at.readNumber(orderNo, work.deadline);
+    if (theirs === undefined || !isVisible(theirs.payment.state)) return repeat('buddy_order_unread');
+    if (!isUncalledAttemptOf(theirs, work.payment)) return { kind: 'existing', stored: theirs };
+    // This caller bound it and did not hear of it: its claim is bound, so a write of now makes it this caller's to pay once more.
+    const touched = await at.touch(orderNo, work.payment, work.deadline);
+    return touched === 'won' ? payable(at, orderNo, 'repeat') : repeat('touch_lost');
+  };
+
+  /** The row at home lost to a jump: its stub says to which, or the claim does. */
+  const followVoid = async (work: Work, { jumpedTo }: StoredPayment): Promise<Created> => {
+    if (jumpedTo !== undefined) return adopted(work, jumpedTo);
+    const claim = await work.buddy?.readClaim(work.payment, work.deadline);
+    return claim?.kind === 'sure' && claim.value?.state === 'bound'
+      ? adopted(work, claim.value.orderNo)
+      : repeat('buddy_order_unread');
   };
 
   /** The merchant's number is at home already: a repeat, or a row that lost to a jump. */
-  const resolveExisting = async (work: Work): Promise<Created> => {
+  const resolveExisting = async (work: Work): Promise<Created | typeof OUTDATED> => {
     const { payment, home, deadline } = work;
     const stored = await home.readOrder(payment, deadline);
     if (stored === undefined) return repeat('home_row_unread');
+    if (stored.mapVersion > work.view.map.version) return OUTDATED;
     const { orderNo, state, version } = stored.payment;
+    if (state !== 'void' && !isPlacedHere(work, stored)) return repeat('earlier_place_unsure');
     switch (state) {
       case 'void':
-        return adopted(work);
+        return followVoid(work, stored);
       case 'unbound': {
         // Another request under the same number: its caller is told so, and nothing is decided for it.
         if (differingField(payment, stored.payment) !== undefined) return { kind: 'existing', stored };
@@ -210,26 +318,40 @@ export const createBounce = (options: {
     }
   };
 
-  /** A repeat of an order that is on its way or ended unpaid; unless a jump took the number or may have. */
+  /** A repeat of an order that is on its way or ended unpaid; unless a jump took the number. */
   const existing = async (work: Work, stored: StoredPayment): Promise<Created> => {
-    if (work.buddy === undefined) return { kind: 'existing', stored };
-    const claim = await work.buddy.readClaim(work.payment, work.deadline);
+    const { payment, buddy, deadline } = work;
+    if (buddy === undefined) return { kind: 'existing', stored };
+    const claim = await buddy.readClaim(payment, deadline);
     if (claim.kind === 'unsure') return repeat('buddy_unsure');
-    if (claim.value?.state === 'bound') return adopt(work, stored.payment.orderNo);
-    return claim.value?.state === 'open' ? repeat('jump_undecided') : { kind: 'existing', stored };
+    if (claim.value?.state === 'bound') return adopt(work, stored.payment.orderNo, claim.value.orderNo);
+    if (claim.value?.state !== 'open') return { kind: 'existing', stored };
+    // Its writer, who may be gone, has not seen the order at home. Decided by whoever comes first: nobody else may ever come.
+    const abandoned = await buddy.abandonClaim(payment, deadline);
+    if (abandoned === 'won') return { kind: 'existing', stored };
+    const decided = await buddy.readClaim(payment, deadline);
+    if (decided.kind === 'unsure' || decided.value === undefined || decided.value.state === 'open') {
+      return repeat('jump_undecided');
+    }
+    return decided.value.state === 'bound'
+      ? adopt(work, stored.payment.orderNo, decided.value.orderNo)
+      : { kind: 'existing', stored };
   };
 
   /** Home did not certainly write: the order goes to the buddy, and is payable once home certainly has none. */
-  const jump = async (work: Work): Promise<Created> => {
-    const { payment, home, buddy, deadline } = work;
+  const jump = async (work: Work): Promise<Created | typeof OUTDATED> => {
+    const { payment, buddy, view, placement, deadline } = work;
     if (buddy === undefined) return repeat('no_other_group');
     const orderNo = await numbers.next(buddy.tag);
-    const written = await buddy.insertJumped(orderNo, payment, home.tag, deadline);
+    if (orderNo === undefined) return repeat('both_groups_failed');
+    const written = await buddy.insertJumped(orderNo, payment, placement.home, view.map.version, deadline);
     switch (written.kind) {
       case 'written':
         return bind(work, orderNo, 'jump');
       case 'duplicate':
-        return followClaim(work);
+        return followClaim(work, true);
+      case 'fenced':
+        return OUTDATED;
       case 'number_taken':
       case 'not_written':
       case 'ambiguous':
@@ -246,15 +368,15 @@ export const createBounce = (options: {
       : { kind: 'existing', stored };
   };
 
-  /** Somebody jumped with this number before. */
-  const followClaim = async (work: Work): Promise<Created> => {
+  /** Somebody jumped with this number before, or decides it in this moment: then it cannot be open any more. */
+  const followClaim = async (work: Work, mayBeOpen: boolean): Promise<Created> => {
     const claim = await work.buddy?.readClaim(work.payment, work.deadline);
     if (claim?.kind !== 'sure' || claim.value === undefined) return repeat('claim_unread');
     switch (claim.value.state) {
       case 'bound':
-        return adopted(work);
+        return adopted(work, claim.value.orderNo);
       case 'open':
-        return bindOfAnother(work, claim.value.orderNo);
+        return mayBeOpen ? bindOfAnother(work, claim.value.orderNo) : repeat('claim_lost');
       case 'abandoned': {
         const seen = await work.home.readByQuorum(work.payment, work.deadline);
         if (seen.kind === 'unsure' || seen.value === undefined) return repeat('home_unread');
@@ -278,13 +400,15 @@ export const createBounce = (options: {
     const seen = await home.readByQuorum(payment, deadline);
     if (seen.kind === 'unsure') return repeat('home_unsure');
     if (seen.value !== undefined && seen.value.payment.state !== 'void') {
-      // Lost: somebody has decided it in this moment, perhaps against the order at home; a repeat sees which.
-      if ((await buddy.abandonClaim(payment, deadline)) !== 'won') return repeat('claim_lost');
+      const abandoned = await buddy.abandonClaim(payment, deadline);
+      // Lost: somebody has decided it in this moment, perhaps against the order at home.
+      if (abandoned !== 'won') return abandoned === 'lost' ? followClaim(work, false) : repeat('claim_lost');
       await buddy.voidOrder(orderNo, payment.source, deadline);
       return foundAtHome(work, seen.value);
     }
     const bound = await buddy.bindClaim(orderNo, payment, deadline);
-    return bound === 'won' ? payable(buddy, orderNo, way) : repeat('claim_lost');
+    if (bound === 'won') return payable(buddy, orderNo, way);
+    return bound === 'lost' ? followClaim(work, false) : repeat('claim_lost');
   };
 
   return { create };

@@ -39,3 +39,18 @@ export const big = (row: Row | undefined, column: string): bigint => BigInt(text
 
 /** A column that holds an order or refund number. */
 export const orderNoOf = (row: Row | undefined, column: string): OrderNo => fromOrderKey(big(row, column) as OrderKey);
+
+/** A binary column; undefined for NULL. */
+export const optionalBytes = (row: Row | undefined, column: string): Buffer | undefined => {
+  const value = row?.[column];
+  if (Buffer.isBuffer(value)) return value;
+  assert(value === null || value === undefined, `column ${column} is not binary`);
+  return undefined;
+};
+
+/** The same for a column that is never NULL. */
+export const bytes = (row: Row | undefined, column: string): Buffer => {
+  const value = optionalBytes(row, column);
+  assert(value !== undefined, `column ${column} is empty`);
+  return value;
+};

@@ -12,7 +12,7 @@ export type Statement = {
   readonly text?: true;
 };
 
-export type Parameter = string | number | null | TypedParameterValue;
+export type Parameter = string | number | null | Buffer | TypedParameterValue;
 export type Row = Readonly<Record<string, unknown>>;
 export type Answer = { readonly rows: readonly Row[]; readonly affectedRows: number };
 
@@ -101,7 +101,7 @@ export const openConnection = async (
   });
 
   const attributes = {
-    'db.system.name': 'mariadb',
+    'db.system.name': isMariadb(raw) ? 'mariadb' : 'mysql',
     'db.namespace': account.database,
     'server.address': endpoint.host,
     'server.port': endpoint.port,
@@ -154,6 +154,10 @@ export const openConnection = async (
       ),
   };
 };
+
+/** What the server's greeting says; only traces show it. */
+const isMariadb = (raw: mysql.Connection): boolean =>
+  (raw as unknown as { readonly _isMariaDB?: boolean })._isMariaDB === true;
 
 const toAnswer = (result: unknown): Answer => {
   if (Array.isArray(result)) {

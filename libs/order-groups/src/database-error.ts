@@ -36,6 +36,7 @@ export const OWN_CODES = {
   noPrimary: 'TILLMESH_NO_PRIMARY',
   fenced: 'TILLMESH_FENCED',
   closed: 'TILLMESH_CLOSED',
+  noNumber: 'TILLMESH_NO_NUMBER',
 } as const;
 
 // The data is at fault, not the group.
@@ -45,7 +46,6 @@ const REFUSALS: ReadonlySet<string> = new Set([
   'ER_WARN_DATA_OUT_OF_RANGE',
   'ER_TRUNCATED_WRONG_VALUE_FOR_FIELD',
   'ER_DATA_TOO_LONG',
-  'ER_CONSTRAINT_FAILED',
   'ER_CHECK_CONSTRAINT_VIOLATED',
   'ER_SIGNAL_EXCEPTION',
 ]);
@@ -72,14 +72,24 @@ const NOT_WRITTEN: ReadonlySet<string> = new Set([
   'ER_PARSE_ERROR',
   'ER_OPTION_PREVENTS_STATEMENT',
   'ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION',
+  // A server, or a group whose orders move to another one: the trigger says it with the same number.
   'ER_READ_ONLY_MODE',
+  'ER_UNKNOWN_PARTITION',
   'ER_LOCK_WAIT_TIMEOUT',
   'ER_LOCK_DEADLOCK',
+  // The row's day has no partition, or another one than the statement names.
+  'ER_UNKNOWN_PARTITION',
+  'ER_ROW_DOES_NOT_MATCH_GIVEN_PARTITION_SET',
+  'ER_NO_PARTITION_FOR_GIVEN_VALUE',
   ...REFUSALS,
 ]);
 
-// The driver names MariaDB's own numbers as MySQL does, where they stand for something else.
-const MARIADB_NAMES: ReadonlyMap<unknown, string> = new Map([[4025, 'ER_CONSTRAINT_FAILED']]);
+// The driver knows MySQL's numbers alone. What both servers say has MySQL's name, whatever its number; the other two are MariaDB's own.
+const MARIADB_NAMES: ReadonlyMap<unknown, string> = new Map([
+  [1927, 'ER_CONNECTION_KILLED'],
+  [1969, 'ER_STATEMENT_TIMEOUT'],
+  [4025, 'ER_CHECK_CONSTRAINT_VIOLATED'],
+]);
 
 const codeOf = (error: unknown): string => {
   if (typeof error !== 'object' || error === null) return 'UNKNOWN_DATABASE_ERROR';

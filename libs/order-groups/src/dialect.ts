@@ -1,5 +1,7 @@
-import { optionalText, text } from './columns.ts';
+import { optionalText } from './columns.ts';
 import type { Connection, Deadline, Statement } from './connection.ts';
+import { mariadb } from './dialect-mariadb.ts';
+import { mysql } from './dialect-mysql.ts';
 
 /** What a server says of itself. */
 export type NodeFacts = {
@@ -25,33 +27,23 @@ export type Dialect = {
   readonly drain: (connection: Connection, waitMs: number, deadline: Deadline) => Promise<boolean>;
 };
 
-const READ_ONLY: Statement = { summary: 'SELECT read_only', sql: 'SELECT @@global.read_only AS read_only' };
-const SEMI_SYNC: Statement = {
-  summary: 'SHOW STATUS semi-sync',
-  sql: "SHOW GLOBAL STATUS WHERE Variable_name IN ('Rpl_semi_sync_master_status', 'Rpl_semi_sync_master_clients', 'Rpl_semi_sync_master_no_tx')",
-  text: true,
-};
-const REPLICA_STATUS: Statement = { summary: 'SHOW REPLICA STATUS', sql: 'SHOW REPLICA STATUS', text: true };
-const GTID_WAIT: Statement = { summary: 'SELECT gtid wait', sql: 'SELECT MASTER_GTID_WAIT(?, ?) AS timed_out' };
+const VERSION: Statement = { summary: 'SELECT version', sql: 'SELECT VERSION() AS version' };
 
-/** MariaDB 10.11 and later. */
-export const mariadb: Dialect = {
-  factsOf: async (connection, deadline) => {
-    const readOnly = await connection.run(READ_ONLY, [], deadline);
-    const { rows } = await connection.run(SEMI_SYNC, [], deadline);
-    const status = new Map(rows.map((row) => [text(row, 'Variable_name').toLowerCase(), text(row, 'Value')]));
-    return {
-      readOnly: optionalText(readOnly.rows[0], 'read_only') !== '0',
-      semiSyncOn: status.get('rpl_semi_sync_master_status') === 'ON',
-      semiSyncClients: Number(status.get('rpl_semi_sync_master_clients') ?? 0),
-      unacknowledgedCommits: Number(status.get('rpl_semi_sync_master_no_tx') ?? 0),
-    };
-  },
-  drain: async (connection, waitMs, deadline) => {
-    const { rows } = await connection.run(REPLICA_STATUS, [], deadline);
-    const received = optionalText(rows[0], 'Gtid_IO_Pos') ?? '';
-    if (received === '') return true;
-    const waited = await connection.run(GTID_WAIT, [received, waitMs / 1_000], deadline);
-    return optionalText(waited.rows[0], 'timed_out') === '0';
-  },
+// Of each connection, not of each address: what listens there may be another server after a restart.
+const known = new WeakMap<Connection, Dialect>();
+
+const dialectOf = async (connection: Connection, deadline: Deadline): Promise<Dialect> => {
+  const before = known.get(connection);
+  if (before !== undefined) return before;
+  const { rows } = await connection.run(VERSION, [], deadline);
+  const dialect = /mariadb/i.test(optionalText(rows[0], 'version') ?? '') ? mariadb : mysql;
+  known.set(connection, dialect);
+  return dialect;
+};
+
+/** The dialect of whatever server a connection leads to; each connection asks once. */
+export const anyDialect: Dialect = {
+  factsOf: async (connection, deadline) => (await dialectOf(connection, deadline)).factsOf(connection, deadline),
+  drain: async (connection, waitMs, deadline) =>
+    (await dialectOf(connection, deadline)).drain(connection, waitMs, deadline),
 };

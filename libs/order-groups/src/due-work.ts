@@ -4,7 +4,8 @@ import { big, orderNoOf, whole } from './columns.ts';
 import type { Connection, Deadline, Row, Statement } from './connection.ts';
 import { DatabaseError } from './database-error.ts';
 import type { GroupClients } from './group-clients.ts';
-import { SELECT_DUE_PAYMENTS, SELECT_DUE_REFUNDS } from './order-statements.ts';
+import { SELECT_DUE_PAYMENTS } from './order-statements.ts';
+import { SELECT_DUE_REFUNDS } from './refund-statements.ts';
 import { transaction } from './transaction.ts';
 
 export type DueItem = {
@@ -57,7 +58,7 @@ export const claimDue = async (options: {
   };
 
   const answers = await Promise.all(
-    groups.all.map(async (client) => {
+    groups.all().map(async (client) => {
       const deadline = { atMs: clock.monotonicMs() + statementMsMax };
       try {
         const items = await client.write(deadline, (connection) =>

@@ -3,19 +3,24 @@ import type { GroupTag } from '@tillmesh/domain';
 import type { Log } from '@tillmesh/telemetry';
 import type { Account } from './connection.ts';
 import { createGroupClient, type GroupClient, type GroupClientConfig } from './group-client.ts';
-import type { GroupMap } from './group-map.ts';
+import { type GroupDescription, type GroupMap, holderOf } from './group-map.ts';
 
 /** An order number names a group that is not on the map. */
 export class UnknownGroup extends Error {
   override readonly name = 'UnknownGroup';
 }
 
-/** The clients of every group on the map. */
+/** The clients of every group on the map. A retired group's orders are at its successor: its tag leads there. */
 export type GroupClients = {
-  readonly all: readonly GroupClient[];
+  /** Those of groups that are not retired. */
+  all(): readonly GroupClient[];
   find(tag: GroupTag): GroupClient | undefined;
   /** @throws {UnknownGroup} */
   of(tag: GroupTag): GroupClient;
+  /** Follows a map: new groups get a client, retired ones lose theirs, and all learn their state. */
+  follow(map: GroupMap): void;
+  /** A client for a group that is about to come onto the map; `follow` keeps it. */
+  prepare(group: GroupDescription): GroupClient;
   /** Looks at every node once; resolves when all were asked. */
   look(): Promise<void>;
   close(): void;
@@ -26,27 +31,51 @@ export const createGroupClients = (options: {
   readonly map: GroupMap;
   readonly account: Account;
   readonly config: GroupClientConfig;
-  /** Undefined for readers: they write nothing, not even a heartbeat. */
-  readonly workerId: number | undefined;
+  /** Names this instance's heartbeats; undefined for readers: they write nothing. */
+  readonly instanceId: number | undefined;
   readonly clock: Clock;
   readonly log: Log;
 }): GroupClients => {
-  const { map, ...rest } = options;
-  const byTag = new Map(map.groups.map((group) => [group.tag, createGroupClient({ ...rest, group })]));
-  const all = [...byTag.values()];
+  const { map: first, ...rest } = options;
+  const clients = new Map<GroupTag, GroupClient>();
+  let map = first;
+
+  const prepare = (group: GroupDescription): GroupClient => {
+    const known = clients.get(group.tag);
+    if (known !== undefined) return known;
+    const client = createGroupClient({ ...rest, group });
+    clients.set(group.tag, client);
+    return client;
+  };
+
+  const follow = (next: GroupMap): void => {
+    map = next;
+    for (const group of next.groups) {
+      if (group.state === 'retired') {
+        clients.get(group.tag)?.close();
+        clients.delete(group.tag);
+      } else prepare(group).setState(group.state);
+    }
+  };
+
+  const find = (tag: GroupTag): GroupClient | undefined => clients.get(holderOf(map, tag) ?? tag);
+
+  follow(first);
   return {
-    all,
-    find: (tag) => byTag.get(tag),
+    all: () => [...clients.values()],
+    find,
     of: (tag) => {
-      const client = byTag.get(tag);
+      const client = find(tag);
       if (client === undefined) throw new UnknownGroup(`group ${tag} is not on the group map`);
       return client;
     },
+    follow,
+    prepare,
     look: async () => {
-      await Promise.all(all.map((client) => client.look()));
+      await Promise.all([...clients.values()].map((client) => client.look()));
     },
     close: () => {
-      for (const client of all) client.close();
+      for (const client of clients.values()) client.close();
     },
   };
 };

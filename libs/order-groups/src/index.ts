@@ -1,16 +1,26 @@
 export type { Created } from './bounce.ts';
+export type { MapChange, MapChanged } from './change-map.ts';
 export { type Account, openConnection } from './connection.ts';
+export { budgetLine } from './connection-budget.ts';
 export { DatabaseError } from './database-error.ts';
 export { differingField } from './differing-field.ts';
 export type { DueItem, DueWork } from './due-work.ts';
 export type { GroupStatus } from './group-client.ts';
 export { UnknownGroup } from './group-clients.ts';
-export { type GroupMap, GroupMapConfig, type GroupState, placementOf } from './group-map.ts';
+export {
+  type GroupDescription,
+  type GroupMap,
+  GroupMapConfig,
+  type GroupState,
+  placementOf,
+} from './group-map.ts';
+export type { MapView } from './group-maps.ts';
 export { type MigrationReport, migrateGroup } from './migrate.ts';
 export type { AttemptPlan, NewPayment } from './order-group.ts';
 export {
   createOrderGroups,
   createOrderReader,
+  GroupAdministrationConfig,
   type OrderGroups,
   OrderGroupsConfig,
   type OrderReader,
@@ -18,6 +28,8 @@ export {
 } from './order-groups.ts';
 export { ClockWentBack } from './order-number-source.ts';
 export type { ReadPayment } from './payment-reader.ts';
-export { asWritten, type StoredPayment, type StoredRefund } from './payment-rows.ts';
 export type { Applied, AttemptNews, Continued } from './payment-store.ts';
 export type { ChannelRefundNews, NewRefund, RefundCreated } from './refund-store.ts';
+export { RowKeysConfig } from './row-keys.ts';
+export { RowTampered } from './row-seal.ts';
+export { paymentAsWritten, type StoredPayment, type StoredRefund } from './stored-payment.ts';

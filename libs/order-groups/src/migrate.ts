@@ -3,9 +3,16 @@ import { optionalText, whole } from './columns.ts';
 import { type Account, type Connection, type Deadline, openConnection, type Statement } from './connection.ts';
 import { DatabaseError, toDatabaseError } from './database-error.ts';
 import type { GroupDescription } from './group-map.ts';
-import { MIGRATIONS } from './schema.ts';
+import { makePartitions } from './partitions.ts';
+import { MIGRATIONS, SCHEMA_VERSION } from './schema.ts';
 
-export type MigrationReport = { readonly tag: number; readonly from: number; readonly to: number };
+export type MigrationReport = {
+  readonly tag: number;
+  readonly from: number;
+  readonly to: number;
+  /** Days that got their partition. */
+  readonly partitions: number;
+};
 
 const LOCK: Statement = {
   summary: 'SELECT lock',
@@ -65,7 +72,8 @@ export const migrateGroup = async (options: {
         await connection.run(STEP_DONE, [version, step, clock.nowMs()], deadline);
       }
     }
-    return { tag: group.tag, from, to: MIGRATIONS.at(-1)?.version ?? 0 };
+    const partitions = await makePartitions(connection, clock.nowMs(), deadline);
+    return { tag: group.tag, from, to: SCHEMA_VERSION, partitions };
   } finally {
     connection.cut();
   }

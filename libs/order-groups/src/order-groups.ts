@@ -1,28 +1,49 @@
-import type { Clock } from '@tillmesh/clock';
+import { type Clock, repeat, systemRandom } from '@tillmesh/clock';
 import { secretFile, z } from '@tillmesh/config';
-import { type GroupTag, WORKER_ID_MAX } from '@tillmesh/domain';
-import type { Log } from '@tillmesh/telemetry';
+import type { GroupTag } from '@tillmesh/domain';
+import { type Log, withoutSpans } from '@tillmesh/telemetry';
 import { type Created, createBounce } from './bounce.ts';
+import { createMapChanger, type MapChange, type MapChanged } from './change-map.ts';
+import { ConnectionBudgetConfig, checkBudget } from './connection-budget.ts';
 import { claimDue, type DueWork } from './due-work.ts';
 import type { GroupStatus } from './group-client.ts';
-import { createGroupClients } from './group-clients.ts';
+import { createGroupClients, type GroupClients } from './group-clients.ts';
 import { type GroupMap, GroupMapConfig } from './group-map.ts';
+import type { MapView } from './group-maps.ts';
+import { keepPaymentNews, keepRefundNews } from './keep-news.ts';
+import { createMapKeeper, type MapKeeper } from './map-keeper.ts';
 import type { NewPayment, OrderGroup } from './order-group.ts';
 import { createOrderNumberSource } from './order-number-source.ts';
-import { createPaymentReader } from './payment-reader.ts';
+import { createPaymentReader, type PaymentReader } from './payment-reader.ts';
+import { createRowCodec } from './payment-rows.ts';
 import { createPaymentStore, type PaymentStore } from './payment-store.ts';
+import { createPendingEvents } from './pending-events.ts';
 import { createRefundStore, type RefundStore } from './refund-store.ts';
+import { openRowKeys, RowKeysConfig } from './row-keys.ts';
 import { createSqlOrderGroup } from './sql-order-group.ts';
+import { createSweeper, type SweepRound } from './sweeper.ts';
+import { createWorkerSeats } from './worker-seats.ts';
 
-const reading = {
+const access = {
   map: GroupMapConfig,
   user: z
     .string()
     .min(1)
-    .describe('Database account; SELECT for readers, INSERT and UPDATE as well for the order store.'),
+    .describe('Database account; SELECT for readers, INSERT, UPDATE and DELETE as well for the order store.'),
   password: secretFile("the database account's password"),
   database: z.string().min(1).default('tillmesh').describe('Name of the schema in every group.'),
+};
+
+/** How a program that changes the schema reaches the order groups; part of its configuration. */
+export const GroupAdministrationConfig = z
+  .strictObject(access)
+  .describe('The order groups and the account that may change their schema.');
+
+const reading = {
+  ...access,
+  rowKeys: RowKeysConfig,
   connectionsMax: z.int().min(1).max(200).default(24).describe('Connections of this instance to one database server.'),
+  connectionBudget: ConnectionBudgetConfig,
   waitersMax: z.int().min(0).max(10_000).default(200).describe('Callers that may wait for a connection of one server.'),
   waitMsMax: z.int().min(1).max(1_000).default(200).describe('The longest wait for a connection.'),
   idleMin: z.int().min(0).max(50).default(3).describe('Idle connections kept open to each server.'),
@@ -33,21 +54,25 @@ const reading = {
     .default(1_000)
     .describe('The budget of a database call, at most 1 s (W11).'),
   monitorEveryMs: z.int().min(100).max(10_000).default(500).describe('Between looks at every database server.'),
+  idempotencyHours: z
+    .int()
+    .min(1)
+    .max(2_400)
+    .default(72)
+    .describe('So long after a change of the group map a number is looked for where the map before placed it.'),
 };
 
 /** How a service that only reads reaches the order groups; part of its configuration. */
-export const OrderReadersConfig = z.strictObject(reading).describe('The order groups and the account to read with.');
+export const OrderReadersConfig = z
+  .strictObject(reading)
+  .superRefine(checkBudget)
+  .describe('The order groups and the account to read with.');
 export type OrderReadersConfig = Omit<z.output<typeof OrderReadersConfig>, 'map'> & { readonly map: GroupMap };
 
 /** How the order store reaches the order groups; part of its configuration. */
 export const OrderGroupsConfig = z
   .strictObject({
     ...reading,
-    workerId: z
-      .int()
-      .min(0)
-      .max(WORKER_ID_MAX)
-      .describe('0 to 255, part of every order number. No two instances may have the same at the same time.'),
     homeMsMax: z
       .int()
       .min(20)
@@ -60,12 +85,28 @@ export const OrderGroupsConfig = z
       .max(1_000)
       .default(3)
       .describe('So many failures within a minute make new orders avoid a group.'),
+    batchRowsMax: z
+      .int()
+      .min(1)
+      .max(32)
+      .default(1)
+      .describe('New orders that one statement may write together under load; 1 writes each by itself.'),
+    sweepEveryMs: z
+      .int()
+      .min(100)
+      .max(600_000)
+      .default(3_000)
+      .describe('Between looks for what a failure of a group has left.'),
   })
+  .superRefine(checkBudget)
   .describe('The order groups and the account to use there.');
 export type OrderGroupsConfig = Omit<z.output<typeof OrderGroupsConfig>, 'map'> & { readonly map: GroupMap };
 
 /** The failure counter's period of the published design (W11). */
 const CIRCUIT_WINDOW_MS = 60_000;
+const HOUR_MS = 3_600_000;
+/** Between looks for changes of the map that somebody has begun and not ended. */
+const GO_ON_EVERY_MS = 2_000;
 
 /** Payments and refunds in all groups. */
 export type OrderGroups = {
@@ -79,19 +120,30 @@ export type OrderGroups = {
     readonly overdueByMs: number;
   }): Promise<DueWork>;
   status(): readonly GroupStatus[];
-  /** Looks at every database server once. */
+  /** The map in force, and those that are still consulted. */
+  map(): MapView;
+  changeMap(change: MapChange): Promise<MapChanged>;
+  /** Brings to their end what failures have left; happens by itself as well. */
+  sweep(): Promise<SweepRound>;
+  /** Looks at every database server once, and takes a worker id in every group that answers. */
   look(): Promise<void>;
-  close(): void;
+  close(): Promise<void>;
 };
+
+/** What a reader may do. */
+export type OrderReader = Pick<OrderGroups, 'look' | 'close' | 'map'> & { readonly payments: PaymentReader };
+
+type Opened = { readonly groups: GroupClients; readonly keeper: MapKeeper };
 
 const openGroups = (
   config: OrderReadersConfig,
-  writer: { readonly workerId: number; readonly failuresToOpen: number } | undefined,
+  writer: { readonly instanceId: number; readonly failuresToOpen: number } | undefined,
   clock: Clock,
   log: Log,
-) =>
-  createGroupClients({
-    map: config.map,
+): Opened => {
+  const { map, statementMsMax } = config;
+  const groups = createGroupClients({
+    map,
     account: { user: config.user, password: config.password.reveal(), database: config.database },
     config: {
       pool: {
@@ -102,16 +154,15 @@ const openGroups = (
       },
       circuit: { failuresToOpen: writer?.failuresToOpen ?? 1, windowMs: CIRCUIT_WINDOW_MS },
       monitorEveryMs: config.monitorEveryMs,
-      statementMsMax: config.statementMsMax,
+      statementMsMax,
     },
-    workerId: writer?.workerId,
+    instanceId: writer?.instanceId,
     clock,
     log,
   });
-
-/** What a reader may do. */
-export type OrderReader = Pick<OrderGroups, 'look' | 'close'> & {
-  readonly payments: Pick<PaymentStore, 'read' | 'readNearby' | 'readOfMerchant'>;
+  const idempotencyMs = config.idempotencyHours * HOUR_MS;
+  const keeper = createMapKeeper({ seed: map, groups, idempotencyMs, statementMsMax, clock, log });
+  return { groups, keeper };
 };
 
 /** Opens the order groups for reading alone. */
@@ -121,11 +172,19 @@ export const createOrderReader = (options: {
   readonly log: Log;
 }): OrderReader => {
   const { config, clock, log } = options;
-  const groups = openGroups(config, undefined, clock, log);
+  const { groups, keeper } = openGroups(config, undefined, clock, log);
+  const rows = createRowCodec(openRowKeys(config.rowKeys));
   return {
-    payments: createPaymentReader({ map: config.map, groups, statementMsMax: config.statementMsMax, clock }),
-    look: groups.look,
-    close: groups.close,
+    payments: createPaymentReader({ maps: keeper, groups, rows, statementMsMax: config.statementMsMax, clock }),
+    map: keeper.current,
+    look: async () => {
+      await groups.look();
+      await keeper.refresh();
+    },
+    close: async () => {
+      keeper.close();
+      groups.close();
+    },
   };
 };
 
@@ -136,33 +195,79 @@ export const createOrderGroups = (options: {
   readonly log: Log;
 }): OrderGroups => {
   const { config, clock, log } = options;
-  const { map, workerId, statementMsMax } = config;
-  const groups = openGroups(config, config, clock, log);
-  const numbers = createOrderNumberSource({ clock, workerId });
-  const orderGroups = new Map<GroupTag, OrderGroup>(
-    groups.all.map((client) => [client.tag, createSqlOrderGroup(client, clock)]),
+  const { statementMsMax, batchRowsMax } = config;
+  const instance = systemRandom.hex(8);
+  const { groups, keeper } = openGroups(
+    config,
+    { instanceId: systemRandom.below(2 ** 32), failuresToOpen: config.failuresToOpen },
+    clock,
+    log,
   );
+  const rows = createRowCodec(openRowKeys(config.rowKeys));
+  const seats = createWorkerSeats({ groups, holder: instance, statementMsMax, clock, random: systemRandom, log });
+  const numbers = createOrderNumberSource({ clock, seatOf: seats.of });
+  const orderGroups = new Map<GroupTag, OrderGroup>();
   const groupOf = (tag: GroupTag): OrderGroup => {
-    const group = orderGroups.get(tag);
-    if (group === undefined) throw new Error(`group ${tag} is not on the group map`);
+    const client = groups.of(tag);
+    const known = orderGroups.get(client.tag);
+    if (known !== undefined) return known;
+    const group = createSqlOrderGroup({ client, rows, batchRowsMax, clock });
+    orderGroups.set(client.tag, group);
     return group;
   };
-  const payments = createPaymentStore({ map, groups, numbers, statementMsMax, clock, log });
+  const payments = createPaymentStore({ maps: keeper, groups, rows, numbers, statementMsMax, clock, log });
+  const refunds = createRefundStore({ groups, payments, rows, numbers, statementMsMax, clock, log });
+  const pending = createPendingEvents({ groups, rows, statementMsMax, clock, log });
   const bounce = createBounce({
-    map,
+    maps: keeper,
     group: groupOf,
     numbers,
     config: { createMsMax: statementMsMax, homeMsMax: config.homeMsMax },
     clock,
     log,
   });
-  return {
+  const sweeper = createSweeper({
+    groups: () => groups.all().map(({ tag }) => groupOf(tag)),
+    group: groupOf,
+    numbers,
+    pending,
     payments,
-    refunds: createRefundStore({ groups, payments, numbers, statementMsMax, clock, log }),
+    refunds,
+    everyMs: config.sweepEveryMs,
+    statementMsMax,
+    clock,
+    log,
+  });
+  const changer = createMapChanger({ keeper, groups, statementMsMax, clock, log });
+  const stop = new AbortController();
+  repeat({
+    clock,
+    everyMs: GO_ON_EVERY_MS,
+    signal: stop.signal,
+    task: () => withoutSpans(() => changer.goOn()),
+    onError: (error) => log.error({ err: error }, 'a change of the group map does not go on'),
+  }).catch((error: unknown) => log.error({ err: error }, 'changes of the group map go on no more'));
+
+  return {
+    payments: { ...payments, apply: keepPaymentNews(payments, pending) },
+    refunds: { ...refunds, apply: keepRefundNews(refunds, pending) },
     create: bounce.create,
     claimDue: (work) => claimDue({ groups, statementMsMax, clock, ...work }),
-    status: () => groups.all.map((client) => client.status()),
-    look: groups.look,
-    close: groups.close,
+    status: () => groups.all().map((client) => client.status()),
+    map: keeper.current,
+    changeMap: changer.change,
+    sweep: sweeper.sweep,
+    look: async () => {
+      await groups.look();
+      await keeper.refresh();
+      await seats.take();
+    },
+    close: async () => {
+      stop.abort(new Error('the order groups were closed'));
+      sweeper.close();
+      keeper.close();
+      await seats.close();
+      groups.close();
+    },
   };
 };

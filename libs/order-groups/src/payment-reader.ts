@@ -9,12 +9,16 @@ import {
   toOrderKey,
 } from '@tillmesh/domain';
 import { bigintParameter, type Connection, type Deadline } from './connection.ts';
+import type { ReadFrom } from './group-client.ts';
 import type { GroupClients } from './group-clients.ts';
-import { type GroupMap, placementOf } from './group-map.ts';
+import { earlierPlacementsOf, placementOf } from './group-map.ts';
+import type { GroupMaps } from './group-maps.ts';
 import { SELECT_PAYMENT, SELECT_PAYMENT_OF_MERCHANT } from './order-statements.ts';
-import { paymentOfRows, type StoredPayment } from './payment-rows.ts';
+import type { RowCodec } from './payment-rows.ts';
+import type { StoredPayment } from './stored-payment.ts';
 
-export type ReadPayment = { readonly stored: StoredPayment; readonly fromReplica: boolean };
+/** A payment with where it was read: `staleMs` is how old it may be, 0 from a primary, undefined where nobody knows. */
+export type ReadPayment = Omit<ReadFrom<never>, 'value'> & { readonly stored: StoredPayment };
 
 /** Reading payments. */
 export type PaymentReader = {
@@ -31,31 +35,30 @@ export type PaymentReader = {
 };
 
 /** Reads a payment with its attempts on a connection. */
-export const selectPayment = (orderNo: OrderNo, deadline: Deadline) => async (connection: Connection) =>
-  paymentOfRows((await connection.run(SELECT_PAYMENT, [bigintParameter(toOrderKey(orderNo))], deadline)).rows);
-
-const selectOfMerchant =
-  (merchantId: MerchantId, merchantOrderNo: MerchantOrderNo, deadline: Deadline) => async (connection: Connection) =>
-    paymentOfRows((await connection.run(SELECT_PAYMENT_OF_MERCHANT, [merchantId, merchantOrderNo], deadline)).rows);
+export const selectPayment = (rows: RowCodec, orderNo: OrderNo, deadline: Deadline) => async (connection: Connection) =>
+  rows.readPayment((await connection.run(SELECT_PAYMENT, [bigintParameter(toOrderKey(orderNo))], deadline)).rows);
 
 const isShown = (state: PaymentState): boolean => state !== 'void' && state !== 'unbound';
 
 /** Creates the reader over the groups. */
 export const createPaymentReader = (options: {
-  readonly map: GroupMap;
+  readonly maps: GroupMaps;
   readonly groups: GroupClients;
+  readonly rows: RowCodec;
   readonly statementMsMax: number;
   readonly clock: Clock;
 }): PaymentReader => {
-  const { map, groups, statementMsMax, clock } = options;
+  const { maps, groups, rows, statementMsMax, clock } = options;
   const within = (): Deadline => ({ atMs: clock.monotonicMs() + statementMsMax });
+
+  const found = ({ value, ...from }: ReadFrom<StoredPayment | undefined>): ReadPayment | undefined =>
+    value === undefined ? undefined : { stored: value, ...from };
 
   const read = async (orderNo: OrderNo, way: 'read' | 'readNearby'): Promise<ReadPayment | undefined> => {
     const client = groups.find(groupTagOf(orderNo));
     if (client === undefined) return undefined;
     const deadline = within();
-    const { value, fromReplica } = await client[way](deadline, selectPayment(orderNo, deadline));
-    return value === undefined ? undefined : { stored: value, fromReplica };
+    return found(await client[way](deadline, selectPayment(rows, orderNo, deadline)));
   };
 
   return {
@@ -63,18 +66,31 @@ export const createPaymentReader = (options: {
     readNearby: (orderNo) => read(orderNo, 'readNearby'),
     readOfMerchant: async (merchantId, merchantOrderNo, nearby) => {
       const way = nearby ? 'readNearby' : 'read';
-      const { home, buddy } = placementOf(map, merchantId, merchantOrderNo);
+      const view = maps.current();
       const deadline = within();
-      const ask = async (tag: GroupTag): Promise<ReadPayment | undefined> => {
-        const select = selectOfMerchant(merchantId, merchantOrderNo, deadline);
-        const { value, fromReplica } = await groups.of(tag)[way](deadline, select);
-        return value === undefined || !isShown(value.payment.state) ? undefined : { stored: value, fromReplica };
-      };
-      const [atHome, atBuddy] = await Promise.allSettled([ask(home), buddy === undefined ? undefined : ask(buddy)]);
-      // A jumped order at the buddy is shown only once it is bound; then the one at home, should there be one, lost.
-      if (atBuddy.status === 'fulfilled' && atBuddy.value !== undefined) return atBuddy.value;
-      if (atHome.status === 'fulfilled' && atHome.value !== undefined) return atHome.value;
-      const failed = [atHome, atBuddy].find((answer) => answer.status === 'rejected');
+      const select = async (connection: Connection) =>
+        rows.readPayment(
+          (await connection.run(SELECT_PAYMENT_OF_MERCHANT, [merchantId, merchantOrderNo], deadline)).rows,
+        );
+      const ask = async (tag: GroupTag): Promise<ReadPayment | undefined> =>
+        found(await groups.of(tag)[way](deadline, select));
+
+      const places = [
+        placementOf(view.map, merchantId, merchantOrderNo),
+        ...earlierPlacementsOf(view, { merchantId, merchantOrderNo }),
+      ];
+      const tags = new Set(places.flatMap(({ home, buddy }) => (buddy === undefined ? [home] : [home, buddy])));
+      const answers = await Promise.allSettled([...tags].map(ask));
+      const seen = answers.flatMap((answer) => (answer.status === 'fulfilled' ? (answer.value ?? []) : []));
+      // A jumped order is shown only once it is bound; then the one at home, should there be one, lost.
+      const shown = seen.filter(({ stored }) => isShown(stored.payment.state));
+      const [first] = shown.sort(
+        (a, b) => Number(b.stored.jumpedFrom !== undefined) - Number(a.stored.jumpedFrom !== undefined),
+      );
+      if (first !== undefined) return first;
+      const pointer = seen.find(({ stored }) => stored.jumpedTo !== undefined)?.stored.jumpedTo;
+      if (pointer !== undefined) return read(pointer, way);
+      const failed = answers.find((answer) => answer.status === 'rejected');
       if (failed !== undefined) throw failed.reason;
       return undefined;
     },

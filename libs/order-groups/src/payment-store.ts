@@ -18,15 +18,17 @@ import {
   toOrderKey,
 } from '@tillmesh/domain';
 import { counter, type Log } from '@tillmesh/telemetry';
-import { bigintParameter, type Deadline, type Parameter } from './connection.ts';
-import { DatabaseError } from './database-error.ts';
+import { bigintParameter, type Connection, type Deadline, type Parameter } from './connection.ts';
+import { DatabaseError, OWN_CODES } from './database-error.ts';
 import type { GroupClients } from './group-clients.ts';
-import type { GroupMap } from './group-map.ts';
+import type { GroupMaps } from './group-maps.ts';
 import type { AttemptPlan } from './order-group.ts';
 import type { OrderNumberSource } from './order-number-source.ts';
 import * as sql from './order-statements.ts';
 import { createPaymentReader, type PaymentReader, selectPayment } from './payment-reader.ts';
-import type { StoredPayment } from './payment-rows.ts';
+import type { RowCodec } from './payment-rows.ts';
+import { INSERT_REFUND } from './refund-statements.ts';
+import type { StoredPayment } from './stored-payment.ts';
 import { transaction } from './transaction.ts';
 
 /** News about an attempt, and what to do next. */
@@ -49,6 +51,8 @@ export type Applied = {
   /** Its caller, and nobody else, has to call the channel for the next attempt. */
   readonly nextAttemptStarted: boolean;
   readonly surplusRefundNo: OrderNo | undefined;
+  /** The payment's group is away: the news was written to another one and is applied as soon as it is back. */
+  readonly kept: boolean;
 };
 
 export type Continued =
@@ -98,29 +102,37 @@ const nextCheckAt = (payment: Payment, moved: Moved, news: AttemptNews, nowMs: n
   return state === 'declined' ? payment.expireAtMs : nowMs + news.nextCheckAfterMs;
 };
 
-const actionText = (payment: Payment, moved: Moved, news: AttemptNews): string | null => {
+const actionBytes = (payment: Payment, moved: Moved, news: AttemptNews, { cipher }: RowCodec): Buffer | null => {
   const stays = (moved.payment?.to ?? payment.state) === 'paying' && !moved.startNext;
   const action = news.action ?? payment.action;
-  return stays && action !== undefined ? JSON.stringify(action) : null;
+  return stays && action !== undefined ? cipher.encrypt('action', payment.orderNo, JSON.stringify(action)) : null;
 };
 
-const applyParameters = (payment: Payment, moved: Moved, news: AttemptNews, nowMs: number): Parameter[] => {
+const applyParameters = (
+  payment: Payment,
+  moved: Moved,
+  news: AttemptNews,
+  { nowMs, rows }: { readonly nowMs: number; readonly rows: RowCodec },
+): Parameter[] => {
   const { outcome } = news;
+  const state = moved.payment?.to ?? payment.state;
   const failed = outcome.kind === 'failed_definite' ? outcome : undefined;
   const succeeded = outcome.kind === 'succeeded' ? outcome : undefined;
   const ruleId = failed?.evidence.transport === 'answered' ? failed.evidence.ruleId : '';
   const declineReason = moved.payment === undefined ? (payment.declineReason ?? null) : (failed?.reason ?? null);
   return [
-    news.attemptNo,
-    moved.payment?.to ?? payment.state,
+    // The first attempt stands in the payment; a later one has to be named.
+    ...(news.attemptNo === 1 ? [] : [news.attemptNo]),
+    state,
     moved.payment === undefined ? null : news.learnedBy,
     declineReason,
     moved.payment === undefined ? null : (succeeded?.paidAtMs ?? null),
-    actionText(payment, moved, news),
+    actionBytes(payment, moved, news, rows),
     moved.payment === undefined ? payment.needsPerson : '',
     nowMs,
     nextCheckAt(payment, moved, news, nowMs),
     moved.startNext ? 1 : 0,
+    rows.seal.ofPayment({ ...payment, isPaid: state === 'succeeded' }),
     moved.attempt.to,
     codeColumn(news.channelCode),
     news.source,
@@ -137,41 +149,56 @@ const applyParameters = (payment: Payment, moved: Moved, news: AttemptNews, nowM
 
 /** Creates the store of payments over the groups. */
 export const createPaymentStore = (options: {
-  readonly map: GroupMap;
+  readonly maps: GroupMaps;
   readonly groups: GroupClients;
+  readonly rows: RowCodec;
   readonly numbers: OrderNumberSource;
   readonly statementMsMax: number;
   readonly clock: Clock;
   readonly log: Log;
 }): PaymentStore => {
-  const { map, groups, numbers, statementMsMax, clock, log } = options;
+  const { maps, groups, rows, numbers, statementMsMax, clock, log } = options;
   const within = (): Deadline => ({ atMs: clock.monotonicMs() + statementMsMax });
 
   const readAtPrimary = (orderNo: OrderNo): Promise<StoredPayment | undefined> => {
     const deadline = within();
-    return groups.of(groupTagOf(orderNo)).write(deadline, selectPayment(orderNo, deadline));
+    return groups.of(groupTagOf(orderNo)).write(deadline, selectPayment(rows, orderNo, deadline));
   };
 
   /** Runs statements at the group's primary, all or nothing. `lost` when the compare-and-set found another version. */
   const change = async (
     orderNo: OrderNo,
     statements: readonly {
-      readonly statement: typeof sql.APPLY_TO_ATTEMPT;
+      readonly statement: typeof sql.MOVE_PAYMENT;
       readonly parameters: readonly Parameter[];
     }[],
   ): Promise<'won' | 'lost'> => {
     const deadline = within();
     const [first, ...others] = statements;
     if (first === undefined) return 'lost';
-    return groups.of(groupTagOf(orderNo)).write(deadline, async (connection) => {
-      const runFirst = async () => (await connection.run(first.statement, first.parameters, deadline)).affectedRows > 0;
-      if (others.length === 0) return (await runFirst()) ? 'won' : 'lost';
-      return transaction(connection, deadline, async () => {
-        if (!(await runFirst())) return { commit: false, value: 'lost' as const };
+    const runFirst = async (connection: Connection) =>
+      (await connection.run(first.statement, first.parameters, deadline)).affectedRows > 0;
+    const runAll = (connection: Connection) =>
+      transaction(connection, deadline, async () => {
+        if (!(await runFirst(connection))) return { commit: false, value: 'lost' as const };
         for (const { statement, parameters } of others) await connection.run(statement, parameters, deadline);
         return { commit: true, value: 'won' as const };
       });
-    });
+    return groups.of(groupTagOf(orderNo)).write(
+      deadline,
+      async (connection) => {
+        if (others.length > 0) return runAll(connection);
+        return (await runFirst(connection)) ? 'won' : 'lost';
+      },
+      (end) => end === 'won',
+    );
+  };
+
+  /** A refund's number: it leads to the group that holds its payment. */
+  const drawNumber = async (orderNo: OrderNo): Promise<OrderNo> => {
+    const number = await numbers.next(groups.of(groupTagOf(orderNo)).tag);
+    if (number === undefined) throw new DatabaseError(OWN_CODES.noNumber, 'not_written');
+    return number;
   };
 
   const insertAttempt = (orderNo: OrderNo, attemptNo: number, plan: AttemptPlan) => ({
@@ -182,7 +209,7 @@ export const createPaymentStore = (options: {
   const insertSurplusRefund = (payment: Payment, refundNo: OrderNo, news: AttemptNews) => {
     const nowMs = clock.nowMs();
     return {
-      statement: sql.INSERT_REFUND,
+      statement: INSERT_REFUND,
       parameters: [
         key(refundNo),
         key(payment.orderNo),
@@ -190,11 +217,12 @@ export const createPaymentStore = (options: {
         payment.amount.currency,
         bigintParameter(payment.amount.minorUnits),
         'surplus',
-        'the payment had ended before this money came',
+        rows.cipher.encrypt('reason', refundNo, 'the payment had ended before this money came'),
         news.attemptNo,
         nowMs,
         nowMs,
         nowMs,
+        rows.seal.ofRefund({ refundNo, orderNo: payment.orderNo, amount: payment.amount, isGiven: false }),
         news.source,
       ],
     };
@@ -230,9 +258,12 @@ export const createPaymentStore = (options: {
     news: AttemptNews,
   ): Promise<{ readonly result: 'won' | 'lost'; readonly refundNo: OrderNo | undefined }> => {
     const { payment } = stored;
-    const apply = { statement: sql.APPLY_TO_ATTEMPT, parameters: applyParameters(payment, moved, news, clock.nowMs()) };
+    const apply = {
+      statement: news.attemptNo === 1 ? sql.APPLY_TO_FIRST_ATTEMPT : sql.APPLY_TO_LATER_ATTEMPT,
+      parameters: applyParameters(payment, moved, news, { nowMs: clock.nowMs(), rows }),
+    };
     if (moved.surplus) {
-      const refundNo = await numbers.next(groupTagOf(payment.orderNo));
+      const refundNo = await drawNumber(payment.orderNo);
       const result = await change(payment.orderNo, [apply, insertSurplusRefund(payment, refundNo, news)]);
       if (result === 'won') {
         surplusCount.add();
@@ -263,11 +294,12 @@ export const createPaymentStore = (options: {
           changed: false,
           nextAttemptStarted: isOwn(stored, news.nextAttempt),
           surplusRefundNo: undefined,
+          kept: false,
         };
       }
       if (settlement.kind === 'hold') {
         if ((await hold(stored, settlement.why, news)) === 'lost') continue;
-        return { stored, changed: false, nextAttemptStarted: false, surplusRefundNo: undefined };
+        return { stored, changed: false, nextAttemptStarted: false, surplusRefundNo: undefined, kept: false };
       }
       const { result, refundNo } = await move(stored, settlement, news);
       if (result === 'lost') continue;
@@ -277,13 +309,14 @@ export const createPaymentStore = (options: {
         changed: true,
         nextAttemptStarted: settlement.startNext,
         surplusRefundNo: refundNo,
+        kept: false,
       };
     }
     throw new DatabaseError('TILLMESH_VERSION_CONFLICT', 'not_written');
   };
 
   return {
-    ...createPaymentReader({ map, groups, statementMsMax, clock }),
+    ...createPaymentReader({ maps, groups, rows, statementMsMax, clock }),
     apply,
     continueWith: async (orderNo, expectedVersion, attempt, { nextCheckAfterMs, source }) => {
       const stored = await readAtPrimary(orderNo);

@@ -13,6 +13,7 @@ import {
   WALLETS,
 } from '@tillmesh/domain';
 import type { Statement } from './connection.ts';
+import { LATER_PARTITION } from './partitions.ts';
 
 /** One step of the schema; the same in every group, run in order, never changed once released. */
 export type Migration = { readonly version: number; readonly title: string; readonly statements: readonly Statement[] };
@@ -22,21 +23,9 @@ const ddl = (summary: string, sql: string): Statement => ({ summary, sql, text: 
 const oneOf = (words: readonly string[]): string => `ENUM(${words.map((word) => `'${word}'`).join(', ')})`;
 
 const ASCII = 'CHARACTER SET ascii COLLATE ascii_bin';
-
-// The database's own word on state machines: whatever a program sends, an illegal move is refused.
-const refuseIllegalMoves = (
-  table: string,
-  pairs: readonly { readonly from: string; readonly to: string }[],
-): Statement => {
-  const allowed = [...new Set(pairs.map(({ from, to }) => `'${from}>${to}'`))].join(', ');
-  return ddl(
-    `CREATE TRIGGER ${table}_moves`,
-    `CREATE TRIGGER ${table}_moves BEFORE UPDATE ON ${table} FOR EACH ROW
-     IF NEW.state <> OLD.state AND CONCAT(OLD.state, '>', NEW.state) NOT IN (${allowed}) THEN
-       SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'illegal move of ${table}';
-     END IF`,
-  );
-};
+const INNODB = 'ENGINE=InnoDB DEFAULT CHARSET=utf8mb4';
+// Order numbers begin with the day: old days are dropped whole. What comes first lies in the last partition until days are made.
+const BY_DAY = `PARTITION BY RANGE (order_no) (PARTITION ${LATER_PARTITION} VALUES LESS THAN MAXVALUE)`;
 
 const payment = `CREATE TABLE payment (
   order_no BIGINT UNSIGNED NOT NULL PRIMARY KEY COMMENT 'day, ms, group, worker, sequence: time first',
@@ -46,11 +35,11 @@ const payment = `CREATE TABLE payment (
   amount BIGINT UNSIGNED NOT NULL COMMENT 'minor units',
   kind ${oneOf(PAYMENT_KINDS)} NOT NULL,
   wallet ${oneOf(WALLETS)} NOT NULL,
-  subject VARCHAR(127) NOT NULL,
+  subject VARBINARY(600) NOT NULL COMMENT 'encrypted',
   state ${oneOf(PAYMENT_STATES)} NOT NULL,
   version INT UNSIGNED NOT NULL,
   attempt_count TINYINT UNSIGNED NOT NULL,
-  action TEXT NULL COMMENT 'JSON: what the payer has to do',
+  action BLOB NULL COMMENT 'encrypted JSON: what the payer has to do',
   learned_by ${oneOf(LEARNED_BY)} NULL,
   decline_reason ${oneOf(DECLINE_REASONS)} NULL,
   paid_at BIGINT NULL COMMENT 'ms since 1970, as the channel says',
@@ -65,46 +54,57 @@ const payment = `CREATE TABLE payment (
   updated_at BIGINT NOT NULL,
   next_check_at BIGINT NULL COMMENT 'when the syncer looks; NULL when nothing is open',
   check_count INT UNSIGNED NOT NULL DEFAULT 0,
-  first_account_id VARCHAR(32) ${ASCII} NOT NULL COMMENT 'the trigger makes attempt 1 of these four',
-  first_channel_id VARCHAR(32) ${ASCII} NOT NULL,
-  first_token VARCHAR(32) ${ASCII} NOT NULL,
-  first_route_reason VARCHAR(255) NOT NULL,
-  event_attempt_no TINYINT UNSIGNED NULL COMMENT 'the trigger makes the trajectory row of these',
-  event_attempt_state ${oneOf(ATTEMPT_STATES)} NULL,
-  event_code VARCHAR(64) NOT NULL DEFAULT '',
-  event_source VARCHAR(64) ${ASCII} NOT NULL,
-  UNIQUE KEY merchant_order (merchant_id, merchant_order_no),
-  KEY due (next_check_at),
-  CONSTRAINT refunds_within_amount CHECK (refund_reserved <= amount AND refunded <= refund_reserved)
-) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4`;
-
-const attempt = `CREATE TABLE attempt (
-  order_no BIGINT UNSIGNED NOT NULL,
-  attempt_no TINYINT UNSIGNED NOT NULL,
-  account_id VARCHAR(32) ${ASCII} NOT NULL,
+  map_version BIGINT UNSIGNED NOT NULL COMMENT 'the map that placed the order; the fence of its INSERT',
+  jumped_from TINYINT UNSIGNED NULL COMMENT 'the home that the order avoided',
+  jumped_to BIGINT UNSIGNED NULL COMMENT 'of a stub: the order that has the merchant number',
+  seal VARBINARY(17) NOT NULL COMMENT 'key id and integrity code over the money',
+  account_id VARCHAR(32) ${ASCII} NOT NULL COMMENT 'attempt 1 stands in the payment itself, up to settled_at',
   channel_id VARCHAR(32) ${ASCII} NOT NULL,
   token VARCHAR(32) ${ASCII} NOT NULL COMMENT 'of the caller that wrote it',
-  state ${oneOf(ATTEMPT_STATES)} NOT NULL,
+  attempt_state ${oneOf(ATTEMPT_STATES)} NOT NULL,
   channel_transaction_id VARCHAR(64) NULL,
   channel_code VARCHAR(64) NOT NULL DEFAULT '',
   rule_id VARCHAR(128) NOT NULL DEFAULT '',
-  learned_by ${oneOf(LEARNED_BY)} NULL,
+  attempt_learned_by ${oneOf(LEARNED_BY)} NULL,
+  route_reason VARCHAR(255) NOT NULL,
+  settled_at BIGINT NULL,
+  created_by VARCHAR(64) ${ASCII} NOT NULL COMMENT 'with created_at and version 1 the first line of the trajectory',
+  event_attempt_no TINYINT UNSIGNED NULL COMMENT 'the trigger makes the next line of these',
+  event_attempt_state ${oneOf(ATTEMPT_STATES)} NULL,
+  event_code VARCHAR(64) NOT NULL DEFAULT '',
+  event_source VARCHAR(64) ${ASCII} NOT NULL,
+  KEY due (next_check_at),
+  KEY of_merchant (merchant_id, order_no),
+  CONSTRAINT refunds_within_amount CHECK (refund_reserved <= amount AND refunded <= refund_reserved)
+) ${INNODB} ${BY_DAY}`;
+
+const attempt = `CREATE TABLE attempt (
+  order_no BIGINT UNSIGNED NOT NULL,
+  attempt_no TINYINT UNSIGNED NOT NULL COMMENT '2 to 9',
+  account_id VARCHAR(32) ${ASCII} NOT NULL,
+  channel_id VARCHAR(32) ${ASCII} NOT NULL,
+  token VARCHAR(32) ${ASCII} NOT NULL,
+  attempt_state ${oneOf(ATTEMPT_STATES)} NOT NULL,
+  channel_transaction_id VARCHAR(64) NULL,
+  channel_code VARCHAR(64) NOT NULL DEFAULT '',
+  rule_id VARCHAR(128) NOT NULL DEFAULT '',
+  attempt_learned_by ${oneOf(LEARNED_BY)} NULL,
   route_reason VARCHAR(255) NOT NULL,
   started_at BIGINT NOT NULL,
   settled_at BIGINT NULL,
   PRIMARY KEY (order_no, attempt_no),
-  CONSTRAINT attempt_has_one_digit CHECK (attempt_no BETWEEN 1 AND 9)
-) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4`;
+  CONSTRAINT attempt_has_one_digit CHECK (attempt_no BETWEEN 2 AND 9)
+) ${INNODB} ${BY_DAY}`;
 
 const refund = `CREATE TABLE refund (
-  refund_no BIGINT UNSIGNED NOT NULL PRIMARY KEY,
+  refund_no BIGINT UNSIGNED NOT NULL,
   order_no BIGINT UNSIGNED NOT NULL,
   merchant_refund_no VARCHAR(64) ${ASCII} NOT NULL,
   currency CHAR(3) ${ASCII} NOT NULL,
   amount BIGINT UNSIGNED NOT NULL,
   state ${oneOf(REFUND_STATES)} NOT NULL,
   cause ${oneOf(REFUND_CAUSES)} NOT NULL,
-  reason VARCHAR(80) NOT NULL,
+  reason VARBINARY(400) NOT NULL COMMENT 'encrypted',
   attempt_no TINYINT UNSIGNED NOT NULL,
   channel_refund_id VARCHAR(64) NOT NULL DEFAULT '',
   channel_code VARCHAR(64) NOT NULL DEFAULT '',
@@ -116,13 +116,16 @@ const refund = `CREATE TABLE refund (
   settled_at BIGINT NULL,
   next_check_at BIGINT NULL,
   check_count INT UNSIGNED NOT NULL DEFAULT 0,
+  seal VARBINARY(17) NOT NULL,
   event_source VARCHAR(64) ${ASCII} NOT NULL,
+  PRIMARY KEY (order_no, refund_no),
   UNIQUE KEY merchant_refund (order_no, merchant_refund_no),
+  KEY by_number (refund_no),
   KEY due (next_check_at)
-) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4`;
+) ${INNODB} ${BY_DAY}`;
 
 const trajectory = `CREATE TABLE trajectory (
-  id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
   order_no BIGINT UNSIGNED NOT NULL,
   refund_no BIGINT UNSIGNED NULL,
   happened_at BIGINT NOT NULL,
@@ -134,88 +137,200 @@ const trajectory = `CREATE TABLE trajectory (
   learned_by VARCHAR(16) ${ASCII} NULL,
   code VARCHAR(64) NOT NULL,
   source VARCHAR(64) ${ASCII} NOT NULL,
-  KEY by_order (order_no)
-) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4`;
+  PRIMARY KEY (id, order_no),
+  KEY by_order (order_no, id)
+) ${INNODB} ${BY_DAY}`;
+
+// Narrow, and not partitioned: a number is unique over all days. Its clustered index is the unique key itself.
+const merchantOrder = `CREATE TABLE merchant_order (
+  merchant_id VARCHAR(32) ${ASCII} NOT NULL,
+  merchant_order_no VARCHAR(64) ${ASCII} NOT NULL,
+  order_no BIGINT UNSIGNED NOT NULL,
+  UNIQUE KEY merchant_order (merchant_id, merchant_order_no)
+) ENGINE=InnoDB`;
+
+const jumpClaim = `CREATE TABLE jump_claim (
+  merchant_id VARCHAR(32) ${ASCII} NOT NULL,
+  merchant_order_no VARCHAR(64) ${ASCII} NOT NULL,
+  order_no BIGINT UNSIGNED NOT NULL,
+  state ENUM('open', 'bound', 'abandoned') NOT NULL,
+  home_tag TINYINT UNSIGNED NOT NULL,
+  is_closed BOOLEAN NOT NULL DEFAULT FALSE COMMENT 'the sweep has brought it to its end',
+  created_at BIGINT NOT NULL,
+  updated_at BIGINT NOT NULL,
+  PRIMARY KEY (merchant_id, merchant_order_no),
+  KEY to_sweep (is_closed, created_at)
+) ENGINE=InnoDB`;
+
+const pendingEvent = `CREATE TABLE pending_event (
+  id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  group_tag TINYINT UNSIGNED NOT NULL COMMENT 'the group that could not take it',
+  digest BINARY(16) NOT NULL COMMENT 'the same news twice is one event',
+  number BIGINT UNSIGNED NOT NULL COMMENT 'of the payment or the refund',
+  kind ENUM('attempt', 'refund') NOT NULL,
+  news BLOB NOT NULL COMMENT 'encrypted JSON',
+  created_at BIGINT NOT NULL,
+  replayed_at BIGINT NULL,
+  UNIQUE KEY same_news (number, digest),
+  KEY to_replay (group_tag, replayed_at, id)
+) ENGINE=InnoDB`;
+
+const groupTables: readonly Statement[] = [
+  ddl(
+    'CREATE TABLE group_epoch',
+    `CREATE TABLE group_epoch (
+      id TINYINT UNSIGNED NOT NULL PRIMARY KEY,
+      map_version BIGINT UNSIGNED NOT NULL COMMENT 'the fence: a writer that holds another map writes no new order',
+      mode ENUM('RW', 'RO') NOT NULL COMMENT 'RO: nothing here changes any more'
+    ) ENGINE=InnoDB`,
+  ),
+  ddl('INSERT group_epoch', "INSERT INTO group_epoch (id, map_version, mode) VALUES (1, 1, 'RW')"),
+  ddl(
+    'CREATE TABLE group_map',
+    `CREATE TABLE group_map (
+      version BIGINT UNSIGNED NOT NULL PRIMARY KEY,
+      state ENUM('prepared', 'active') NOT NULL,
+      content MEDIUMTEXT NOT NULL COMMENT 'JSON',
+      reason VARCHAR(255) NOT NULL,
+      created_at BIGINT NOT NULL,
+      activated_at BIGINT NULL
+    ) ${INNODB}`,
+  ),
+  ddl(
+    'CREATE TABLE heartbeat',
+    `CREATE TABLE heartbeat (
+      instance_id INT UNSIGNED NOT NULL PRIMARY KEY,
+      beat_at BIGINT NOT NULL,
+      beats BIGINT UNSIGNED NOT NULL DEFAULT 0
+    ) ENGINE=InnoDB`,
+  ),
+  ddl(
+    'CREATE TABLE worker_lease',
+    `CREATE TABLE worker_lease (
+      worker_id TINYINT UNSIGNED NOT NULL PRIMARY KEY,
+      holder VARCHAR(64) ${ASCII} NOT NULL,
+      renewals BIGINT UNSIGNED NOT NULL,
+      numbers_until BIGINT NOT NULL COMMENT 'ms since 1970: the holder draws no number beyond it'
+    ) ENGINE=InnoDB`,
+  ),
+];
+
+const pairsOf = (pairs: readonly { readonly from: string; readonly to: string }[]): string =>
+  [...new Set(pairs.map(({ from, to }) => `'${from}>${to}'`))].join(', ');
+
+const refuseMove = (state: string, pairs: string, what: string): string =>
+  `IF NEW.${state} <> OLD.${state} AND CONCAT(OLD.${state}, '>', NEW.${state}) NOT IN (${pairs}) THEN
+    SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'illegal move of ${what}';
+  END IF;`;
+
+// A group whose orders are about to go to another one takes no change any more. The shared lock makes whoever closes it wait for
+// changes under way. 1836 is what a read-only server says itself.
+const REFUSE_READ_ONLY = `IF (SELECT mode FROM group_epoch WHERE id = 1 LOCK IN SHARE MODE) = 'RO' THEN
+    SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1836, MESSAGE_TEXT = 'the group is read-only';
+  END IF;`;
+
+const trigger = (name: string, when: string, table: string, body: string): Statement =>
+  ddl(`CREATE TRIGGER ${name}`, `CREATE TRIGGER ${name} ${when} ON ${table} FOR EACH ROW\nBEGIN\n  ${body}\nEND`);
 
 const TRACK =
   'INSERT INTO trajectory (order_no, refund_no, happened_at, event, state, version, attempt_no, attempt_state, learned_by, code, source)';
 
-const paymentCreated = `CREATE TRIGGER payment_created AFTER INSERT ON payment FOR EACH ROW
-BEGIN
-  IF NEW.state <> 'void' THEN
-    INSERT INTO attempt (order_no, attempt_no, account_id, channel_id, token, state, route_reason, started_at)
-    VALUES (NEW.order_no, 1, NEW.first_account_id, NEW.first_channel_id, NEW.first_token, 'started', NEW.first_route_reason, NEW.created_at);
+// The database's own word on state machines and uniqueness: whatever a program sends, what is not allowed is refused.
+const triggers: readonly Statement[] = [
+  trigger(
+    'payment_takes_number',
+    'BEFORE INSERT',
+    'payment',
+    // Told before a number that is taken: whoever holds an old map must not draw conclusions from what it finds here.
+    `IF NEW.map_version IS NULL THEN
+    SIGNAL SQLSTATE '23000' SET MYSQL_ERRNO = 1048, MESSAGE_TEXT = 'the fence was missed';
   END IF;
-  ${TRACK}
-  VALUES (NEW.order_no, NULL, NEW.created_at, 'payment_created', NEW.state, NEW.version, 1, 'started', NULL, '', NEW.event_source);
-END`;
-
-// A schedule that moves is no news; the version tells.
-const paymentChanged = `CREATE TRIGGER payment_changed AFTER UPDATE ON payment FOR EACH ROW
-IF NEW.version <> OLD.version THEN
-  ${TRACK}
-  VALUES (NEW.order_no, NULL, NEW.updated_at, IF(NEW.state = OLD.state, 'payment_noted', 'payment_moved'), NEW.state, NEW.version,
-          NEW.event_attempt_no, NEW.event_attempt_state, NEW.learned_by, NEW.event_code, NEW.event_source);
-END IF`;
-
-const refundCreated = `CREATE TRIGGER refund_created AFTER INSERT ON refund FOR EACH ROW
-${TRACK}
-VALUES (NEW.order_no, NEW.refund_no, NEW.created_at, 'refund_created', NEW.state, NEW.version, NEW.attempt_no, NULL, NULL, '', NEW.event_source)`;
-
-const refundChanged = `CREATE TRIGGER refund_changed AFTER UPDATE ON refund FOR EACH ROW
-IF NEW.version <> OLD.version THEN
-  ${TRACK}
-  VALUES (NEW.order_no, NEW.refund_no, NEW.updated_at, 'refund_moved', NEW.state, NEW.version, NEW.attempt_no, NULL, NEW.learned_by,
-          NEW.channel_code, NEW.event_source);
-END IF`;
+  INSERT INTO merchant_order (merchant_id, merchant_order_no, order_no)
+  VALUES (NEW.merchant_id, NEW.merchant_order_no, NEW.order_no);`,
+  ),
+  trigger(
+    'payment_moves',
+    'BEFORE UPDATE',
+    'payment',
+    [
+      REFUSE_READ_ONLY,
+      refuseMove('state', pairsOf(allowedPairs(PAYMENT_MOVES)), 'payment'),
+      refuseMove('attempt_state', pairsOf(allowedPairs(ATTEMPT_MOVES)), 'attempt'),
+    ].join('\n  '),
+  ),
+  // A schedule that moves is no news; the version tells.
+  trigger(
+    'payment_changed',
+    'AFTER UPDATE',
+    'payment',
+    `IF NEW.version <> OLD.version THEN
+    ${TRACK}
+    VALUES (NEW.order_no, NULL, NEW.updated_at, IF(NEW.state = OLD.state, 'payment_noted', 'payment_moved'), NEW.state, NEW.version,
+            NEW.event_attempt_no, NEW.event_attempt_state, NEW.learned_by, NEW.event_code, NEW.event_source);
+  END IF;
+  IF NEW.state = 'void' AND OLD.state <> 'void' AND NEW.jumped_from IS NOT NULL THEN
+    DELETE FROM merchant_order
+    WHERE merchant_id = NEW.merchant_id AND merchant_order_no = NEW.merchant_order_no AND order_no = NEW.order_no;
+  END IF;`,
+  ),
+  trigger(
+    'payment_removed',
+    'AFTER DELETE',
+    'payment',
+    `DELETE FROM merchant_order
+  WHERE merchant_id = OLD.merchant_id AND merchant_order_no = OLD.merchant_order_no AND order_no = OLD.order_no;`,
+  ),
+  trigger(
+    'attempt_moves',
+    'BEFORE UPDATE',
+    'attempt',
+    refuseMove('attempt_state', pairsOf(allowedPairs(ATTEMPT_MOVES)), 'attempt'),
+  ),
+  trigger(
+    'refund_moves',
+    'BEFORE UPDATE',
+    'refund',
+    [REFUSE_READ_ONLY, refuseMove('state', pairsOf(allowedPairs(REFUND_MOVES)), 'refund')].join('\n  '),
+  ),
+  trigger(
+    'refund_created',
+    'AFTER INSERT',
+    'refund',
+    `IF @tillmesh_moving IS NULL THEN
+    ${TRACK}
+    VALUES (NEW.order_no, NEW.refund_no, NEW.created_at, 'refund_created', NEW.state, NEW.version, NEW.attempt_no, NULL, NULL, '', NEW.event_source);
+  END IF;`,
+  ),
+  trigger(
+    'refund_changed',
+    'AFTER UPDATE',
+    'refund',
+    `IF NEW.version <> OLD.version THEN
+    ${TRACK}
+    VALUES (NEW.order_no, NEW.refund_no, NEW.updated_at, 'refund_moved', NEW.state, NEW.version, NEW.attempt_no, NULL, NEW.learned_by,
+            NEW.channel_code, NEW.event_source);
+  END IF;`,
+  ),
+];
 
 /** Every step of the schema, in order. */
 export const MIGRATIONS: readonly Migration[] = [
   {
     version: 1,
-    title: 'payments, attempts, refunds, claims and trajectory',
+    title: 'payments, attempts, refunds, claims, trajectory, maps and leases',
     statements: [
-      ddl(
-        'CREATE TABLE group_epoch',
-        `CREATE TABLE group_epoch (
-          id TINYINT UNSIGNED NOT NULL PRIMARY KEY,
-          epoch BIGINT UNSIGNED NOT NULL COMMENT 'the fence: a writer that holds another one writes nothing',
-          mode ENUM('RW', 'RO') NOT NULL
-        ) ENGINE=InnoDB`,
-      ),
-      ddl('INSERT group_epoch', "INSERT INTO group_epoch (id, epoch, mode) VALUES (1, 1, 'RW')"),
-      ddl(
-        'CREATE TABLE heartbeat',
-        `CREATE TABLE heartbeat (
-          worker_id SMALLINT UNSIGNED NOT NULL PRIMARY KEY,
-          beat_at BIGINT NOT NULL,
-          beats BIGINT UNSIGNED NOT NULL DEFAULT 0
-        ) ENGINE=InnoDB`,
-      ),
+      ...groupTables,
+      ddl('CREATE TABLE merchant_order', merchantOrder),
       ddl('CREATE TABLE payment', payment),
       ddl('CREATE TABLE attempt', attempt),
       ddl('CREATE TABLE refund', refund),
       ddl('CREATE TABLE trajectory', trajectory),
-      ddl(
-        'CREATE TABLE jump_claim',
-        `CREATE TABLE jump_claim (
-          merchant_id VARCHAR(32) ${ASCII} NOT NULL,
-          merchant_order_no VARCHAR(64) ${ASCII} NOT NULL,
-          order_no BIGINT UNSIGNED NOT NULL,
-          state ENUM('open', 'bound', 'abandoned') NOT NULL,
-          home_tag TINYINT UNSIGNED NOT NULL,
-          created_at BIGINT NOT NULL,
-          updated_at BIGINT NOT NULL,
-          PRIMARY KEY (merchant_id, merchant_order_no)
-        ) ENGINE=InnoDB`,
-      ),
-      refuseIllegalMoves('payment', allowedPairs(PAYMENT_MOVES)),
-      refuseIllegalMoves('attempt', allowedPairs(ATTEMPT_MOVES)),
-      refuseIllegalMoves('refund', allowedPairs(REFUND_MOVES)),
-      ddl('CREATE TRIGGER payment_created', paymentCreated),
-      ddl('CREATE TRIGGER payment_changed', paymentChanged),
-      ddl('CREATE TRIGGER refund_created', refundCreated),
-      ddl('CREATE TRIGGER refund_changed', refundChanged),
+      ddl('CREATE TABLE jump_claim', jumpClaim),
+      ddl('CREATE TABLE pending_event', pendingEvent),
+      ...triggers,
     ],
   },
 ];
+
+/** The version that this program needs in every group. */
+export const SCHEMA_VERSION = MIGRATIONS.at(-1)?.version ?? 0;

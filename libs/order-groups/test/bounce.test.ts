@@ -3,9 +3,10 @@ import { formatOrderNo, type GroupTag, groupTag, money, type OrderNo, type Payme
 import { createLog } from '@tillmesh/telemetry';
 import { describe, expect, test } from 'vitest';
 import { createBounce } from '../src/bounce.ts';
-import { asWritten, type GroupMap, placementOf, type StoredPayment } from '../src/index.ts';
+import { type GroupMap, placementOf, type StoredPayment } from '../src/index.ts';
 import type { Claim, OrderGroup, Sure, WriteResult } from '../src/order-group.ts';
 import type { OrderNumberSource } from '../src/order-number-source.ts';
+import { storedAsWritten } from '../src/stored-payment.ts';
 import { newPayment } from './new-payment.ts';
 
 // Every branch of the protocol: what its groups answer, what comes of it, and what was asked in which order.
@@ -32,7 +33,7 @@ type Change = {
 };
 
 const stored = (orderNo: OrderNo, { state, own = false, called = false, amount }: Change): StoredPayment => {
-  const asIs = asWritten(orderNo, PAYMENT, 4);
+  const asIs = storedAsWritten(orderNo, PAYMENT, { version: 4, mapVersion: MAP.version });
   const attempts = asIs.payment.attempts.map((attempt) =>
     called ? { ...attempt, state: 'unknown' as const } : attempt,
   );
@@ -55,7 +56,7 @@ const unsure = { kind: 'unsure' } as const;
 const sure = <T>(value: T): Sure<T> => ({ kind: 'sure', value });
 const none = sure(undefined);
 const claimed = (state: Claim['state'], orderNo: OrderNo = THEIRS.buddy): Sure<Claim | undefined> =>
-  sure({ orderNo, state });
+  sure({ orderNo, state, home: PLACE.home });
 
 /** What a group answers, call by call. What is not listed is not to be asked. */
 type Answers = {
@@ -98,6 +99,7 @@ const groupOf = (side: 'home' | 'buddy', tag: GroupTag, given: Answers, admits: 
     'readClaim',
     'readByQuorum',
     'readOrder',
+    'readNumber',
   ] as const satisfies readonly Exclude<keyof OrderGroup, 'tag' | 'admitsNewOrders'>[];
   return {
     tag,
@@ -125,7 +127,10 @@ const play = async ({ home, buddy }: Scene) => {
   };
   const onlyHome = { ...MAP, groups: MAP.groups.filter(({ tag }) => tag === PLACE.home) };
   const bounce = createBounce({
-    map: buddy === undefined ? onlyHome : MAP,
+    maps: {
+      current: () => ({ map: buddy === undefined ? onlyHome : MAP, earlier: [] }),
+      newerThan: async () => false,
+    },
     group: (tag) => {
       const group = groups.get(tag);
       if (group === undefined) throw new Error(`no group ${tag}`);
@@ -189,11 +194,11 @@ const WRITTEN_AT_HOME: readonly Branch[] = [
       buddy: {
         readClaim: [claimed('open'), claimed('bound')],
         abandonClaim: ['lost'],
-        readOrder: [atBuddy({ state: 'paying' })],
+        readNumber: [atBuddy({ state: 'paying' })],
       },
     },
     existingBuddy,
-    'home.insertPaying buddy.readClaim buddy.abandonClaim buddy.readClaim home.voidOrder buddy.readOrder',
+    'home.insertPaying buddy.readClaim buddy.abandonClaim buddy.readClaim home.voidOrder buddy.readNumber',
   ],
   [
     'what became of an open jump cannot be found out',
@@ -217,28 +222,28 @@ const WRITTEN_AT_HOME: readonly Branch[] = [
     'a jump is bound: the order at home gives way',
     {
       home: { insertPaying: [written], voidOrder: ['won'] },
-      buddy: { readClaim: [claimed('bound')], readOrder: [atBuddy({ state: 'succeeded' })] },
+      buddy: { readClaim: [claimed('bound')], readNumber: [atBuddy({ state: 'succeeded' })] },
     },
     existingBuddy,
-    'home.insertPaying buddy.readClaim home.voidOrder buddy.readOrder',
+    'home.insertPaying buddy.readClaim home.voidOrder buddy.readNumber',
   ],
   [
     'a jump is bound and cannot be read',
     {
       home: { insertPaying: [written], voidOrder: ['failed'] },
-      buddy: { readClaim: [claimed('bound')], readOrder: [undefined] },
+      buddy: { readClaim: [claimed('bound')], readNumber: [undefined] },
     },
     'repeat buddy_order_unread',
-    'home.insertPaying buddy.readClaim home.voidOrder buddy.readOrder',
+    'home.insertPaying buddy.readClaim home.voidOrder buddy.readNumber',
   ],
   [
     'a jump is bound and a replica does not show it yet',
     {
       home: { insertPaying: [written], voidOrder: ['won'] },
-      buddy: { readClaim: [claimed('bound')], readOrder: [atBuddy({ state: 'unbound' })] },
+      buddy: { readClaim: [claimed('bound')], readNumber: [atBuddy({ state: 'unbound' })] },
     },
     'repeat buddy_order_unread',
-    'home.insertPaying buddy.readClaim home.voidOrder buddy.readOrder',
+    'home.insertPaying buddy.readClaim home.voidOrder buddy.readNumber',
   ],
   [
     'nobody knows of a jump: nobody may pay it until somebody decides',
@@ -380,10 +385,10 @@ const JUMPED_BEFORE: readonly Branch[] = [
     'bound: theirs is the order',
     {
       home: { avoided: true },
-      buddy: { insertJumped: [duplicate], readClaim: [claimed('bound')], readOrder: [atBuddy({ state: 'paying' })] },
+      buddy: { insertJumped: [duplicate], readClaim: [claimed('bound')], readNumber: [atBuddy({ state: 'paying' })] },
     },
     existingBuddy,
-    'buddy.insertJumped buddy.readClaim buddy.readOrder',
+    'buddy.insertJumped buddy.readClaim buddy.readNumber',
   ],
   [
     'left open: it is brought to its end, and paid as it was written',
@@ -482,15 +487,65 @@ const THERE_ALREADY: readonly Branch[] = [
   ['and cannot be read', { home: at(undefined), buddy: {} }, 'repeat home_row_unread', READ],
   [
     'void: the jump that won is the order',
-    { home: at(atHome({ state: 'void' })), buddy: { readOrder: [atBuddy({ state: 'paying' })] } },
+    {
+      home: at(atHome({ state: 'void' })),
+      buddy: { readClaim: [claimed('bound')], readNumber: [atBuddy({ state: 'paying' })] },
+    },
     existingBuddy,
-    `${READ} buddy.readOrder`,
+    `${READ} buddy.readClaim buddy.readNumber`,
+  ],
+  [
+    'void, and its stub says which order won',
+    {
+      home: at({ ...atHome({ state: 'void' }), jumpedTo: THEIRS.buddy }),
+      buddy: { readNumber: [atBuddy({ state: 'succeeded' })] },
+    },
+    existingBuddy,
+    `${READ} buddy.readNumber`,
+  ],
+  [
+    'void, and whether a jump won cannot be found out',
+    { home: at(atHome({ state: 'void' })), buddy: { readClaim: [unsure] } },
+    'repeat buddy_order_unread',
+    `${READ} buddy.readClaim`,
   ],
   [
     'void, and the jump that won cannot be read',
-    { home: at(atHome({ state: 'void' })), buddy: { readOrder: [undefined] } },
+    { home: at(atHome({ state: 'void' })), buddy: { readClaim: [claimed('bound')], readNumber: [undefined] } },
     'repeat buddy_order_unread',
-    `${READ} buddy.readOrder`,
+    `${READ} buddy.readClaim buddy.readNumber`,
+  ],
+  [
+    'void for a jump of this caller’s own, whose answer was lost: it is written again and paid',
+    {
+      home: at(atHome({ state: 'void' })),
+      buddy: {
+        readClaim: [claimed('bound')],
+        readNumber: [atBuddy({ state: 'paying', own: true })],
+        touch: ['won'],
+      },
+    },
+    `payable repeat ${THEIRS.buddy}`,
+    `${READ} buddy.readClaim buddy.readNumber buddy.touch`,
+  ],
+  [
+    'void for a jump of this caller’s own, which has moved since it was read',
+    {
+      home: at(atHome({ state: 'void' })),
+      buddy: {
+        readClaim: [claimed('bound')],
+        readNumber: [atBuddy({ state: 'paying', own: true })],
+        touch: ['lost'],
+      },
+    },
+    'repeat touch_lost',
+    `${READ} buddy.readClaim buddy.readNumber buddy.touch`,
+  ],
+  [
+    'an order that had jumped there under an earlier map: it is decided at its own place',
+    { home: at({ ...atHome({ state: 'unbound' }), jumpedFrom: groupTag(7) }), buddy: {} },
+    'repeat earlier_place_unsure',
+    READ,
   ],
   [
     'left undecided: this request decides',
@@ -520,10 +575,10 @@ const THERE_ALREADY: readonly Branch[] = [
     'left undecided, and a jump was bound meanwhile',
     {
       home: at(atHome({ state: 'unbound' }), { activate: ['won'], voidOrder: ['won'] }),
-      buddy: { readClaim: [claimed('bound')], readOrder: [atBuddy({ state: 'paying' })] },
+      buddy: { readClaim: [claimed('bound')], readNumber: [atBuddy({ state: 'paying' })] },
     },
     existingBuddy,
-    `${READ} home.activate buddy.readClaim home.voidOrder buddy.readOrder`,
+    `${READ} home.activate buddy.readClaim home.voidOrder buddy.readNumber`,
   ],
   [
     'somebody else’s, on its way',
@@ -547,10 +602,10 @@ const THERE_ALREADY: readonly Branch[] = [
     'somebody else’s, and it lost to a jump',
     {
       home: at(atHome({ state: 'paying' }), { voidOrder: ['won'] }),
-      buddy: { readClaim: [claimed('bound')], readOrder: [atBuddy({ state: 'paying' })] },
+      buddy: { readClaim: [claimed('bound')], readNumber: [atBuddy({ state: 'paying' })] },
     },
     existingBuddy,
-    `${READ} buddy.readClaim home.voidOrder buddy.readOrder`,
+    `${READ} buddy.readClaim home.voidOrder buddy.readNumber`,
   ],
   [
     'somebody else’s, and nobody knows of a jump',
@@ -580,10 +635,10 @@ const THERE_ALREADY: readonly Branch[] = [
     'this caller’s own, and it lost to a jump',
     {
       home: at(atHome({ state: 'paying', own: true }), { touch: ['won'], voidOrder: ['won'] }),
-      buddy: { readClaim: [claimed('bound')], readOrder: [atBuddy({ state: 'paying' })] },
+      buddy: { readClaim: [claimed('bound')], readNumber: [atBuddy({ state: 'paying' })] },
     },
     existingBuddy,
-    `${READ} home.touch buddy.readClaim home.voidOrder buddy.readOrder`,
+    `${READ} home.touch buddy.readClaim home.voidOrder buddy.readNumber`,
   ],
   [
     'this caller’s own, and it moved since it was read',
@@ -648,9 +703,9 @@ test('the order that is bound, voided or written again is the one that was read,
     [
       {
         home: at(atHome({ state: 'unbound' }), { activate: ['won'], voidOrder: ['won'] }),
-        buddy: { readClaim: [claimed('bound')], readOrder: [atBuddy({ state: 'paying' })] },
+        buddy: { readClaim: [claimed('bound')], readNumber: [atBuddy({ state: 'paying' })] },
       },
-      [OURS.home, THEIRS.home, THEIRS.home],
+      [OURS.home, THEIRS.home, THEIRS.home, THEIRS.buddy],
     ],
     [
       { home: at(atHome({ state: 'paying', own: true }), { touch: ['won'] }), buddy: { readClaim: [none] } },

@@ -23,6 +23,9 @@ const AFTER_SENDING: readonly Known[] = [
   ['a row that is there already', 'ER_DUP_ENTRY', 1062, 'not_written'],
   ['a move that a trigger refuses', 'ER_SIGNAL_EXCEPTION', 1644, 'not_written'],
   ['a check that MySQL refuses', 'ER_CHECK_CONSTRAINT_VIOLATED', 3819, 'not_written'],
+  ['a partition that is not there', 'ER_UNKNOWN_PARTITION', 1735, 'not_written'],
+  ['a row for another partition', 'ER_ROW_DOES_NOT_MATCH_GIVEN_PARTITION_SET', 1748, 'not_written'],
+  ['a row for no partition', 'ER_NO_PARTITION_FOR_GIVEN_VALUE', 1526, 'not_written'],
   ['an account without the right', 'ER_TABLEACCESS_DENIED_ERROR', 1142, 'not_written'],
   ['a table that is not there', 'ER_NO_SUCH_TABLE', 1146, 'not_written'],
   ['a connection that broke', 'ECONNRESET', undefined, 'ambiguous'],
@@ -31,6 +34,7 @@ const AFTER_SENDING: readonly Known[] = [
   ['a time-out of the network', 'ETIMEDOUT', undefined, 'ambiguous'],
   ['a server that shuts down', 'ER_SERVER_SHUTDOWN', 1053, 'ambiguous'],
   ['a connection that was killed, MariaDB’s own number', 'UNKNOWN_CODE_PLEASE_REPORT', 1927, 'ambiguous'],
+  ['a statement that took too long, MariaDB’s own number', 'UNKNOWN_CODE_PLEASE_REPORT', 1969, 'ambiguous'],
   ['a query that was interrupted', 'ER_QUERY_INTERRUPTED', 1317, 'ambiguous'],
   ['a number that nobody listed', 'ER_SOMETHING_NEW', 9_999, 'ambiguous'],
   ['an error without a name', undefined, undefined, 'ambiguous'],
@@ -48,6 +52,11 @@ test('before anything was sent, nothing was written, whatever the error', () => 
   for (const [, code, errno] of AFTER_SENDING) {
     expect(toDatabaseError(driverError(code, errno), false).certainty).toBe('not_written');
   }
+});
+
+test('MariaDB’s own numbers have names, and what MySQL says as well has MySQL’s', () => {
+  const codes = [1927, 1969, 4025].map((errno) => toDatabaseError(driverError('UNKNOWN', errno), true).code);
+  expect(codes).toEqual(['ER_CONNECTION_KILLED', 'ER_STATEMENT_TIMEOUT', 'ER_CHECK_CONSTRAINT_VIOLATED']);
 });
 
 test('what is no error object at all is ambiguous', () => {

@@ -38,8 +38,29 @@ describe('a group map', () => {
     ],
     [
       'no open group',
-      { version: 1, groups: [group(1, 'closed'), group(2, 'retired')] },
+      { version: 1, groups: [group(1, 'closed'), group(2, 'closed')] },
       ['groups: no group is open: no order could be taken'],
+    ],
+    [
+      'a retired group without a successor, and one whose successor is nowhere',
+      { version: 1, groups: [group(1), group(2, 'retired'), { ...group(3, 'migrating'), successor: 9 }] },
+      [
+        'groups: group 2 is retired: name the successor that has its orders',
+        'groups: the successor 9 of group 3 is not on the map',
+      ],
+    ],
+    [
+      'successors that lead in a circle',
+      {
+        version: 1,
+        groups: [group(1), { ...group(2, 'retired'), successor: 3 }, { ...group(3, 'retired'), successor: 2 }],
+      },
+      ['groups: the successors of group 2 lead in a circle', 'groups: the successors of group 3 lead in a circle'],
+    ],
+    [
+      'a successor of a group that needs none',
+      { version: 1, groups: [group(1), { ...group(2), successor: 1 }] },
+      ['groups: group 2 is open and has no need of a successor'],
     ],
     [
       // Two reads of one server would pass for a quorum.

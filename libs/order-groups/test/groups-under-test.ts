@@ -5,20 +5,35 @@ import { systemClock } from '@tillmesh/clock';
 import { groupTag } from '@tillmesh/domain';
 import { type LocalStack, startLocalStack } from '@tillmesh/local-stack';
 import { createLog } from '@tillmesh/telemetry';
-import { createOrderGroups, type GroupMap, migrateGroup, type OrderGroups } from '../src/index.ts';
+import {
+  createOrderGroups,
+  type GroupMap,
+  migrateGroup,
+  type OrderGroups,
+  type OrderGroupsConfig,
+} from '../src/index.ts';
+import { testRowKeys } from './row-codec.ts';
+import { serverUnderTest } from './server-under-test.ts';
 
 export type GroupsUnderTest = {
   readonly stack: LocalStack;
   readonly map: GroupMap;
+  readonly rowKeys: ReturnType<typeof testRowKeys>;
   /** Another instance on the same groups. */
-  open(workerId: number): Promise<OrderGroups>;
+  open(changes?: Partial<OrderGroupsConfig>): Promise<OrderGroups>;
   close(): Promise<void>;
 };
 
 /** Starts real groups in a folder of their own, with the schema in place. */
 export const startGroups = async (groupTags: readonly number[]): Promise<GroupsUnderTest> => {
   const folder = mkdtempSync(join(tmpdir(), 'tillmesh-groups-'));
-  const stack = await startLocalStack({ folder, groupTags, redis: false, clock: systemClock });
+  const stack = await startLocalStack({
+    folder,
+    groupTags,
+    redis: false,
+    server: serverUnderTest,
+    clock: systemClock,
+  });
   const map: GroupMap = {
     version: 1,
     groups: stack.groups.map((group) => ({
@@ -30,18 +45,24 @@ export const startGroups = async (groupTags: readonly number[]): Promise<GroupsU
   const { migrate, app } = stack.accounts;
   const account = { user: migrate.user, password: migrate.password.reveal(), database: 'tillmesh' };
   await Promise.all(map.groups.map((group) => migrateGroup({ group, account, clock: systemClock })));
+  const rowKeys = testRowKeys();
   const opened: OrderGroups[] = [];
   return {
     stack,
     map,
-    open: async (workerId) => {
+    rowKeys,
+    open: async (changes = {}) => {
       const groups = createOrderGroups({
         config: {
           map,
           user: app.user,
           password: app.password,
           database: 'tillmesh',
-          workerId,
+          rowKeys,
+          connectionBudget: { serverMax: 200, reserved: 20, instancesMax: 2, others: 64 },
+          idempotencyHours: 24,
+          batchRowsMax: 1,
+          sweepEveryMs: 500,
           connectionsMax: 16,
           idleMin: 3,
           waitersMax: 200,
@@ -50,6 +71,7 @@ export const startGroups = async (groupTags: readonly number[]): Promise<GroupsU
           homeMsMax: 450,
           failuresToOpen: 3,
           monitorEveryMs: 200,
+          ...changes,
         },
         clock: systemClock,
         log: createLog('test', 'silent'),
@@ -59,7 +81,7 @@ export const startGroups = async (groupTags: readonly number[]): Promise<GroupsU
       return groups;
     },
     close: async () => {
-      for (const groups of opened) groups.close();
+      await Promise.all(opened.map((groups) => groups.close()));
       await stack.stop();
       rmSync(folder, { recursive: true, force: true });
     },

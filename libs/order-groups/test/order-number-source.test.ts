@@ -3,20 +3,30 @@ import { DAY_MAX, DAY_MS, groupTag, ORDER_EPOCH_MS, type OrderNo, parseOrderNo, 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ClockWentBack } from '../src/index.ts';
-import { createOrderNumberSource, type OrderNumberSource } from '../src/order-number-source.ts';
+import { createOrderNumberSource, type OrderNumberSource, type WorkerSeat } from '../src/order-number-source.ts';
 
 const TAG = groupTag(5);
 const START_MS = ORDER_EPOCH_MS + 100 * DAY_MS;
 const NUMBERS_A_MS = 128;
 
-const sourceAt = (startMs: number, workerId = 9) => {
+/** A worker id that nobody else ever has. */
+const seatOf = (workerId: number): WorkerSeat => ({ workerId, afterMs: 0, untilMs: () => Number.POSITIVE_INFINITY });
+
+/** The source's next number, where there is one. */
+const nextOf = async (source: OrderNumberSource): Promise<OrderNo> => {
+  const orderNo = await source.next(TAG);
+  if (orderNo === undefined) throw new Error('no number could be drawn');
+  return orderNo;
+};
+
+const sourceAt = (startMs: number, seat: WorkerSeat | undefined = seatOf(9)) => {
   const clock = new ManualClock(startMs);
-  return { clock, source: createOrderNumberSource({ clock, workerId }) };
+  return { clock, source: createOrderNumberSource({ clock, seatOf: async () => seat }) };
 };
 
 const draw = async (source: OrderNumberSource, count: number): Promise<OrderNo[]> => {
   const drawn: OrderNo[] = [];
-  for (let n = 0; n < count; n += 1) drawn.push(await source.next(TAG));
+  for (let n = 0; n < count; n += 1) drawn.push(await nextOf(source));
   return drawn;
 };
 
@@ -88,7 +98,7 @@ describe('order numbers', () => {
       const [before] = await draw(source, 1);
       clock.stepWall(-backMs);
       if (then === 'is refused') await expect(source.next(TAG)).rejects.toThrow(ClockWentBack);
-      else expect((await source.next(TAG)) > (before ?? '')).toBe(true);
+      else expect((await nextOf(source)) > (before ?? '')).toBe(true);
     });
   }
 
@@ -113,10 +123,48 @@ describe('order numbers', () => {
     await expect(source.next(TAG)).rejects.toThrow(/does not fit an order number/);
   });
 
-  test('need a worker id that fits them', () => {
+  test('need a worker id that fits them', async () => {
     for (const workerId of [-1, 256, 1.5, Number.NaN]) {
-      expect(() => createOrderNumberSource({ clock: new ManualClock(), workerId })).toThrow(/worker id/);
+      await expect(sourceAt(START_MS, seatOf(workerId)).source.next(TAG)).rejects.toThrow(/worker/);
     }
+  });
+
+  test('are not drawn without a worker id', async () => {
+    const clock = new ManualClock(START_MS);
+    const source = createOrderNumberSource({ clock, seatOf: async () => undefined });
+    expect(await source.next(TAG)).toBeUndefined();
+  });
+
+  test('lie behind the last one that the holder before could draw, and never beyond what is reserved', async () => {
+    let untilMs = START_MS + 10;
+    const { clock, source } = sourceAt(START_MS, { workerId: 9, afterMs: START_MS + 3, untilMs: () => untilMs });
+    const first = nextOf(source);
+    expect(await settledNow(first)).toBe(await settledNow(first));
+    await clock.advance(10);
+    expect(msOf(await first)).toBeGreaterThan(START_MS + 3);
+    await clock.advance(1);
+    expect(await source.next(TAG)).toBeUndefined();
+    untilMs += 1_000;
+    expect(msOf(await nextOf(source))).toBe(START_MS + 11);
+  });
+
+  test('are not drawn while the clock is far behind what the holder before could draw', async () => {
+    const { source } = sourceAt(START_MS, { workerId: 9, afterMs: START_MS + 5_000, untilMs: () => START_MS + 9_000 });
+    expect(await source.next(TAG)).toBeUndefined();
+  });
+
+  test('of two holders of one worker id, one after the other, never meet', async () => {
+    const before = sourceAt(START_MS, { workerId: 9, afterMs: 0, untilMs: () => START_MS + 4 });
+    const drawn: OrderNo[] = [];
+    for (let ms = 0; ms < 8; ms += 1) {
+      const orderNo = await before.source.next(TAG);
+      if (orderNo !== undefined) drawn.push(orderNo);
+      await before.clock.advance(1);
+    }
+    const after = sourceAt(START_MS + 5, { workerId: 9, afterMs: START_MS + 4, untilMs: () => START_MS + 100 });
+    drawn.push(...(await draw(after.source, 300)));
+    expect(new Set(drawn).size).toBe(drawn.length);
+    expect(drawn.length).toBe(305);
   });
 });
 
@@ -142,7 +190,7 @@ const runHistory = async (steps: readonly Step[]) => {
     else {
       for (let n = 0; n < by; n += 1) {
         waiting.push(
-          source.next(TAG).then(
+          nextOf(source).then(
             (orderNo) => {
               drawn.push({ orderNo, aheadMs: msOf(orderNo) - clock.nowMs() });
             },

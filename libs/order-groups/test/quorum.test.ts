@@ -1,11 +1,13 @@
 import { ManualClock } from '@tillmesh/clock';
 import { formatOrderNo, groupTag, toOrderKey } from '@tillmesh/domain';
 import { describe, expect, test } from 'vitest';
+import { claimOf } from '../src/claim-reader.ts';
 import type { Connection, Row } from '../src/connection.ts';
 import { DatabaseError, OWN_CODES } from '../src/database-error.ts';
 import { type GroupClient, quorumOf } from '../src/group-client.ts';
 import { createSqlOrderGroup } from '../src/sql-order-group.ts';
 import { newPayment } from './new-payment.ts';
+import { rowCodec } from './row-codec.ts';
 
 /** Every choice of `count` out of `items`. */
 const choices = <T>(items: readonly T[], count: number): readonly (readonly T[])[] => {
@@ -33,7 +35,8 @@ const clock = new ManualClock();
 const deadline = { atMs: 1_000 };
 const orderNo = formatOrderNo({ day: 1, msOfDay: 1, groupTag: groupTag(2), workerId: 1, sequence: 1 });
 const otherNo = formatOrderNo({ day: 1, msOfDay: 2, groupTag: groupTag(2), workerId: 1, sequence: 1 });
-const claimRow = (state: string, of = orderNo): Row => ({ order_no: toOrderKey(of).toString(), state });
+const claimRow = (state: string, of = orderNo): Row => ({ order_no: toOrderKey(of).toString(), state, home_tag: 5 });
+const HOME = groupTag(5);
 const never = (): never => {
   throw new Error('this is not to be asked');
 };
@@ -53,13 +56,17 @@ const groupWith = (parts: {
   const client: GroupClient = {
     tag: groupTag(2),
     admitsNewOrders: never,
-    epoch: never,
+    state: never,
+    setState: never,
+    mapVersion: never,
     write: never,
     read: never,
     readNearby: never,
-    readConfirmed: async (_deadline, work) => {
+    readConfirmed: never,
+    readClaimConfirmed: async () => {
       if (parts.atPrimary === 'away') throw new DatabaseError(OWN_CODES.noPrimary, 'not_written');
-      return work(nodeThatAnswers(parts.atPrimary));
+      const [row] = parts.atPrimary;
+      return row && claimOf(row);
     },
     readQuorum: async (_deadline, work) =>
       parts.atNodes === 'too_few' ? undefined : Promise.all(parts.atNodes.map((rows) => work(nodeThatAnswers(rows)))),
@@ -67,7 +74,7 @@ const groupWith = (parts: {
     look: never,
     close: never,
   };
-  return createSqlOrderGroup(client, clock);
+  return createSqlOrderGroup({ client, rows: rowCodec(), batchRowsMax: 1, clock });
 };
 
 const [none, open, bound] = [[], [claimRow('open')], [claimRow('bound')]] as const;
@@ -78,13 +85,13 @@ const CLAIMS: readonly (readonly [
   atNodes: readonly (readonly Row[])[] | 'too_few',
   seen: unknown,
 ])[] = [
-  ['what a confirmed primary says', bound, 'too_few', { kind: 'sure', value: { orderNo, state: 'bound' } }],
+  ['what a confirmed primary says', bound, 'too_few', { kind: 'sure', value: { orderNo, state: 'bound', home: HOME } }],
   ['none where a confirmed primary has none', none, 'too_few', { kind: 'sure', value: undefined }],
   [
     'what all nodes say while the primary is away',
     'away',
     [open, open],
-    { kind: 'sure', value: { orderNo, state: 'open' } },
+    { kind: 'sure', value: { orderNo, state: 'open', home: HOME } },
   ],
   ['none where all nodes have none', 'away', [none, none], { kind: 'sure', value: undefined }],
   ['unsure where too few nodes answer', 'away', 'too_few', { kind: 'unsure' }],
@@ -103,7 +110,10 @@ describe('a claim is', () => {
   }
 
   test('not read from a quorum when the failure is no database’s', async () => {
-    const group = groupWith({ atPrimary: [{ state: 'open', order_no: 'nonsense' }], atNodes: [none, none] });
+    const group = groupWith({
+      atPrimary: [{ state: 'open', order_no: 'nonsense', home_tag: 5 }],
+      atNodes: [none, none],
+    });
     await expect(group.readClaim(newPayment(), deadline)).rejects.toThrow(SyntaxError);
   });
 });

@@ -125,8 +125,13 @@ const SICK: ReadonlySet<status> = new Set([
   status.DATA_LOSS,
 ]);
 // Said on purpose under one of those statuses: of a budget that the caller set too short, of one order's group, of one instance
-// that drains. A breaker that counted them would close the way for everybody else.
-const NOT_SICK: ReadonlySet<string> = new Set<ReasonName>(['DEADLINE_TOO_SHORT', 'REPEAT_SAME_NUMBER', 'NOT_READY']);
+// that drains, of one row. A breaker that counted them would close the way for everybody else.
+const NOT_SICK: ReadonlySet<string> = new Set<ReasonName>([
+  'DEADLINE_TOO_SHORT',
+  'REPEAT_SAME_NUMBER',
+  'NOT_READY',
+  'ROW_TAMPERED',
+]);
 const isSick = (error: unknown): boolean => {
   const { code, reason } = toRpcError(error);
   return SICK.has(code) && !NOT_SICK.has(reason);

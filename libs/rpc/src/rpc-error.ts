@@ -134,6 +134,8 @@ export const rpcErrors = {
   notReady: maker(status.UNAVAILABLE, 'NOT_READY'),
   refundCurrency: maker(status.INVALID_ARGUMENT, 'REFUND_CURRENCY'),
   deadlineReached: maker(status.DEADLINE_EXCEEDED, 'DEADLINE_REACHED'),
+  mapChangeRefused: maker(status.FAILED_PRECONDITION, 'MAP_CHANGE_REFUSED'),
+  rowTampered: maker(status.DATA_LOSS, 'ROW_TAMPERED'),
 } as const;
 
 /** The error's trailers: google.rpc.Status with ErrorInfo, and BadRequest and RetryInfo where there are some. */

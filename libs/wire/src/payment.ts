@@ -1,5 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { timestampFromMs } from '@bufbuild/protobuf/wkt';
+import { durationFromMs, timestampFromMs } from '@bufbuild/protobuf/wkt';
 import {
   type Attempt,
   assertNever,
@@ -88,7 +88,7 @@ const stateToWire = (state: Payment['state']): PaymentState =>
 /** A payment for the wire. */
 export const paymentToWire = (
   payment: Payment,
-  options: { readonly traceId: string; readonly fromReplica: boolean },
+  options: { readonly traceId: string; readonly fromReplica: boolean; readonly staleMs?: number | undefined },
 ): MessageInitShape<typeof PaymentSchema> => ({
   orderNo: payment.orderNo,
   merchantId: payment.merchantId,
@@ -111,6 +111,9 @@ export const paymentToWire = (
   groupTag: groupTagOf(payment.orderNo),
   traceId: options.traceId,
   readFromReplica: options.fromReplica,
+  ...(options.fromReplica && options.staleMs !== undefined
+    ? { replicaStaleness: durationFromMs(options.staleMs) }
+    : {}),
   terminalId: payment.terminalId,
   storeId: payment.storeId,
   needsPerson: payment.needsPerson,

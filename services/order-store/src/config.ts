@@ -1,5 +1,5 @@
 import { LogConfig, ServerConfig, z } from '@tillmesh/config';
-import { OrderGroupsConfig, OrderReadersConfig } from '@tillmesh/order-groups';
+import { GroupAdministrationConfig, OrderGroupsConfig } from '@tillmesh/order-groups';
 
 export const OrderStoreConfig = z.strictObject({
   server: ServerConfig,
@@ -10,5 +10,5 @@ export const OrderStoreConfig = z.strictObject({
 /** What `migrate-main.ts` needs: the same map, and the account that may change the schema. */
 export const MigrateConfig = z.strictObject({
   logLevel: LogConfig,
-  orders: OrderReadersConfig,
+  orders: GroupAdministrationConfig,
 });

@@ -1,16 +1,11 @@
-import {
-  asWritten,
-  differingField,
-  type NewPayment,
-  type OrderGroups,
-  type StoredPayment,
-} from '@tillmesh/order-groups';
+import type { Payment } from '@tillmesh/domain';
+import { differingField, type NewPayment, type OrderGroups, paymentAsWritten } from '@tillmesh/order-groups';
 import { rpcErrors } from '@tillmesh/rpc';
 
 /** Long enough for a group to be noticed and avoided, short enough for a till that waits. */
 const REPEAT_AFTER_MS = 500;
 
-export type OrderCreated = { readonly stored: StoredPayment; readonly created: boolean; readonly bounced: boolean };
+export type OrderCreated = { readonly payment: Payment; readonly created: boolean; readonly bounced: boolean };
 
 /**
  * Writes an order, or finds the one that its merchant number stands for.
@@ -28,8 +23,9 @@ export const createOrder = async (orders: OrderGroups, payment: NewPayment): Pro
       );
     case 'existing': {
       const field = differingField(payment, created.stored.payment);
-      if (field === undefined) return { stored: created.stored, created: false, bounced: false };
-      const { orderNo } = created.stored.payment;
+      const found = created.stored.payment;
+      if (field === undefined) return { payment: found, created: false, bounced: false };
+      const { orderNo } = found;
       throw rpcErrors.merchantOrderNoReused(
         `this merchant order number stands for order ${orderNo}, whose ${field} is another; use a new number`,
         { metadata: { field, order_no: orderNo } },
@@ -38,10 +34,12 @@ export const createOrder = async (orders: OrderGroups, payment: NewPayment): Pro
     case 'payable': {
       const { orderNo, way } = created;
       const bounced = way === 'jump';
-      if (way !== 'repeat') return { stored: asWritten(orderNo, payment, bounced ? 2 : 1), created: true, bounced };
+      if (way !== 'repeat') {
+        return { payment: paymentAsWritten(orderNo, payment, bounced ? 2 : 1), created: true, bounced };
+      }
       const read = await orders.payments.read(orderNo);
       if (read === undefined) throw rpcErrors.internal('an order that was just written cannot be read');
-      return { stored: read.stored, created: true, bounced };
+      return { payment: read.stored.payment, created: true, bounced };
     }
   }
 };

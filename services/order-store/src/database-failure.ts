@@ -1,4 +1,4 @@
-import { ClockWentBack, DatabaseError, UnknownGroup } from '@tillmesh/order-groups';
+import { ClockWentBack, DatabaseError, RowTampered, UnknownGroup } from '@tillmesh/order-groups';
 import { RpcError, rpcErrors } from '@tillmesh/rpc';
 
 const RETRY_AFTER_MS = 500;
@@ -19,6 +19,7 @@ const toRpc = (error: unknown): unknown => {
   if (error instanceof ClockWentBack) {
     return rpcErrors.dependencyUnavailable(error.message, { retryAfterMs: RETRY_AFTER_MS, cause: error });
   }
+  if (error instanceof RowTampered) return rpcErrors.rowTampered(error.message, { cause: error });
   if (!(error instanceof DatabaseError)) return error;
   if (error.code === 'TILLMESH_VERSION_CONFLICT') {
     return rpcErrors.versionConflict('the row changed under every try; read it again', {

@@ -1,6 +1,6 @@
 import { systemClock } from '@tillmesh/clock';
 import { loadConfig } from '@tillmesh/config';
-import { createOrderGroups } from '@tillmesh/order-groups';
+import { budgetLine, createOrderGroups } from '@tillmesh/order-groups';
 import { OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
 import { bind, runService } from '@tillmesh/rpc';
 import { OrderStoreConfig } from './config.ts';
@@ -11,12 +11,13 @@ await runService({
   version: '0.1.0',
   load: (env) => loadConfig(OrderStoreConfig, env),
   build: async (config, log) => {
+    log.info({ connections: budgetLine(config.orders) }, 'connections to each database server');
     const orders = createOrderGroups({ config: config.orders, clock: systemClock, log });
     return {
       services: [bind(OrderStoreService, createOrderStoreService(orders, systemClock))],
       // Ready once every server was asked: a group that is down does not keep the others from taking orders.
       begin: () => orders.look(),
-      end: async () => orders.close(),
+      end: () => orders.close(),
     };
   },
 });

@@ -9,17 +9,17 @@ import {
   type MerchantId,
   type MerchantOrderNo,
   type MerchantRefundNo,
+  type Payment,
 } from '@tillmesh/domain';
-import type { OrderGroups, StoredPayment } from '@tillmesh/order-groups';
+import type { OrderGroups } from '@tillmesh/order-groups';
 import {
   CircuitState,
   type CreateOrderRequest,
-  GroupState,
   type OrderStoreService,
   type AttemptPlan as WirePlan,
 } from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
 import type { PaymentSchema } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
-import { currentCall, type Implementation, notYet, rpcErrors } from '@tillmesh/rpc';
+import { currentCall, type Implementation, rpcErrors } from '@tillmesh/rpc';
 import { traceIdOf } from '@tillmesh/telemetry';
 import {
   actionFromWire,
@@ -33,12 +33,18 @@ import {
   refundToWire,
   walletMap,
 } from '@tillmesh/wire';
+import { changeGroupMap, GROUP_STATE } from './change-group-map.ts';
 import { createOrder } from './create-order.ts';
 import { withDatabaseErrors } from './database-failure.ts';
 import { orderNoOf, refOf } from './order-ref.ts';
 
-const shown = (stored: StoredPayment, fromReplica = false): MessageInitShape<typeof PaymentSchema> =>
-  paymentToWire(stored.payment, { traceId: traceIdOf(stored.payment.traceparent), fromReplica });
+const PRIMARY = { fromReplica: false, staleMs: 0 };
+
+const shown = (
+  payment: Payment,
+  from: { readonly fromReplica: boolean; readonly staleMs: number | undefined } = PRIMARY,
+): MessageInitShape<typeof PaymentSchema> =>
+  paymentToWire(payment, { traceId: traceIdOf(payment.traceparent), ...from });
 
 const ms = (duration: { readonly seconds: bigint; readonly nanos: number } | undefined): number =>
   duration === undefined ? 0 : durationMs({ $typeName: 'google.protobuf.Duration', ...duration });
@@ -91,8 +97,8 @@ export const createOrderStoreService = (
 ): Implementation<typeof OrderStoreService> => ({
   createOrder: (request) =>
     withDatabaseErrors(async () => {
-      const { stored, created, bounced } = await createOrder(orders, newPaymentOf(request, clock.nowMs()));
-      return { payment: shown(stored), created, bounced };
+      const { payment, created, bounced } = await createOrder(orders, newPaymentOf(request, clock.nowMs()));
+      return { payment: shown(payment), created, bounced };
     }),
 
   applyAttemptResult: (request) =>
@@ -112,8 +118,9 @@ export const createOrderStoreService = (
       });
       if (applied === undefined) throw rpcErrors.paymentUnknown(UNKNOWN_PAYMENT);
       return {
-        payment: shown(applied.stored),
+        payment: shown(applied.stored.payment),
         changed: applied.changed,
+        kept: applied.kept,
         nextAttemptStarted: applied.nextAttemptStarted,
         surplusRefundNo: applied.surplusRefundNo ?? '',
       };
@@ -142,7 +149,7 @@ export const createOrderStoreService = (
           },
         );
       }
-      return { payment: shown(continued.stored) };
+      return { payment: shown(continued.stored.payment) };
     }),
 
   closeOrder: (request) =>
@@ -153,7 +160,7 @@ export const createOrderStoreService = (
       if (!closed.changed && state !== 'closed') {
         throw rpcErrors.paymentState(`a payment that is ${state} cannot be closed like this`, { metadata: { state } });
       }
-      return { payment: shown(closed.stored), changed: closed.changed };
+      return { payment: shown(closed.stored.payment), changed: closed.changed };
     }),
 
   getOrder: (request) =>
@@ -166,9 +173,9 @@ export const createOrderStoreService = (
       const state = read?.stored.payment.state;
       if (read === undefined || state === 'void' || state === 'unbound')
         throw rpcErrors.paymentUnknown(UNKNOWN_PAYMENT);
-      const { stored, fromReplica } = read;
+      const { stored } = read;
       return {
-        payment: shown(stored, fromReplica),
+        payment: shown(stored.payment, read),
         traceparent: stored.payment.traceparent,
         ...(stored.nextCheckAtMs === undefined ? {} : { nextCheckAt: timestampFromMs(stored.nextCheckAtMs) }),
         checkCount: stored.checkCount,
@@ -217,7 +224,7 @@ export const createOrderStoreService = (
             refund: refundToWire(refund),
             created: created.kind === 'created',
             ...(attempt === undefined ? {} : { attempt: attemptToWire(payment.orderNo, attempt) }),
-            payment: shown(created.of),
+            payment: shown(created.of.payment),
           };
         }
       }
@@ -240,7 +247,7 @@ export const createOrderStoreService = (
         source: source(),
       });
       if (applied === undefined) throw rpcErrors.refundUnknown('no such refund');
-      return { refund: refundToWire(applied.stored.refund), changed: applied.changed };
+      return { refund: refundToWire(applied.stored.refund), changed: applied.changed, kept: applied.kept };
     }),
 
   getRefund: (request) =>
@@ -259,7 +266,7 @@ export const createOrderStoreService = (
         refund: refundToWire(stored.refund),
         ...(of === undefined
           ? {}
-          : { payment: shown(of.stored, of.fromReplica), traceparent: of.stored.payment.traceparent }),
+          : { payment: shown(of.stored.payment, of), traceparent: of.stored.payment.traceparent }),
         checkCount: stored.checkCount,
       };
     }),
@@ -298,17 +305,13 @@ export const createOrderStoreService = (
       semiSyncOn: group.semiSyncOn,
       note: group.note,
       recentFailures: group.recentFailures,
+      mapVersion: group.mapVersion,
     })),
+    mapVersion: orders.map().map.version,
+    earlierMapVersions: orders.map().earlier.map(({ version }) => version),
   }),
 
-  changeGroupMap: notYet('ChangeGroupMap'),
+  changeGroupMap: (request) => withDatabaseErrors(() => changeGroupMap(orders, request)),
 });
-
-const GROUP_STATE = {
-  open: GroupState.OPEN,
-  closed: GroupState.CLOSED,
-  migrating: GroupState.MIGRATING,
-  retired: GroupState.RETIRED,
-} as const;
 
 const CIRCUIT_STATE = { closed: CircuitState.CLOSED, open: CircuitState.OPEN, probing: CircuitState.PROBING } as const;

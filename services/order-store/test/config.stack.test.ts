@@ -11,12 +11,14 @@ const start = (settings?: object | string) =>
   startAndStop(join(import.meta.dirname, '../src/main.ts'), folder, settings, process.env);
 
 writeFileSync(join(folder, 'password'), 'secret\n');
+writeFileSync(join(folder, 'row-key'), `${'0123456789abcdef'.repeat(4)}\n`);
+const rowKeys = { current: 1, keys: [{ id: 1, keyFile: 'row-key' }] };
 const nowhere = (tag: number) => ({ tag, endpoints: [{ host: '127.0.0.1', port: tag }] });
 
 test('a good configuration starts while every database is away, serves and stops in order', async () => {
   const { code, output } = await start({
     server: { port: 0 },
-    orders: { map: { version: 1, groups: [nowhere(1), nowhere(2)] }, user: 'app', password: 'password', workerId: 1 },
+    orders: { map: { version: 1, groups: [nowhere(1), nowhere(2)] }, user: 'app', password: 'password', rowKeys },
   });
   expect(output).toContain('"msg":"ready"');
   expect(output).toContain('"msg":"stopped"');
@@ -30,7 +32,8 @@ test('a wrong configuration ends with exit status 1 and names every problem with
       map: { version: 0, groups: [nowhere(1), { ...nowhere(2), state: 'ajar' }, { tag: 200, endpoints: [] }] },
       user: '',
       password: 'nowhere',
-      workerId: 256,
+      rowKeys: { current: 2, keys: [{ id: 1, keyFile: 'password' }] },
+      workerId: 1,
       homeMsMax: 901,
       statementMsMax: 1_001,
       connectionsMax: 0,
@@ -44,7 +47,9 @@ test('a wrong configuration ends with exit status 1 and names every problem with
     'orders.map.groups.2.endpoints: ',
     'orders.user: ',
     'orders.password: the file nowhere cannot be read',
-    'orders.workerId: ',
+    'orders.workerId: is not a setting; a typing error?',
+    'orders.rowKeys.keys.0.keyFile: is not at least 32 bytes as hex',
+    'orders.rowKeys.current: key 2 is not among the keys',
     'orders.homeMsMax: ',
     'orders.statementMsMax: ',
     'orders.connectionsMax: ',
@@ -52,6 +57,21 @@ test('a wrong configuration ends with exit status 1 and names every problem with
   for (const problem of problems) expect(output).toContain(`\n  ${problem}`);
   expect(output).toContain(`order-store cannot start: ${problems.length} problems in `);
   expect(output).not.toMatch(/^\s+at /m);
+});
+
+test('connections that do not fit into what a server takes are refused with the sum', async () => {
+  const { code, output } = await start({
+    server: { port: 0 },
+    orders: {
+      map: { version: 1, groups: [nowhere(1)] },
+      user: 'app',
+      password: 'password',
+      rowKeys,
+      connectionsMax: 60,
+    },
+  });
+  expect(code).toBe(1);
+  expect(output).toContain('2 instances × 60 connections + 64 of others + 20 reserved = 204 of 200');
 });
 
 test.each([

@@ -16,7 +16,7 @@ await runService({
     return {
       services: [bind(QueryService, createQueryService(orders))],
       begin: () => orders.look(),
-      end: async () => orders.close(),
+      end: () => orders.close(),
     };
   },
 });

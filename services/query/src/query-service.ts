@@ -1,5 +1,5 @@
 import { parseMerchantId, parseMerchantOrderNo, parseOrderNo } from '@tillmesh/domain';
-import { DatabaseError, type OrderReader, type ReadPayment, UnknownGroup } from '@tillmesh/order-groups';
+import { DatabaseError, type OrderReader, type ReadPayment, RowTampered, UnknownGroup } from '@tillmesh/order-groups';
 import type { PaymentRef } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
 import type { QueryService } from '@tillmesh/proto/tillmesh/query/v1/query_service_pb.ts';
 import { type Implementation, notYet, rpcErrors } from '@tillmesh/rpc';
@@ -32,11 +32,16 @@ export const createQueryService = (orders: Pick<OrderReader, 'payments'>): Imple
           throw rpcErrors.paymentUnknown('no such payment');
         const { payment } = read.stored;
         return {
-          payment: paymentToWire(payment, { traceId: traceIdOf(payment.traceparent), fromReplica: read.fromReplica }),
+          payment: paymentToWire(payment, {
+            traceId: traceIdOf(payment.traceparent),
+            fromReplica: read.fromReplica,
+            staleMs: read.staleMs,
+          }),
         };
       } catch (error) {
         if (error instanceof UnknownGroup)
           throw rpcErrors.paymentUnknown('its group is not on the group map: no such payment');
+        if (error instanceof RowTampered) throw rpcErrors.rowTampered(error.message, { cause: error });
         if (!(error instanceof DatabaseError)) throw error;
         throw rpcErrors.dependencyUnavailable(`no server of the payment's group answers (${error.code})`, {
           retryAfterMs: 500,

@@ -11,12 +11,14 @@ const start = (settings?: object | string) =>
   startAndStop(join(import.meta.dirname, '../src/main.ts'), folder, settings, process.env);
 
 writeFileSync(join(folder, 'password'), 'secret\n');
+writeFileSync(join(folder, 'row-key'), `${'0123456789abcdef'.repeat(4)}\n`);
+const rowKeys = { current: 1, keys: [{ id: 1, keyFile: 'row-key' }] };
 const nowhere = (tag: number) => ({ tag, endpoints: [{ host: '127.0.0.1', port: tag }] });
 
 test('a good configuration starts while every database is away, serves and stops in order', async () => {
   const { code, output } = await start({
     server: { port: 0 },
-    orders: { map: { version: 1, groups: [nowhere(1)] }, user: 'read', password: 'password' },
+    orders: { map: { version: 1, groups: [nowhere(1)] }, user: 'read', password: 'password', rowKeys },
   });
   expect(output).toContain('"msg":"ready"');
   expect(output).toContain('"msg":"stopped"');
@@ -30,6 +32,7 @@ test('a wrong configuration ends with exit status 1 and names every problem with
       map: { version: 1, groups: [nowhere(1), nowhere(1)] },
       user: 'read',
       password: 'password',
+      rowKeys,
       workerId: 1,
       waitMsMax: 0,
     },

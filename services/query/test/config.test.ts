@@ -6,7 +6,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { QueryConfig } from '../src/config.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'tillmesh-query-config-'));
-beforeAll(() => writeFileSync(join(folder, 'password'), 'read me\n'));
+beforeAll(() => {
+  writeFileSync(join(folder, 'password'), 'read me\n');
+  writeFileSync(join(folder, 'row-key'), `${'0123456789abcdef'.repeat(4)}\n`);
+});
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const load = (value: unknown) => {
@@ -19,6 +22,7 @@ const orders = {
   map: { version: 1, groups: [{ tag: 1, endpoints: [{ host: '127.0.0.1', port: 3_306 }] }] },
   user: 'tillmesh_read',
   password: 'password',
+  rowKeys: { current: 1, keys: [{ id: 1, keyFile: 'row-key' }] },
 };
 const GOOD = { server: { port: 0 }, orders };
 
