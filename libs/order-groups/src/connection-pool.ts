@@ -30,6 +30,8 @@ export type ConnectionPool = {
   warm(deadline: Deadline): Promise<void>;
   /** Cuts idle connections, and those lent out as they come back: after a promotion they lead to the wrong server. */
   recycle(): void;
+  /** Since a loan last came back well, ms; Infinity where none ever did. */
+  sinceServedMs(): number;
   close(): void;
 };
 
@@ -46,6 +48,7 @@ export const createConnectionPool = (options: {
   const idle: Connection[] = [];
   const waiters: Waiter[] = [];
   let lent = 0;
+  let servedAtMs = Number.NEGATIVE_INFINITY;
   let generation = 0;
   let closed = false;
 
@@ -100,7 +103,9 @@ export const createConnectionPool = (options: {
         const ofGeneration = generation;
         const connection = takeIdle() ?? (await openConnection(endpoint, account, deadline, clock));
         try {
-          return await work(connection);
+          const answer = await work(connection);
+          servedAtMs = clock.monotonicMs();
+          return answer;
         } finally {
           giveBack(connection, ofGeneration);
         }
@@ -126,6 +131,7 @@ export const createConnectionPool = (options: {
       generation += 1;
       for (const connection of idle.splice(0)) connection.cut();
     },
+    sinceServedMs: () => clock.monotonicMs() - servedAtMs,
     close: () => {
       closed = true;
       for (const connection of idle.splice(0)) connection.cut();

@@ -34,6 +34,7 @@ export const OWN_CODES = {
   noTimeLeft: 'TILLMESH_NO_TIME_LEFT',
   timeUp: 'TILLMESH_TIME_UP',
   noPrimary: 'TILLMESH_NO_PRIMARY',
+  noQuorum: 'TILLMESH_NO_QUORUM',
   fenced: 'TILLMESH_FENCED',
   closed: 'TILLMESH_CLOSED',
   noNumber: 'TILLMESH_NO_NUMBER',
@@ -74,7 +75,6 @@ const NOT_WRITTEN: ReadonlySet<string> = new Set([
   'ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION',
   // A server, or a group whose orders move to another one: the trigger says it with the same number.
   'ER_READ_ONLY_MODE',
-  'ER_UNKNOWN_PARTITION',
   'ER_LOCK_WAIT_TIMEOUT',
   'ER_LOCK_DEADLOCK',
   // The row's day has no partition, or another one than the statement names.

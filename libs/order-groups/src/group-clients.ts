@@ -2,7 +2,8 @@ import type { Clock } from '@tillmesh/clock';
 import type { GroupTag } from '@tillmesh/domain';
 import type { Log } from '@tillmesh/telemetry';
 import type { Account } from './connection.ts';
-import { createGroupClient, type GroupClient, type GroupClientConfig } from './group-client.ts';
+import { createGroupClient, type GroupClient } from './group-client.ts';
+import type { GroupClientConfig } from './group-watch.ts';
 import { type GroupDescription, type GroupMap, holderOf } from './group-map.ts';
 
 /** An order number names a group that is not on the map. */

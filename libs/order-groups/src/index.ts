@@ -5,7 +5,7 @@ export { budgetLine } from './connection-budget.ts';
 export { DatabaseError } from './database-error.ts';
 export { differingField } from './differing-field.ts';
 export type { DueItem, DueWork } from './due-work.ts';
-export type { GroupStatus } from './group-client.ts';
+export type { GroupStatus } from './group-watch.ts';
 export { UnknownGroup } from './group-clients.ts';
 export {
   type GroupDescription,

@@ -6,7 +6,7 @@ import { type Created, createBounce } from './bounce.ts';
 import { createMapChanger, type MapChange, type MapChanged } from './change-map.ts';
 import { ConnectionBudgetConfig, checkBudget } from './connection-budget.ts';
 import { claimDue, type DueWork } from './due-work.ts';
-import type { GroupStatus } from './group-client.ts';
+import type { GroupStatus } from './group-watch.ts';
 import { createGroupClients, type GroupClients } from './group-clients.ts';
 import { type GroupMap, GroupMapConfig } from './group-map.ts';
 import type { MapView } from './group-maps.ts';
@@ -14,6 +14,7 @@ import { keepPaymentNews, keepRefundNews } from './keep-news.ts';
 import { createMapKeeper, type MapKeeper } from './map-keeper.ts';
 import type { NewPayment, OrderGroup } from './order-group.ts';
 import { createOrderNumberSource } from './order-number-source.ts';
+import { untilOrdersAreTaken } from './opening.ts';
 import { createPaymentReader, type PaymentReader } from './payment-reader.ts';
 import { createRowCodec } from './payment-rows.ts';
 import { createPaymentStore, type PaymentStore } from './payment-store.ts';
@@ -125,6 +126,8 @@ export type OrderGroups = {
   changeMap(change: MapChange): Promise<MapChanged>;
   /** Brings to their end what failures have left; happens by itself as well. */
   sweep(): Promise<SweepRound>;
+  /** Resolves when new orders can be written: in every open group, or after 5 s in at least one. */
+  open(): Promise<void>;
   /** Looks at every database server once, and takes a worker id in every group that answers. */
   look(): Promise<void>;
   close(): Promise<void>;
@@ -248,6 +251,12 @@ export const createOrderGroups = (options: {
     onError: (error) => log.error({ err: error }, 'a change of the group map does not go on'),
   }).catch((error: unknown) => log.error({ err: error }, 'changes of the group map go on no more'));
 
+  const look = async (): Promise<void> => {
+    await groups.look();
+    await keeper.refresh();
+    await seats.take();
+  };
+
   return {
     payments: { ...payments, apply: keepPaymentNews(payments, pending) },
     refunds: { ...refunds, apply: keepRefundNews(refunds, pending) },
@@ -257,11 +266,22 @@ export const createOrderGroups = (options: {
     map: keeper.current,
     changeMap: changer.change,
     sweep: sweeper.sweep,
-    look: async () => {
-      await groups.look();
-      await keeper.refresh();
-      await seats.take();
-    },
+    open: () =>
+      untilOrdersAreTaken({
+        look,
+        takesOrders: () =>
+          groups
+            .all()
+            .filter((client) => client.state() === 'open')
+            .map((client) => ({
+              group: client.status(),
+              yes: client.admitsNewOrders() && seats.isHeld(client.tag),
+            })),
+        signal: stop.signal,
+        clock,
+        log,
+      }),
+    look,
     close: async () => {
       stop.abort(new Error('the order groups were closed'));
       sweeper.close();

@@ -1,11 +1,9 @@
 import type { Clock } from '@tillmesh/clock';
 import {
-  type GroupTag,
   groupTagOf,
   type MerchantId,
   type MerchantOrderNo,
   type OrderNo,
-  type PaymentState,
   toOrderKey,
 } from '@tillmesh/domain';
 import { bigintParameter, type Connection, type Deadline } from './connection.ts';
@@ -16,6 +14,7 @@ import type { GroupMaps } from './group-maps.ts';
 import { SELECT_PAYMENT, SELECT_PAYMENT_OF_MERCHANT } from './order-statements.ts';
 import type { RowCodec } from './payment-rows.ts';
 import type { StoredPayment } from './stored-payment.ts';
+import { READ_ORDER, readAt, readFound } from './sure-read.ts';
 
 /** A payment with where it was read: `staleMs` is how old it may be, 0 from a primary, undefined where nobody knows. */
 export type ReadPayment = Omit<ReadFrom<never>, 'value'> & { readonly stored: StoredPayment };
@@ -35,10 +34,17 @@ export type PaymentReader = {
 };
 
 /** Reads a payment with its attempts on a connection. */
-export const selectPayment = (rows: RowCodec, orderNo: OrderNo, deadline: Deadline) => async (connection: Connection) =>
+export const selectPayment = (rows: RowCodec, orderNo: OrderNo) => async (connection: Connection, deadline: Deadline) =>
   rows.readPayment((await connection.run(SELECT_PAYMENT, [bigintParameter(toOrderKey(orderNo))], deadline)).rows);
 
-const isShown = (state: PaymentState): boolean => state !== 'void' && state !== 'unbound';
+const isShown = ({ payment: { state } }: StoredPayment): boolean => state !== 'void' && state !== 'unbound';
+
+/** A jumped order is shown only once it is bound; then the one at home, should there be one, lost. */
+const jumpedFirst = (a: ReadPayment, b: ReadPayment): number =>
+  Number(b.stored.jumpedFrom !== undefined) - Number(a.stored.jumpedFrom !== undefined);
+
+const isFromReplica = (answer: PromiseSettledResult<{ readonly fromReplica: boolean }> | undefined): boolean =>
+  answer?.status === 'fulfilled' && answer.value.fromReplica;
 
 /** Creates the reader over the groups. */
 export const createPaymentReader = (options: {
@@ -58,7 +64,7 @@ export const createPaymentReader = (options: {
     const client = groups.find(groupTagOf(orderNo));
     if (client === undefined) return undefined;
     const deadline = within();
-    return found(await client[way](deadline, selectPayment(rows, orderNo, deadline)));
+    return found(await readFound(client, way, deadline, selectPayment(rows, orderNo)));
   };
 
   return {
@@ -68,30 +74,34 @@ export const createPaymentReader = (options: {
       const way = nearby ? 'readNearby' : 'read';
       const view = maps.current();
       const deadline = within();
-      const select = async (connection: Connection) =>
-        rows.readPayment(
-          (await connection.run(SELECT_PAYMENT_OF_MERCHANT, [merchantId, merchantOrderNo], deadline)).rows,
-        );
-      const ask = async (tag: GroupTag): Promise<ReadPayment | undefined> =>
-        found(await groups.of(tag)[way](deadline, select));
+      const select = async (connection: Connection, until: Deadline) =>
+        rows.readPayment((await connection.run(SELECT_PAYMENT_OF_MERCHANT, [merchantId, merchantOrderNo], until)).rows);
 
       const places = [
         placementOf(view.map, merchantId, merchantOrderNo),
         ...earlierPlacementsOf(view, { merchantId, merchantOrderNo }),
       ];
-      const tags = new Set(places.flatMap(({ home, buddy }) => (buddy === undefined ? [home] : [home, buddy])));
-      const answers = await Promise.allSettled([...tags].map(ask));
-      const seen = answers.flatMap((answer) => (answer.status === 'fulfilled' ? (answer.value ?? []) : []));
-      // A jumped order is shown only once it is bound; then the one at home, should there be one, lost.
-      const shown = seen.filter(({ stored }) => isShown(stored.payment.state));
-      const [first] = shown.sort(
-        (a, b) => Number(b.stored.jumpedFrom !== undefined) - Number(a.stored.jumpedFrom !== undefined),
-      );
-      if (first !== undefined) return first;
-      const pointer = seen.find(({ stored }) => stored.jumpedTo !== undefined)?.stored.jumpedTo;
+      let unsure = [
+        ...new Set(places.flatMap(({ home, buddy }) => (buddy === undefined ? [home] : [home, buddy]))),
+      ];
+      let failure: unknown;
+      const pointers: OrderNo[] = [];
+      for (const at of READ_ORDER[way]) {
+        const answers = await Promise.allSettled(
+          unsure.map((tag) => readAt(groups.of(tag), at, deadline, select, isShown)),
+        );
+        const seen = answers.flatMap((answer) => (answer.status === 'fulfilled' ? (found(answer.value) ?? []) : []));
+        const first = seen.filter(({ stored }) => isShown(stored)).sort(jumpedFirst)[0];
+        if (first !== undefined) return first;
+        pointers.push(...seen.flatMap(({ stored }) => stored.jumpedTo ?? []));
+        // Nothing at a primary is nothing; nothing at a replica may be on its way there.
+        unsure = unsure.filter((_, place) => answers[place]?.status === 'rejected' || isFromReplica(answers[place]));
+        failure = answers.find((answer) => answer.status === 'rejected')?.reason;
+        if (unsure.length === 0) break;
+      }
+      const [pointer] = pointers;
       if (pointer !== undefined) return read(pointer, way);
-      const failed = answers.find((answer) => answer.status === 'rejected');
-      if (failed !== undefined) throw failed.reason;
+      if (failure !== undefined) throw failure;
       return undefined;
     },
   };

@@ -162,7 +162,7 @@ export const createPaymentStore = (options: {
 
   const readAtPrimary = (orderNo: OrderNo): Promise<StoredPayment | undefined> => {
     const deadline = within();
-    return groups.of(groupTagOf(orderNo)).write(deadline, selectPayment(rows, orderNo, deadline));
+    return groups.of(groupTagOf(orderNo)).write(deadline, selectPayment(rows, orderNo));
   };
 
   /** Runs statements at the group's primary, all or nothing. `lost` when the compare-and-set found another version. */

@@ -26,6 +26,7 @@ import type { RowCodec } from './payment-rows.ts';
 import type { PaymentStore } from './payment-store.ts';
 import * as sql from './refund-statements.ts';
 import type { StoredPayment, StoredRefund } from './stored-payment.ts';
+import { readFound } from './sure-read.ts';
 import { transaction } from './transaction.ts';
 
 export type NewRefund = {
@@ -99,9 +100,9 @@ export const createRefundStore = (options: {
     const client = groups.find(groupTagOf(tagOf));
     if (client === undefined) return undefined;
     const deadline = within();
-    const work = async (connection: Connection) =>
-      rows.readRefund((await connection.run(statement, parameters, deadline)).rows);
-    return way === 'read' ? (await client.read(deadline, work)).value : client.write(deadline, work);
+    const work = async (connection: Connection, until: Deadline) =>
+      rows.readRefund((await connection.run(statement, parameters, until)).rows);
+    return way === 'read' ? (await readFound(client, 'read', deadline, work)).value : client.write(deadline, work);
   };
 
   const readOfOrder: RefundStore['readOfOrder'] = (orderNo, merchantRefundNo) =>

@@ -5,7 +5,7 @@ import * as claims from './claim-statements.ts';
 import { optionalText, optionalWhole, whole } from './columns.ts';
 import { bigintParameter, type Connection, type Deadline, type Parameter, type Statement } from './connection.ts';
 import { DatabaseError, OWN_CODES } from './database-error.ts';
-import type { GroupClient } from './group-client.ts';
+import type { GroupClient, Work } from './group-client.ts';
 import { SELECT_EPOCH } from './group-statements.ts';
 import { newPaymentRow, stubRow } from './new-payment-row.ts';
 import type { CasResult, Holding, MerchantOrder, NewPayment, OrderGroup, Sure, WriteResult } from './order-group.ts';
@@ -75,25 +75,25 @@ export const createSqlOrderGroup = (options: SqlOrderGroupOptions): OrderGroup =
   };
 
   const selectOrder =
-    ({ merchantId, merchantOrderNo }: MerchantOrder, deadline: Deadline) =>
-    async (connection: Connection) =>
+    ({ merchantId, merchantOrderNo }: MerchantOrder) =>
+    async (connection: Connection, deadline: Deadline) =>
       rows.readPayment(
         (await connection.run(sql.SELECT_PAYMENT_OF_MERCHANT, [merchantId, merchantOrderNo], deadline)).rows,
       );
 
-  const selectNumber = (orderNo: OrderNo, deadline: Deadline) => async (connection: Connection) =>
+  const selectNumber = (orderNo: OrderNo) => async (connection: Connection, deadline: Deadline) =>
     rows.readPayment((await connection.run(sql.SELECT_PAYMENT, [key(orderNo)], deadline)).rows);
 
   const selectClaim =
-    ({ merchantId, merchantOrderNo }: MerchantOrder, deadline: Deadline) =>
-    async (connection: Connection) => {
+    ({ merchantId, merchantOrderNo }: MerchantOrder) =>
+    async (connection: Connection, deadline: Deadline) => {
       const [row] = (await connection.run(claims.selectClaims(1), [merchantId, merchantOrderNo], deadline)).rows;
       return row && claimOf(row);
     };
 
   const selectHolding =
-    ({ merchantId, merchantOrderNo }: MerchantOrder, deadline: Deadline) =>
-    async (connection: Connection): Promise<Holding> => {
+    ({ merchantId, merchantOrderNo }: MerchantOrder) =>
+    async (connection: Connection, deadline: Deadline): Promise<Holding> => {
       const asked = [merchantId, merchantOrderNo, merchantId, merchantOrderNo];
       const { rows: found } = await connection.run(sql.SELECT_HOLDING, asked, deadline);
       const [row] = found;
@@ -124,7 +124,7 @@ export const createSqlOrderGroup = (options: SqlOrderGroupOptions): OrderGroup =
 
   const readPlainly = async (
     deadline: Deadline,
-    select: (connection: Connection) => Promise<StoredPayment | undefined>,
+    select: Work<StoredPayment | undefined>,
   ): Promise<StoredPayment | undefined> => {
     try {
       return (await client.read(deadline, select)).value;
@@ -230,25 +230,25 @@ export const createSqlOrderGroup = (options: SqlOrderGroupOptions): OrderGroup =
     readClaim: (of, deadline) =>
       certain(
         () => client.readClaimConfirmed(of, deadline),
-        () => client.readQuorum(deadline, selectClaim(of, deadline)),
+        () => client.readQuorum(deadline, selectClaim(of)),
         sameClaim,
       ),
     readByQuorum: async (of, deadline) => {
-      const seen = await client.readQuorum(deadline, selectOrder(of, deadline));
+      const seen = await client.readQuorum(deadline, selectOrder(of));
       // One node that shows it is enough: what was acknowledged is on one of any quorum.
       return seen === undefined ? UNSURE : sure(seen.find((stored) => stored !== undefined));
     },
     readHolding: (of, deadline) =>
       certain(
-        () => client.readConfirmed(deadline, selectHolding(of, deadline)),
-        () => client.readQuorum(deadline, selectHolding(of, deadline)),
+        () => client.readConfirmed(deadline, selectHolding(of)),
+        () => client.readQuorum(deadline, selectHolding(of)),
         sameHolding,
       ),
-    readOrder: (of, deadline) => readPlainly(deadline, selectOrder(of, deadline)),
-    readNumber: (orderNo, deadline) => readPlainly(deadline, selectNumber(orderNo, deadline)),
+    readOrder: (of, deadline) => readPlainly(deadline, selectOrder(of)),
+    readNumber: (orderNo, deadline) => readPlainly(deadline, selectNumber(orderNo)),
     claimsToSweep: async (limit, deadline) => {
-      const { value } = await client.read(deadline, (connection) =>
-        connection.run(claims.SELECT_CLAIMS_TO_SWEEP, [clock.nowMs(), limit], deadline),
+      const { value } = await client.read(deadline, (connection, until) =>
+        connection.run(claims.SELECT_CLAIMS_TO_SWEEP, [clock.nowMs(), limit], until),
       );
       return value.rows.map((row) => ({
         ...merchantOrderOf(row),

@@ -9,6 +9,8 @@ import { createWorkerLease, type WorkerLease } from './worker-lease.ts';
 export type WorkerSeats = {
   /** The right to draw a group's numbers. Asks for one, within the time of a statement, where there is none yet. */
   readonly of: (tag: GroupTag) => Promise<WorkerSeat | undefined>;
+  /** True while this instance may draw the group's numbers. */
+  isHeld(tag: GroupTag): boolean;
   /** Takes one in every group that answers. */
   take(): Promise<void>;
   close(): Promise<void>;
@@ -40,6 +42,7 @@ export const createWorkerSeats = (options: {
       if (lease.seat() === undefined) await lease.renew().catch(() => undefined);
       return lease.seat();
     },
+    isHeld: (tag) => leases.get(tag)?.seat() !== undefined,
     take: async () => {
       await Promise.all(
         groups.all().map(({ tag }) =>

@@ -68,8 +68,10 @@ const groupWith = (parts: {
       const [row] = parts.atPrimary;
       return row && claimOf(row);
     },
-    readQuorum: async (_deadline, work) =>
-      parts.atNodes === 'too_few' ? undefined : Promise.all(parts.atNodes.map((rows) => work(nodeThatAnswers(rows)))),
+    readQuorum: async (until, work) =>
+      parts.atNodes === 'too_few'
+        ? undefined
+        : Promise.all(parts.atNodes.map((rows) => work(nodeThatAnswers(rows), until))),
     status: never,
     look: never,
     close: never,

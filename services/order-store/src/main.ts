@@ -15,8 +15,7 @@ await runService({
     const orders = createOrderGroups({ config: config.orders, clock: systemClock, log });
     return {
       services: [bind(OrderStoreService, createOrderStoreService(orders, systemClock))],
-      // Ready once every server was asked: a group that is down does not keep the others from taking orders.
-      begin: () => orders.look(),
+      begin: () => orders.open(),
       end: () => orders.close(),
     };
   },
