@@ -330,13 +330,36 @@ const JUMPED: readonly Branch[] = [
     'buddy.insertJumped home.readByQuorum buddy.abandonClaim buddy.voidOrder',
   ],
   [
-    'home has the order and the claim was decided by somebody else: the order at home may have lost',
+    'home has the order and the claim was bound by somebody else: the order at home has lost',
     {
       home: { avoided: true, readByQuorum: [sure(atHome({ state: 'paying' }))] },
-      buddy: { insertJumped: [written], abandonClaim: ['lost'] },
+      buddy: {
+        insertJumped: [written],
+        abandonClaim: ['lost'],
+        readClaim: [claimed('bound')],
+        readNumber: [atBuddy({ state: 'paying' })],
+      },
+    },
+    existingBuddy,
+    'buddy.insertJumped home.readByQuorum buddy.abandonClaim buddy.readClaim buddy.readNumber',
+  ],
+  [
+    'home has the order and somebody else gave the claim up as well',
+    {
+      home: { avoided: true, readByQuorum: [sure(atHome({ state: 'paying' })), sure(atHome({ state: 'paying' }))] },
+      buddy: { insertJumped: [written], abandonClaim: ['lost'], readClaim: [claimed('abandoned')] },
+    },
+    existingHome,
+    'buddy.insertJumped home.readByQuorum buddy.abandonClaim buddy.readClaim home.readByQuorum',
+  ],
+  [
+    'the claim was lost and is seen open all the same: nothing is believed',
+    {
+      home: { avoided: true, readByQuorum: [none] },
+      buddy: { insertJumped: [written], bindClaim: ['lost'], readClaim: [claimed('open')] },
     },
     'repeat claim_lost',
-    'buddy.insertJumped home.readByQuorum buddy.abandonClaim',
+    'buddy.insertJumped home.readByQuorum buddy.bindClaim buddy.readClaim',
   ],
   [
     'home has the order and the claim does not answer',
@@ -348,10 +371,13 @@ const JUMPED: readonly Branch[] = [
     'buddy.insertJumped home.readByQuorum buddy.abandonClaim',
   ],
   [
-    'somebody made it give up before it was bound',
-    { home: { avoided: true, readByQuorum: [none] }, buddy: { insertJumped: [written], bindClaim: ['lost'] } },
-    'repeat claim_lost',
-    'buddy.insertJumped home.readByQuorum buddy.bindClaim',
+    'somebody made it give up before it was bound: the order is the one that home has now',
+    {
+      home: { avoided: true, readByQuorum: [none, sure(atHome({ state: 'paying' }))] },
+      buddy: { insertJumped: [written], bindClaim: ['lost'], readClaim: [claimed('abandoned')] },
+    },
+    existingHome,
+    'buddy.insertJumped home.readByQuorum buddy.bindClaim buddy.readClaim home.readByQuorum',
   ],
   [
     'whether it was bound was not answered',
@@ -593,10 +619,32 @@ const THERE_ALREADY: readonly Branch[] = [
     `${READ} buddy.readClaim`,
   ],
   [
-    'somebody else’s, while a jump is undecided',
-    { home: at(atHome({ state: 'paying' })), buddy: { readClaim: [claimed('open')] } },
+    'somebody else’s, while a jump is undecided: the jump is given up',
+    { home: at(atHome({ state: 'paying' })), buddy: { readClaim: [claimed('open')], abandonClaim: ['won'] } },
+    existingHome,
+    `${READ} buddy.readClaim buddy.abandonClaim`,
+  ],
+  [
+    'somebody else’s, and the jump was bound before it could be given up',
+    {
+      home: at(atHome({ state: 'paying' }), { voidOrder: ['won'] }),
+      buddy: {
+        readClaim: [claimed('open'), claimed('bound')],
+        abandonClaim: ['lost'],
+        readNumber: [atBuddy({ state: 'paying' })],
+      },
+    },
+    existingBuddy,
+    `${READ} buddy.readClaim buddy.abandonClaim buddy.readClaim home.voidOrder buddy.readNumber`,
+  ],
+  [
+    'somebody else’s, and whether the jump was given up is not answered',
+    {
+      home: at(atHome({ state: 'paying' })),
+      buddy: { readClaim: [claimed('open'), unsure], abandonClaim: ['failed'] },
+    },
     'repeat jump_undecided',
-    `${READ} buddy.readClaim`,
+    `${READ} buddy.readClaim buddy.abandonClaim buddy.readClaim`,
   ],
   [
     'somebody else’s, and it lost to a jump',
