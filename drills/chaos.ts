@@ -18,7 +18,6 @@ const REST_MS_MAX = 2_500;
 const STORE_REST_MS_MAX = 12_000;
 const DISK_MEGABYTES = 1_024;
 const WAIT_MS_MAX = 90_000;
-const SWEPT_WITHIN_MS = 120_000;
 const READS_PER_ORDER = 0.25;
 const TWINS = 0.3;
 const PAID = 0.6;
@@ -133,7 +132,7 @@ export const chaos: Drill = {
       await load.end(WAIT_MS_MAX);
       watch.close();
       onProgress('no more orders; waiting for the sweep');
-      const books = await readOrderBooks(groups, load.samples, { clock, sweptWithinMs: SWEPT_WITHIN_MS });
+      const books = await readOrderBooks(groups, load.samples, clock);
 
       onProgress('reading every order by its number');
       const till = createOrderTill({ target, clock, beganMs: clock.monotonicMs() });

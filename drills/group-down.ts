@@ -18,7 +18,6 @@ const AVOIDED_MS_MAX = 1_500;
 const READMITTED_MS_MAX = 5_000;
 /** A fault, its promotion, and the former primary's return take so long each at this rate and on two cores. */
 const WAIT_MS_MAX = 60_000;
-const SWEPT_WITHIN_MS = 60_000;
 const READS_PER_ORDER = 0.5;
 
 type Phase = {
@@ -125,7 +124,7 @@ export const groupDown: Drill = {
       await load.end(WAIT_MS_MAX);
       watch.close();
       onProgress('no more orders; waiting for the sweep');
-      const books = await readOrderBooks(mesh.stack.groups, load.samples, { clock, sweptWithinMs: SWEPT_WITHIN_MS });
+      const books = await readOrderBooks(mesh.stack.groups, load.samples, clock);
 
       const chart = bySeconds(load.samples, load.reads, marks, ANSWER_MS_MAX);
       const worst = Math.min(...chart.map(successOf));

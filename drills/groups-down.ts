@@ -15,7 +15,6 @@ import type { Mark } from './second-table.ts';
 const DEAD_TAGS = [1, 2] as const;
 const ANSWER_MS_MAX = 1_000;
 const WAIT_MS_MAX = 60_000;
-const SWEPT_WITHIN_MS = 60_000;
 const READS_PER_ORDER = 0.5;
 /** What was begun so shortly before a change may have seen either side of it. */
 const BLUR_MS = 1_500;
@@ -115,7 +114,7 @@ export const groupsDown: Drill = {
       await load.end(WAIT_MS_MAX);
       watch.close();
       onProgress('no more orders; waiting for the sweep');
-      const books = await readOrderBooks(groups, load.samples, { clock, sweptWithinMs: SWEPT_WITHIN_MS });
+      const books = await readOrderBooks(groups, load.samples, clock);
       const unanswered = load.samples.filter(({ orderNo }) => orderNo === undefined).length;
 
       const judged = windows.map((window) => {

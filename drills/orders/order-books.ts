@@ -28,6 +28,8 @@ type OrderRow = { readonly k: string; readonly orderNo: string; readonly amount:
 
 const COMPLAINTS_MAX = 20;
 const LOOK_AGAIN_MS = 500;
+/** A jump that no caller repeats is given up after 120 s; a sweep then takes some more. */
+const SWEPT_WITHIN_MS = 180_000;
 const ALLOWED: ReadonlySet<string> = new Set(allowedPairs(PAYMENT_MOVES).map(({ from, to }) => `${from}>${to}`));
 /** What nobody may pay. */
 const UNPAYABLE: ReadonlySet<string> = new Set(['void', 'unbound']);
@@ -74,27 +76,40 @@ const movedBackOf = async (group: LocalGroup): Promise<string[]> => {
   return wrong;
 };
 
-const leftOpenIn = async (group: LocalGroup): Promise<number> => {
-  const [claims] = await query(group, 'SELECT COUNT(*) AS open FROM jump_claim WHERE NOT is_closed');
-  const [events] = await query(group, 'SELECT COUNT(*) AS open FROM pending_event WHERE replayed_at IS NULL');
-  return Number(claims?.['open']) + Number(events?.['open']);
+/** What the sweep of a group has still to do, each in words. */
+const leftOpenIn = async (group: LocalGroup): Promise<string[]> => {
+  const claims = await query(
+    group,
+    'SELECT merchant_id, merchant_order_no, state, home_tag, created_at FROM jump_claim WHERE NOT is_closed',
+  );
+  const events = await query(
+    group,
+    'SELECT CAST(number AS CHAR) AS number, group_tag FROM pending_event WHERE replayed_at IS NULL',
+  );
+  return [
+    ...claims.map(
+      (row) =>
+        `the claim of ${row['merchant_id']}/${row['merchant_order_no']} in group ${group.tag} is ${row['state']} since ${row['created_at']}, home ${row['home_tag']}`,
+    ),
+    ...events.map((row) => `news of ${row['number']} for group ${row['group_tag']} is kept in group ${group.tag}`),
+  ];
 };
 
 /** Waits until the sweep has brought everything to its end, then reads what every group's primary holds. */
 export const readOrderBooks = async (
   groups: readonly LocalGroup[],
   samples: readonly OrderSample[],
-  { clock, sweptWithinMs }: { readonly clock: Clock; readonly sweptWithinMs: number },
+  clock: Clock,
 ): Promise<OrderBooks> => {
-  const untilMs = clock.monotonicMs() + sweptWithinMs;
-  const sumOpen = async () => (await Promise.all(groups.map(leftOpenIn))).reduce((sum, open) => sum + open, 0);
-  let leftOpen = await sumOpen();
-  while (leftOpen > 0 && clock.monotonicMs() < untilMs) {
+  const untilMs = clock.monotonicMs() + SWEPT_WITHIN_MS;
+  const allOpen = async () => (await Promise.all(groups.map(leftOpenIn))).flat();
+  let leftOpen = await allOpen();
+  while (leftOpen.length > 0 && clock.monotonicMs() < untilMs) {
     await clock.sleep(LOOK_AGAIN_MS);
-    leftOpen = await sumOpen();
+    leftOpen = await allOpen();
   }
 
-  const complaints: string[] = [];
+  const complaints: string[] = [...leftOpen];
   const rows = (await Promise.all(groups.map(ordersOf))).flat();
   const byNumber = new Map(rows.map((row) => [row.orderNo, row]));
   const payable = new Map<string, string[]>();
@@ -134,7 +149,7 @@ export const readOrderBooks = async (
     ...counts,
     twoPayable,
     movedBack: movedBack.length,
-    leftOpen,
+    leftOpen: leftOpen.length,
     complaints: complaints.slice(0, COMPLAINTS_MAX),
   };
 };
