@@ -30,6 +30,7 @@ export { ClockWentBack } from './order-number-source.ts';
 export type { ReadPayment } from './payment-reader.ts';
 export type { Applied, AttemptNews, Continued } from './payment-store.ts';
 export type { ChannelRefundNews, NewRefund, RefundCreated } from './refund-store.ts';
-export { RowKeysConfig } from './row-keys.ts';
+export { type RotationReport, rotateRowKeys } from './rotate-row-keys.ts';
+export { openRowKeys, RowKeysConfig } from './row-keys.ts';
 export { RowTampered } from './row-seal.ts';
 export { paymentAsWritten, type StoredPayment, type StoredRefund } from './stored-payment.ts';

@@ -1,9 +1,10 @@
 import type { Clock } from '@tillmesh/clock';
 import { optionalText, whole } from './columns.ts';
-import { type Account, type Connection, type Deadline, openConnection, type Statement } from './connection.ts';
-import { DatabaseError, toDatabaseError } from './database-error.ts';
+import type { Account, Connection, Deadline, Statement } from './connection.ts';
+import { DatabaseError } from './database-error.ts';
 import type { GroupDescription } from './group-map.ts';
 import { makePartitions } from './partitions.ts';
+import { connectToPrimary } from './primary-connection.ts';
 import { MIGRATIONS, SCHEMA_VERSION } from './schema.ts';
 
 export type MigrationReport = {
@@ -38,8 +39,6 @@ const STEP_DONE: Statement = {
   summary: 'INSERT schema_step',
   sql: 'INSERT INTO schema_step (version, step, done_at) VALUES (?, ?, ?)',
 };
-const READ_ONLY: Statement = { summary: 'SELECT read_only', sql: 'SELECT @@global.read_only AS read_only', text: true };
-
 // What a step says that was done before and not noted: DDL commits by itself, so a crash can fall between the two.
 const DONE_BEFORE: ReadonlySet<string> = new Set(['ER_TABLE_EXISTS_ERROR', 'ER_TRG_ALREADY_EXISTS', 'ER_DUP_ENTRY']);
 
@@ -85,24 +84,4 @@ const runOnce = async (connection: Connection, statement: Statement, deadline: D
   } catch (error) {
     if (!(error instanceof DatabaseError) || !DONE_BEFORE.has(error.code)) throw error;
   }
-};
-
-const connectToPrimary = async (
-  group: GroupDescription,
-  account: Account,
-  clock: Clock,
-  deadline: Deadline,
-): Promise<Connection> => {
-  let last = new DatabaseError('TILLMESH_NO_PRIMARY', 'not_written');
-  for (const endpoint of group.endpoints) {
-    try {
-      const connection = await openConnection(endpoint, account, deadline, clock);
-      const { rows } = await connection.run(READ_ONLY, [], deadline);
-      if (optionalText(rows[0], 'read_only') === '0') return connection;
-      connection.cut();
-    } catch (error) {
-      last = toDatabaseError(error, false);
-    }
-  }
-  throw last;
 };

@@ -10,6 +10,7 @@ import type { GroupStatus } from './group-client.ts';
 import { createGroupClients, type GroupClients } from './group-clients.ts';
 import { type GroupMap, GroupMapConfig } from './group-map.ts';
 import type { MapView } from './group-maps.ts';
+import { keepRowKeys } from './keep-row-keys.ts';
 import { keepPaymentNews, keepRefundNews } from './keep-news.ts';
 import { createMapKeeper, type MapKeeper } from './map-keeper.ts';
 import type { NewPayment, OrderGroup } from './order-group.ts';
@@ -173,7 +174,10 @@ export const createOrderReader = (options: {
 }): OrderReader => {
   const { config, clock, log } = options;
   const { groups, keeper } = openGroups(config, undefined, clock, log);
-  const rows = createRowCodec(openRowKeys(config.rowKeys));
+  const rowKeys = openRowKeys(config.rowKeys);
+  const rows = createRowCodec(rowKeys);
+  const stop = new AbortController();
+  keepRowKeys(rowKeys, { signal: stop.signal, clock, log });
   return {
     payments: createPaymentReader({ maps: keeper, groups, rows, statementMsMax: config.statementMsMax, clock }),
     map: keeper.current,
@@ -182,6 +186,7 @@ export const createOrderReader = (options: {
       await keeper.refresh();
     },
     close: async () => {
+      stop.abort(new Error('the order groups were closed'));
       keeper.close();
       groups.close();
     },
@@ -203,7 +208,8 @@ export const createOrderGroups = (options: {
     clock,
     log,
   );
-  const rows = createRowCodec(openRowKeys(config.rowKeys));
+  const rowKeys = openRowKeys(config.rowKeys);
+  const rows = createRowCodec(rowKeys);
   const seats = createWorkerSeats({ groups, holder: instance, statementMsMax, clock, random: systemRandom, log });
   const numbers = createOrderNumberSource({ clock, seatOf: seats.of });
   const orderGroups = new Map<GroupTag, OrderGroup>();
@@ -240,6 +246,7 @@ export const createOrderGroups = (options: {
   });
   const changer = createMapChanger({ keeper, groups, statementMsMax, clock, log });
   const stop = new AbortController();
+  keepRowKeys(rowKeys, { signal: stop.signal, clock, log });
   repeat({
     clock,
     everyMs: GO_ON_EVERY_MS,

@@ -33,10 +33,7 @@ type SweepOptions = {
  * and repeats find the order; one that nobody bound is abandoned, and its order is void. Every step is a compare-and-set: any number
  * of sweepers at once do no harm.
  */
-export const sweepClaim = async (
-  claim: SweepableClaim,
-  options: SweepOptions,
-): Promise<Swept> => {
+export const sweepClaim = async (claim: SweepableClaim, options: SweepOptions): Promise<Swept> => {
   const { at, home, nowMs, deadline } = options;
   // The list may come from a node that was replaced; what an order is taken back for has to be certain.
   const known = await at.readClaim(claim, deadline);

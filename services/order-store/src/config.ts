@@ -1,5 +1,5 @@
 import { LogConfig, ServerConfig, z } from '@tillmesh/config';
-import { GroupAdministrationConfig, OrderGroupsConfig } from '@tillmesh/order-groups';
+import { GroupAdministrationConfig, OrderGroupsConfig, RowKeysConfig } from '@tillmesh/order-groups';
 
 export const OrderStoreConfig = z.strictObject({
   server: ServerConfig,
@@ -11,4 +11,17 @@ export const OrderStoreConfig = z.strictObject({
 export const MigrateConfig = z.strictObject({
   logLevel: LogConfig,
   orders: GroupAdministrationConfig,
+});
+
+/** What `rotate-keys-main.ts` needs: the order store's own account is enough. */
+export const RotateKeysConfig = z.strictObject({
+  logLevel: LogConfig,
+  orders: GroupAdministrationConfig,
+  rowKeys: RowKeysConfig,
+  rowsPerSecondMax: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .default(500)
+    .describe('Rows that are rewritten in a second in a group at most; orders share the primary with it.'),
 });
