@@ -33,4 +33,5 @@ export type { ChannelRefundNews, NewRefund, RefundCreated } from './refund-store
 export { type RotationReport, rotateRowKeys } from './rotate-row-keys.ts';
 export { openRowKeys, RowKeysConfig } from './row-keys.ts';
 export { RowTampered } from './row-seal.ts';
+export type { NodeFinding } from './safety-watch.ts';
 export { paymentAsWritten, type StoredPayment, type StoredRefund } from './stored-payment.ts';

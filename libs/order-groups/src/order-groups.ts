@@ -21,6 +21,7 @@ import { createPaymentStore, type PaymentStore } from './payment-store.ts';
 import { createPendingEvents } from './pending-events.ts';
 import { createRefundStore, type RefundStore } from './refund-store.ts';
 import { openRowKeys, RowKeysConfig } from './row-keys.ts';
+import { type NodeFinding, watchSafety } from './safety-watch.ts';
 import { createSqlOrderGroup } from './sql-order-group.ts';
 import { createSweeper, type SweepRound } from './sweeper.ts';
 import { createWorkerSeats } from './worker-seats.ts';
@@ -126,13 +127,34 @@ export type OrderGroups = {
   changeMap(change: MapChange): Promise<MapChanged>;
   /** Brings to their end what failures have left; happens by itself as well. */
   sweep(): Promise<SweepRound>;
+  /** What of the database servers' settings and grants is not as it has to be. Told by itself in logs and metrics as well. */
+  findings(): Promise<readonly NodeFinding[]>;
   /** Looks at every database server once, and takes a worker id in every group that answers. */
   look(): Promise<void>;
   close(): Promise<void>;
 };
 
 /** What a reader may do. */
-export type OrderReader = Pick<OrderGroups, 'look' | 'close' | 'map'> & { readonly payments: PaymentReader };
+export type OrderReader = Pick<OrderGroups, 'look' | 'close' | 'map' | 'findings'> & {
+  readonly payments: PaymentReader;
+};
+
+/** Watches the servers' settings and grants, with the account that the service itself uses. */
+const watch = (
+  config: OrderReadersConfig,
+  options: {
+    readonly keeper: MapKeeper;
+    readonly isWriter: boolean;
+    readonly signal: AbortSignal;
+    readonly clock: Clock;
+    readonly log: Log;
+  },
+) => {
+  const { user, password, database, statementMsMax } = config;
+  const { keeper, ...rest } = options;
+  const account = { user, password: password.reveal(), database };
+  return watchSafety({ ...rest, map: () => keeper.current().map, account, statementMsMax });
+};
 
 type Opened = { readonly groups: GroupClients; readonly keeper: MapKeeper };
 
@@ -178,9 +200,11 @@ export const createOrderReader = (options: {
   const rows = createRowCodec(rowKeys);
   const stop = new AbortController();
   keepRowKeys(rowKeys, { signal: stop.signal, clock, log });
+  const safety = watch(config, { keeper, isWriter: false, signal: stop.signal, clock, log });
   return {
     payments: createPaymentReader({ maps: keeper, groups, rows, statementMsMax: config.statementMsMax, clock }),
     map: keeper.current,
+    findings: safety.look,
     look: async () => {
       await groups.look();
       await keeper.refresh();
@@ -247,6 +271,7 @@ export const createOrderGroups = (options: {
   const changer = createMapChanger({ keeper, groups, statementMsMax, clock, log });
   const stop = new AbortController();
   keepRowKeys(rowKeys, { signal: stop.signal, clock, log });
+  const safety = watch(config, { keeper, isWriter: true, signal: stop.signal, clock, log });
   repeat({
     clock,
     everyMs: GO_ON_EVERY_MS,
@@ -264,6 +289,7 @@ export const createOrderGroups = (options: {
     map: keeper.current,
     changeMap: changer.change,
     sweep: sweeper.sweep,
+    findings: safety.look,
     look: async () => {
       await groups.look();
       await keeper.refresh();
