@@ -5,6 +5,7 @@ import { DatabaseError } from './database-error.ts';
 import type { GroupDescription } from './group-map.ts';
 import { makePartitions } from './partitions.ts';
 import { connectToPrimary } from './primary-connection.ts';
+import { dropOldDays, type RetentionReport } from './retention.ts';
 import { MIGRATIONS, SCHEMA_VERSION } from './schema.ts';
 
 export type MigrationReport = {
@@ -13,6 +14,8 @@ export type MigrationReport = {
   readonly to: number;
   /** Days that got their partition. */
   readonly partitions: number;
+  /** What of old days went; undefined where none are to go. */
+  readonly retention: RetentionReport | undefined;
 };
 
 const LOCK: Statement = {
@@ -43,16 +46,19 @@ const STEP_DONE: Statement = {
 const DONE_BEFORE: ReadonlySet<string> = new Set(['ER_TABLE_EXISTS_ERROR', 'ER_TRG_ALREADY_EXISTS', 'ER_DUP_ENTRY']);
 
 /**
- * Brings one group to the latest schema. Forward only, resumable after a crash at any point; two at once wait for each other.
+ * Brings one group to the latest schema, makes the partitions of the days to come and drops those whose time is over. Forward only,
+ * resumable after a crash at any point; two at once wait for each other.
  *
+ * @param retentionDays days that are kept before today; undefined: all.
  * @throws {DatabaseError}
  */
 export const migrateGroup = async (options: {
   readonly group: GroupDescription;
   readonly account: Account;
+  readonly retentionDays?: number | undefined;
   readonly clock: Clock;
 }): Promise<MigrationReport> => {
-  const { group, account, clock } = options;
+  const { group, account, retentionDays, clock } = options;
   // A step may rebuild a large table; nobody pays while waiting for it.
   const deadline: Deadline = { atMs: clock.monotonicMs() + 3_600_000 };
   const connection = await connectToPrimary(group, account, clock, deadline);
@@ -72,7 +78,9 @@ export const migrateGroup = async (options: {
       }
     }
     const partitions = await makePartitions(connection, clock.nowMs(), deadline);
-    return { tag: group.tag, from, to: SCHEMA_VERSION, partitions };
+    const retention =
+      retentionDays === undefined ? undefined : await dropOldDays(connection, { retentionDays, deadline, clock });
+    return { tag: group.tag, from, to: SCHEMA_VERSION, partitions, retention };
   } finally {
     connection.cut();
   }

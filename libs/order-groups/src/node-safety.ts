@@ -206,7 +206,12 @@ const RULES: readonly Rule[] = [
 ];
 
 /** Every code that a finding may have. */
-export const FINDING_CODES: readonly string[] = [...RULES.map(({ code }) => code), 'too_few_grants'];
+export const FINDING_CODES: readonly string[] = [
+  ...RULES.map(({ code }) => code),
+  'too_few_grants',
+  'no_partition',
+  'few_partitions',
+];
 
 /**
  * What is wrong with a node, the gravest first.
@@ -229,6 +234,27 @@ export const lackingGrants = (now: NodeFacts, database: string, isWriter: boolea
       weight: 'warning',
       what: `the account lacks ${lacking.join(', ')}`,
       advice: `GRANT it: SELECT, INSERT, UPDATE, DELETE on ${database}.* (a reader: SELECT) and SLAVE MONITOR (MySQL: REPLICATION CLIENT) on *.*`,
+    },
+  ];
+};
+
+/** A week in which somebody can still run the command without hurry. */
+const PARTITION_DAYS_MIN = 7;
+
+/**
+ * Whether days have their partitions in advance. Orders of a day that has none are written all the same, to the last partition, from where
+ * they are moved once theirs is made: that takes the longer the more they are.
+ *
+ * @param ahead days from now on that have theirs.
+ */
+export const partitionFindings = (ahead: number): readonly Finding[] => {
+  if (ahead >= PARTITION_DAYS_MIN) return [];
+  return [
+    {
+      code: ahead < 1 ? 'no_partition' : 'few_partitions',
+      weight: 'warning',
+      what: ahead < 1 ? 'tomorrow has no partition' : 'less than a week has its partitions in advance',
+      advice: 'run the order store’s migrate command, and have it run every day',
     },
   ];
 };

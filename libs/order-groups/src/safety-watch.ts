@@ -4,7 +4,8 @@ import { type Account, openConnection } from './connection.ts';
 import { DatabaseError } from './database-error.ts';
 import { anyDialect, type NodeFacts } from './dialect.ts';
 import type { Endpoint, GroupMap } from './group-map.ts';
-import { type Finding, findingsOf, lackingGrants } from './node-safety.ts';
+import { type Finding, findingsOf, lackingGrants, partitionFindings } from './node-safety.ts';
+import { daysAhead, partitionedDays } from './partitions.ts';
 
 /** A finding with the server that it is about. */
 export type NodeFinding = Finding & { readonly node: string };
@@ -51,12 +52,15 @@ export const watchSafety = (options: {
   const facts = new Map<string, NodeFacts>();
   const known = new Map<string, ReadonlyMap<string, NodeFinding>>();
 
-  const ask = async (endpoint: Endpoint): Promise<NodeFacts | undefined> => {
+  const ask = async (
+    endpoint: Endpoint,
+  ): Promise<{ readonly facts: NodeFacts; readonly ahead: number } | undefined> => {
     const deadline = { atMs: clock.monotonicMs() + statementMsMax };
     try {
       const connection = await openConnection(endpoint, account, deadline, clock);
       try {
-        return await anyDialect.factsOf(connection, deadline);
+        const now = await anyDialect.factsOf(connection, deadline);
+        return { facts: now, ahead: daysAhead(await partitionedDays(connection, deadline), clock.nowMs()) };
       } finally {
         connection.cut();
       }
@@ -87,8 +91,12 @@ export const watchSafety = (options: {
     const node = `${endpoint.host}:${endpoint.port}`;
     const now = await ask(endpoint);
     if (now === undefined) return;
-    const findings = [...findingsAt(facts.get(node), now), ...lackingGrants(now, account.database, isWriter)];
-    facts.set(node, now);
+    const findings = [
+      ...findingsAt(facts.get(node), now.facts),
+      ...lackingGrants(now.facts, account.database, isWriter),
+      ...partitionFindings(now.ahead),
+    ];
+    facts.set(node, now.facts);
     tell(node, new Map(findings.map((finding) => [finding.code, { ...finding, node }])));
   };
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { NodeFacts } from '../src/dialect.ts';
 import { parseGrants } from '../src/node-grants.ts';
-import { FINDING_CODES, findingsOf, lackingGrants, unsafeReason } from '../src/node-safety.ts';
+import { FINDING_CODES, findingsOf, lackingGrants, partitionFindings, unsafeReason } from '../src/node-safety.ts';
 import { settingsOf } from '../src/node-settings.ts';
 import { findingsAt } from '../src/safety-watch.ts';
 
@@ -87,7 +87,9 @@ describe('a primary', () => {
   });
 
   test('has a sample here for each thing that can be found', () => {
-    expect(new Set([...BAD.map(([code]) => code), 'too_few_grants'])).toEqual(new Set(FINDING_CODES));
+    expect(new Set([...BAD.map(([code]) => code), 'too_few_grants', 'no_partition', 'few_partitions'])).toEqual(
+      new Set(FINDING_CODES),
+    );
   });
 });
 
@@ -150,4 +152,15 @@ test('the system’s time zone counts where the server follows it', () => {
     ).timeZone;
   expect(zoneOf('SYSTEM', 'UTC')).toBe('UTC');
   expect(zoneOf('+08:00', 'UTC')).toBe('+08:00');
+});
+
+test.each([
+  [35, undefined],
+  [7, undefined],
+  [6, 'few_partitions'],
+  [1, 'few_partitions'],
+  [0, 'no_partition'],
+  [-3, 'no_partition'],
+])('%i days with partitions in advance are found as %s', (ahead, code) => {
+  expect(partitionFindings(ahead)[0]?.code).toBe(code);
 });

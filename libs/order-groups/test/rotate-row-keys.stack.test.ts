@@ -81,13 +81,16 @@ const refundOf = async (orderNo: OrderNo): Promise<OrderNo> => {
   return created.stored.refund.refundNo;
 };
 
+// MySQL gives large numbers as text.
+const asNumber = (value: unknown): unknown => (/^\d+$/.test(String(value)) ? Number(value) : value);
+
 const see = (sql: string): Promise<unknown[]> => {
   const primary = underTest.stack.groups[0]?.primary();
   if (primary === undefined) throw new Error('there is no group');
   return primary.administer(async (connection) => {
     await connection.query('USE tillmesh');
     const [rows] = await connection.query<RowDataPacket[]>(sql);
-    return Array.isArray(rows) ? rows.flatMap((row) => Object.values(row)) : [];
+    return Array.isArray(rows) ? rows.flatMap((row) => Object.values(row)).map(asNumber) : [];
   });
 };
 

@@ -11,6 +11,14 @@ export const OrderStoreConfig = z.strictObject({
 export const MigrateConfig = z.strictObject({
   logLevel: LogConfig,
   orders: GroupAdministrationConfig,
+  retentionDays: z
+    .int()
+    .min(7)
+    .max(3_650)
+    .optional()
+    .describe(
+      'Days whose orders are kept before today; longer than refunds, bills and repeats of numbers may come. Without it all are kept.',
+    ),
 });
 
 /** What `rotate-keys-main.ts` needs: the order store's own account is enough. */
