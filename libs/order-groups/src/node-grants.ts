@@ -13,7 +13,7 @@ export const parseGrants = (lines: readonly string[]): readonly Grant[] =>
       {
         on: on.replaceAll('`', ''),
         privileges: privileges.split(',').map((privilege) => privilege.trim().toUpperCase()),
-        mayGrant: / WITH GRANT OPTION$/.test(rest ?? ''),
+        mayGrant: rest?.endsWith(' WITH GRANT OPTION') === true,
       },
     ];
   });

@@ -90,7 +90,7 @@ const see = (sql: string): Promise<unknown[]> => {
   return primary.administer(async (connection) => {
     await connection.query('USE tillmesh');
     const [rows] = await connection.query<RowDataPacket[]>(sql);
-    return Array.isArray(rows) ? rows.flatMap((row) => Object.values(row)).map(asNumber) : [];
+    return Array.isArray(rows) ? rows.flatMap((row) => Object.values(row).map(asNumber)) : [];
   });
 };
 
@@ -191,7 +191,7 @@ test('a key is replaced while orders are written: new rows take the new one, old
     `payment ${forged}: its integrity code does not fit`,
     `subject ${moved}: what is encrypted in it does not open`,
   ]);
-  expect((await see(KEYS_USED)).sort()).toEqual([1, 2]);
+  expect(new Set(await see(KEYS_USED))).toEqual(new Set([1, 2]));
 
   // Nothing has happened to the payments: no version, no line of a trajectory.
   expect(await read()).toEqual(before);
