@@ -65,6 +65,7 @@ export const rotateRowKeys = async (options: {
   let rewritten = 0;
 
   const rewriteSome = async (table: RotatedTable, found: readonly Found[]): Promise<void> => {
+    signal?.throwIfAborted();
     const beganMs = clock.monotonicMs();
     const deadline = within();
     await transaction(connection, deadline, async () => {
@@ -87,7 +88,6 @@ export const rotateRowKeys = async (options: {
   const pass = async (table: RotatedTable, isLast: boolean, olderKeys: Map<number, number>): Promise<number> => {
     let rows = 0;
     for await (const found of scan(connection, table, within)) {
-      signal?.throwIfAborted();
       rows += found.length;
       const older = found
         .map(({ k, ids }) => ({ k, ids: ids.filter((id) => id !== keys.current.id) }))

@@ -94,7 +94,8 @@ export const watchSafety = (options: {
     const findings = [
       ...findingsAt(facts.get(node), now.facts),
       ...lackingGrants(now.facts, account.database, isWriter),
-      ...partitionFindings(now.ahead),
+      // A replica executes what its primary has done; how far it is behind is told elsewhere.
+      ...(now.facts.readOnly ? [] : partitionFindings(now.ahead)),
     ];
     facts.set(node, now.facts);
     tell(node, new Map(findings.map((finding) => [finding.code, { ...finding, node }])));

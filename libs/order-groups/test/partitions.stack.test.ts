@@ -98,7 +98,7 @@ describe('days to come', () => {
     for (const table of DAILY_TABLES) {
       await administer(localGroup(1).primary(), `ALTER TABLE ${table} DROP PARTITION ${future.join(', ')}`);
     }
-    await expect.poll(codes).toEqual(['no_partition']);
+    await expect.poll(codes, { timeout: 10_000 }).toEqual(['no_partition']);
     const { orderNo } = await createAt(1);
     await pay(orderNo);
     expect(await rowsIn(1, 'payment', 'later')).toBe('1');
@@ -109,7 +109,7 @@ describe('days to come', () => {
     expect(await rowsIn(1, 'payment', `d${today}`)).toBe('1');
     expect(await rowsIn(1, 'trajectory', `d${today}`)).toBe('1');
     expect((await groups.payments.read(orderNo))?.stored.payment.state).toBe('succeeded');
-    await expect.poll(codes).toEqual([]);
+    await expect.poll(codes, { timeout: 10_000 }).toEqual([]);
   });
 
   test('are made up for by a group that was down while the others got theirs', async () => {
