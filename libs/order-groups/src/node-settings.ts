@@ -71,7 +71,8 @@ export const settingsOf = (side: Side, values: ReadonlyMap<string, string>): Nod
     waitsWithoutReplica: isOn(`rpl_semi_sync_${side}_wait_no_${isMysql ? 'replica' : 'slave'}`),
     syncBinlog: Number(value('sync_binlog')),
     flushAtCommit: Number(value('innodb_flush_log_at_trx_commit')),
-    binlogFormat: value('binlog_format'),
+    // MySQL is about to drop the setting, and with it every other format.
+    binlogFormat: isMysql && !values.has('binlog_format') ? 'ROW' : value('binlog_format'),
     gtidStrict: isMysql ? isOn('gtid_mode') && isOn('enforce_gtid_consistency') : isOn('gtid_strict_mode'),
     logsReplicated: isOn(isMysql ? 'log_replica_updates' : 'log_slave_updates'),
     sqlModes: value('sql_mode').split(','),
