@@ -1,4 +1,4 @@
 export { z } from 'zod';
 export { ConfigError, type ConfigProblem, loadConfig, parseConfig } from './load-config.ts';
-export { Secret, secretFile } from './secret.ts';
+export { Secret, secretFile, secretFolder } from './secret.ts';
 export { channelTargets, LogConfig, port, RedisConfig, ServerConfig, target } from './service-config.ts';

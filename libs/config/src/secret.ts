@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { inspect } from 'node:util';
 import { z } from 'zod';
@@ -69,3 +69,18 @@ export const secretFile = (what: string) =>
       }
     })
     .describe(`Path of a file that holds ${what}, relative to the configuration file.`);
+
+/** A setting that names a folder of secrets which is read again while the program runs; its value is the absolute path. */
+export const secretFolder = (what: string) =>
+  z
+    .string()
+    .min(1)
+    .max(PATH_LENGTH_MAX)
+    .transform((path, context): string => {
+      const folder = resolve(baseFolder, path);
+      if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) {
+        context.addIssue({ code: 'custom', message: `${path} is not a folder that can be read` });
+      }
+      return folder;
+    })
+    .describe(`Path of a folder that holds ${what}, relative to the configuration file.`);

@@ -14,7 +14,7 @@ export const ConnectionBudgetConfig = z
       .min(0)
       .max(10_000)
       .default(20)
-      .describe('Of those, kept for replication, operators, migrations and reports.'),
+      .describe('Of those, kept for replication, operators, commands, reports and looks at settings.'),
     instancesMax: z
       .int()
       .min(1)

@@ -2,6 +2,8 @@ import { optionalText } from './columns.ts';
 import type { Connection, Deadline, Statement } from './connection.ts';
 import { mariadb } from './dialect-mariadb.ts';
 import { mysql } from './dialect-mysql.ts';
+import type { Grant } from './node-grants.ts';
+import type { NodeSettings } from './node-settings.ts';
 
 /** What a server says of itself. */
 export type NodeFacts = {
@@ -12,6 +14,9 @@ export type NodeFacts = {
   readonly semiSyncClients: number;
   /** Commits that did not wait; it must never grow. */
   readonly unacknowledgedCommits: number;
+  readonly settings: NodeSettings;
+  /** Of the account that asks. */
+  readonly grants: readonly Grant[];
 };
 
 /** The few things that MariaDB and MySQL say differently. */

@@ -52,6 +52,8 @@ export const createGroupNode = (options: {
   const pool = createConnectionPool({ endpoint, account, limits, clock });
   const within = (): Deadline => ({ atMs: clock.monotonicMs() + statementMsMax });
   let view: NodeView | undefined;
+  // Kept while the node does not answer: what grew meanwhile has grown.
+  let lastFacts: NodeFacts | undefined;
 
   const beat = async (): Promise<void> => {
     const deadline = within();
@@ -72,9 +74,10 @@ export const createGroupNode = (options: {
           facts,
           mapVersion: optionalWhole(epochs[0], 'map_version') ?? 0,
           takesChanges: optionalText(epochs[0], 'mode') === 'RW',
-          unsafe: facts.readOnly ? '' : unsafeReason(view?.facts, facts),
+          unsafe: facts.readOnly ? '' : unsafeReason(lastFacts, facts),
           staleMs: beatAtMs === undefined ? undefined : Math.max(0, clock.nowMs() - beatAtMs),
         };
+        lastFacts = facts;
       });
       await pool.warm(deadline);
     } catch {

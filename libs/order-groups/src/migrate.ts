@@ -1,9 +1,11 @@
 import type { Clock } from '@tillmesh/clock';
 import { optionalText, whole } from './columns.ts';
-import { type Account, type Connection, type Deadline, openConnection, type Statement } from './connection.ts';
-import { DatabaseError, toDatabaseError } from './database-error.ts';
+import type { Account, Connection, Deadline, Statement } from './connection.ts';
+import { DatabaseError } from './database-error.ts';
 import type { GroupDescription } from './group-map.ts';
 import { makePartitions } from './partitions.ts';
+import { connectToPrimary } from './primary-connection.ts';
+import { dropOldDays, type RetentionReport } from './retention.ts';
 import { MIGRATIONS, SCHEMA_VERSION } from './schema.ts';
 
 export type MigrationReport = {
@@ -12,6 +14,8 @@ export type MigrationReport = {
   readonly to: number;
   /** Days that got their partition. */
   readonly partitions: number;
+  /** What of old days went; undefined where none are to go. */
+  readonly retention: RetentionReport | undefined;
 };
 
 const LOCK: Statement = {
@@ -38,22 +42,23 @@ const STEP_DONE: Statement = {
   summary: 'INSERT schema_step',
   sql: 'INSERT INTO schema_step (version, step, done_at) VALUES (?, ?, ?)',
 };
-const READ_ONLY: Statement = { summary: 'SELECT read_only', sql: 'SELECT @@global.read_only AS read_only', text: true };
-
 // What a step says that was done before and not noted: DDL commits by itself, so a crash can fall between the two.
 const DONE_BEFORE: ReadonlySet<string> = new Set(['ER_TABLE_EXISTS_ERROR', 'ER_TRG_ALREADY_EXISTS', 'ER_DUP_ENTRY']);
 
 /**
- * Brings one group to the latest schema. Forward only, resumable after a crash at any point; two at once wait for each other.
+ * Brings one group to the latest schema, makes the partitions of the days to come and drops those whose time is over. Forward only,
+ * resumable after a crash at any point; two at once wait for each other.
  *
+ * @param retentionDays days that are kept before today; undefined: all.
  * @throws {DatabaseError}
  */
 export const migrateGroup = async (options: {
   readonly group: GroupDescription;
   readonly account: Account;
+  readonly retentionDays?: number | undefined;
   readonly clock: Clock;
 }): Promise<MigrationReport> => {
-  const { group, account, clock } = options;
+  const { group, account, retentionDays, clock } = options;
   // A step may rebuild a large table; nobody pays while waiting for it.
   const deadline: Deadline = { atMs: clock.monotonicMs() + 3_600_000 };
   const connection = await connectToPrimary(group, account, clock, deadline);
@@ -73,7 +78,9 @@ export const migrateGroup = async (options: {
       }
     }
     const partitions = await makePartitions(connection, clock.nowMs(), deadline);
-    return { tag: group.tag, from, to: SCHEMA_VERSION, partitions };
+    const retention =
+      retentionDays === undefined ? undefined : await dropOldDays(connection, { retentionDays, deadline, clock });
+    return { tag: group.tag, from, to: SCHEMA_VERSION, partitions, retention };
   } finally {
     connection.cut();
   }
@@ -85,24 +92,4 @@ const runOnce = async (connection: Connection, statement: Statement, deadline: D
   } catch (error) {
     if (!(error instanceof DatabaseError) || !DONE_BEFORE.has(error.code)) throw error;
   }
-};
-
-const connectToPrimary = async (
-  group: GroupDescription,
-  account: Account,
-  clock: Clock,
-  deadline: Deadline,
-): Promise<Connection> => {
-  let last = new DatabaseError('TILLMESH_NO_PRIMARY', 'not_written');
-  for (const endpoint of group.endpoints) {
-    try {
-      const connection = await openConnection(endpoint, account, deadline, clock);
-      const { rows } = await connection.run(READ_ONLY, [], deadline);
-      if (optionalText(rows[0], 'read_only') === '0') return connection;
-      connection.cut();
-    } catch (error) {
-      last = toDatabaseError(error, false);
-    }
-  }
-  throw last;
 };

@@ -11,6 +11,7 @@ import { createGroupClients, type GroupClients } from './group-clients.ts';
 import { type GroupMap, GroupMapConfig } from './group-map.ts';
 import type { MapView } from './group-maps.ts';
 import { keepPaymentNews, keepRefundNews } from './keep-news.ts';
+import { keepRowKeys } from './keep-row-keys.ts';
 import { createMapKeeper, type MapKeeper } from './map-keeper.ts';
 import type { NewPayment, OrderGroup } from './order-group.ts';
 import { createOrderNumberSource } from './order-number-source.ts';
@@ -21,6 +22,7 @@ import { createPaymentStore, type PaymentStore } from './payment-store.ts';
 import { createPendingEvents } from './pending-events.ts';
 import { createRefundStore, type RefundStore } from './refund-store.ts';
 import { openRowKeys, RowKeysConfig } from './row-keys.ts';
+import { type NodeFinding, watchSafety } from './safety-watch.ts';
 import { createSqlOrderGroup } from './sql-order-group.ts';
 import { createSweeper, type SweepRound } from './sweeper.ts';
 import { createWorkerSeats } from './worker-seats.ts';
@@ -128,13 +130,34 @@ export type OrderGroups = {
   sweep(): Promise<SweepRound>;
   /** Resolves when new orders can be written: in every open group, or after 5 s in at least one. */
   open(): Promise<void>;
+  /** What of the database servers' settings and grants is not as it has to be. Told by itself in logs and metrics as well. */
+  findings(): Promise<readonly NodeFinding[]>;
   /** Looks at every database server once, and takes a worker id in every group that answers. */
   look(): Promise<void>;
   close(): Promise<void>;
 };
 
 /** What a reader may do. */
-export type OrderReader = Pick<OrderGroups, 'look' | 'close' | 'map'> & { readonly payments: PaymentReader };
+export type OrderReader = Pick<OrderGroups, 'look' | 'close' | 'map' | 'findings'> & {
+  readonly payments: PaymentReader;
+};
+
+/** Watches the servers' settings and grants, with the account that the service itself uses. */
+const watch = (
+  config: OrderReadersConfig,
+  options: {
+    readonly keeper: MapKeeper;
+    readonly isWriter: boolean;
+    readonly signal: AbortSignal;
+    readonly clock: Clock;
+    readonly log: Log;
+  },
+) => {
+  const { user, password, database, statementMsMax } = config;
+  const { keeper, ...rest } = options;
+  const account = { user, password: password.reveal(), database };
+  return watchSafety({ ...rest, map: () => keeper.current().map, account, statementMsMax });
+};
 
 type Opened = { readonly groups: GroupClients; readonly keeper: MapKeeper };
 
@@ -176,15 +199,21 @@ export const createOrderReader = (options: {
 }): OrderReader => {
   const { config, clock, log } = options;
   const { groups, keeper } = openGroups(config, undefined, clock, log);
-  const rows = createRowCodec(openRowKeys(config.rowKeys));
+  const rowKeys = openRowKeys(config.rowKeys);
+  const rows = createRowCodec(rowKeys);
+  const stop = new AbortController();
+  keepRowKeys(rowKeys, { signal: stop.signal, clock, log });
+  const safety = watch(config, { keeper, isWriter: false, signal: stop.signal, clock, log });
   return {
     payments: createPaymentReader({ maps: keeper, groups, rows, statementMsMax: config.statementMsMax, clock }),
     map: keeper.current,
+    findings: safety.look,
     look: async () => {
       await groups.look();
       await keeper.refresh();
     },
     close: async () => {
+      stop.abort(new Error('the order groups were closed'));
       keeper.close();
       groups.close();
     },
@@ -206,7 +235,8 @@ export const createOrderGroups = (options: {
     clock,
     log,
   );
-  const rows = createRowCodec(openRowKeys(config.rowKeys));
+  const rowKeys = openRowKeys(config.rowKeys);
+  const rows = createRowCodec(rowKeys);
   const seats = createWorkerSeats({ groups, holder: instance, statementMsMax, clock, random: systemRandom, log });
   const numbers = createOrderNumberSource({ clock, seatOf: seats.of });
   const orderGroups = new Map<GroupTag, OrderGroup>();
@@ -243,6 +273,8 @@ export const createOrderGroups = (options: {
   });
   const changer = createMapChanger({ keeper, groups, statementMsMax, clock, log });
   const stop = new AbortController();
+  keepRowKeys(rowKeys, { signal: stop.signal, clock, log });
+  const safety = watch(config, { keeper, isWriter: true, signal: stop.signal, clock, log });
   repeat({
     clock,
     everyMs: GO_ON_EVERY_MS,
@@ -281,6 +313,7 @@ export const createOrderGroups = (options: {
         clock,
         log,
       }),
+    findings: safety.look,
     look,
     close: async () => {
       stop.abort(new Error('the order groups were closed'));

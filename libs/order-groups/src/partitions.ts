@@ -70,8 +70,7 @@ export const makePartitions = async (connection: Connection, nowMs: number, dead
 };
 
 /**
- * Drops every day before this one. The narrow rows that keep merchants' numbers unique are not partitioned; the command that calls
- * this deletes them in small pieces afterwards.
+ * Drops every day before this one, at once and whatever its rows are; retention.ts decides which.
  *
  * @param firstKept the first day that stays.
  * @returns how many partitions were dropped.
@@ -93,3 +92,7 @@ export const dropPartitions = async (
 
 /** Numbers below this key lie before the day. */
 export const firstKeyOf = (day: number): bigint => endOf(day - 1);
+
+/** How many days from now on have their partition in every table; 0: today is the last, negative: today has none. */
+export const daysAhead = (days: ReadonlyMap<string, readonly number[]>, nowMs: number): number =>
+  Math.min(...[...days.values()].map((list) => (list.at(-1) ?? 0) - dayOf(nowMs)));

@@ -5,7 +5,7 @@ export const RESERVE_REFUND: Statement = {
   summary: 'UPDATE payment reserve refund',
   sql: `UPDATE payment
         SET refund_reserved = ?, seal = ?, version = version + 1, updated_at = ?, event_attempt_no = NULL,
-            event_attempt_state = NULL, event_code = 'refund_reserved', event_source = ?
+            event_attempt_state = NULL, event_code = ?, event_source = ?
         WHERE order_no = ? AND version = ? AND state = 'succeeded'`,
 };
 

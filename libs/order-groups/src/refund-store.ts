@@ -11,6 +11,7 @@ import {
   type Payment,
   REFUND_MOVES,
   type Refund,
+  type RefundCause,
   type RefundNews,
   type RefundState,
   settleRefund,
@@ -34,6 +35,7 @@ export type NewRefund = {
   readonly merchantRefundNo: MerchantRefundNo;
   /** Undefined: all that is left. */
   readonly amount: Money | undefined;
+  readonly cause: RefundCause;
   readonly reason: string;
   readonly firstCheckAfterMs: number;
   readonly source: string;
@@ -74,6 +76,8 @@ export type RefundStore = {
 };
 
 const TRIES_MAX = 5;
+/** What the payment's trajectory says of money held for a refund. */
+const RESERVED_FOR: Record<RefundCause, string> = { merchant: 'refund_reserved', surplus: 'second_order_refund' };
 const held = counter('tillmesh_refunds_held_total', 'News about refunds that contradicts what is known.');
 const key = (orderNo: OrderNo) => bigintParameter(toOrderKey(orderNo));
 const units = ({ minorUnits }: Money) => bigintParameter(minorUnits);
@@ -145,7 +149,7 @@ export const createRefundStore = (options: {
 
   /** Reserves the amount and writes the refund, in one commit. The database itself guards the sum. */
   const insert = async (
-    { merchantRefundNo, reason, firstCheckAfterMs, source }: NewRefund,
+    { merchantRefundNo, cause, reason, firstCheckAfterMs, source }: NewRefund,
     payment: Payment,
     planned: { readonly refundNo: OrderNo; readonly amount: Money; readonly attemptNo: AttemptNo },
   ): Promise<'created' | 'existing' | 'lost'> => {
@@ -158,6 +162,7 @@ export const createRefundStore = (options: {
       units(refundReserved),
       rows.seal.ofPayment({ ...payment, isPaid: true, refundReserved }),
       nowMs,
+      RESERVED_FOR[cause],
       source,
       key(orderNo),
       payment.version,
@@ -168,7 +173,7 @@ export const createRefundStore = (options: {
       merchantRefundNo,
       amount.currency,
       units(amount),
-      'merchant',
+      cause,
       rows.cipher.encrypt('reason', refundNo, reason),
       attemptNo,
       nowMs,
@@ -234,13 +239,15 @@ export const createRefundStore = (options: {
     return affectedRows > 0;
   };
 
-  /** The payment's sums where this move changes them. Surplus money was never part of what the payment took. */
+  /** The payment's sums where this move changes them. Money of an attempt that did not pay was never part of what the payment took. */
   const sumsAfter = async (refund: Refund, to: RefundState) => {
     const isFreed = to === 'failed' && refund.state !== 'failed';
     const isGiven = to === 'succeeded' && refund.state !== 'succeeded';
-    if (refund.cause !== 'merchant' || (!isFreed && !isGiven)) return undefined;
+    if (!isFreed && !isGiven) return undefined;
     const payment = (await payments.read(refund.orderNo))?.stored.payment;
     if (payment === undefined) throw new DatabaseError('TILLMESH_PAYMENT_UNREAD', 'not_written');
+    const attempt = payment.attempts.find(({ attemptNo }) => attemptNo === refund.attemptNo);
+    if (attempt?.state !== 'succeeded') return undefined;
     const refundReserved = isFreed ? subtractMoney(payment.refundReserved, refund.amount) : payment.refundReserved;
     const refunded = isGiven ? addMoney(payment.refunded, refund.amount) : payment.refunded;
     const seal = rows.seal.ofPayment({ ...payment, isPaid: true, refundReserved, refunded });

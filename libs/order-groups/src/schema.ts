@@ -313,6 +313,78 @@ const triggers: readonly Statement[] = [
   ),
 ];
 
+const refuse = (condition: string, message: string): string =>
+  `IF ${condition} THEN
+    SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '${message}';
+  END IF;`;
+
+const changes = (columns: readonly string[]): string =>
+  columns.map((column) => `NOT (NEW.${column} <=> OLD.${column})`).join(' OR ');
+
+const PAYMENT_KEEPS = [
+  'order_no',
+  'merchant_id',
+  'merchant_order_no',
+  'currency',
+  'amount',
+  'kind',
+  'wallet',
+  'created_at',
+];
+const FIRST_ATTEMPT_KEEPS = ['account_id', 'channel_id'];
+const ATTEMPT_KEEPS = ['order_no', 'attempt_no', 'account_id', 'channel_id', 'token', 'started_at'];
+const REFUND_KEEPS = [
+  'refund_no',
+  'order_no',
+  'merchant_refund_no',
+  'currency',
+  'amount',
+  'cause',
+  'attempt_no',
+  'created_at',
+];
+
+// What was agreed once never changes, nothing goes back, and what has happened stays told.
+const keepers: readonly Statement[] = [
+  trigger(
+    'payment_keeps',
+    'BEFORE UPDATE',
+    'payment',
+    [
+      refuse(changes([...PAYMENT_KEEPS, ...FIRST_ATTEMPT_KEEPS]), 'a payment keeps its numbers, amount and account'),
+      refuse('NEW.version < OLD.version OR NEW.refunded < OLD.refunded', 'a payment never goes back'),
+      refuse('OLD.paid_at IS NOT NULL AND NOT (NEW.paid_at <=> OLD.paid_at)', 'a payment is paid once'),
+    ].join('\n  '),
+  ),
+  trigger(
+    'attempt_keeps',
+    'BEFORE UPDATE',
+    'attempt',
+    refuse(changes(ATTEMPT_KEEPS), 'an attempt keeps its numbers and its account'),
+  ),
+  trigger(
+    'refund_keeps',
+    'BEFORE UPDATE',
+    'refund',
+    [
+      refuse(changes(REFUND_KEEPS), 'a refund keeps its numbers and its amount'),
+      refuse('NEW.version < OLD.version', 'a refund never goes back'),
+    ].join('\n  '),
+  ),
+  trigger(
+    'trajectory_keeps',
+    'BEFORE UPDATE',
+    'trajectory',
+    "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'what has happened is not changed';",
+  ),
+  trigger(
+    'trajectory_stays',
+    'BEFORE DELETE',
+    'trajectory',
+    "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'what has happened stays told until its day is dropped';",
+  ),
+];
+
 /** Every step of the schema, in order. */
 export const MIGRATIONS: readonly Migration[] = [
   {
@@ -330,6 +402,7 @@ export const MIGRATIONS: readonly Migration[] = [
       ...triggers,
     ],
   },
+  { version: 2, title: 'money, numbers and trajectory that nobody changes', statements: keepers },
 ];
 
 /** The version that this program needs in every group. */

@@ -1,8 +1,9 @@
-import { assertNever, type GroupTag, type OrderNo } from '@tillmesh/domain';
+import { assertNever, type OrderNo } from '@tillmesh/domain';
 import { counter, type Log } from '@tillmesh/telemetry';
 import type { Deadline } from './connection.ts';
 import type { OrderGroup, SweepableClaim } from './order-group.ts';
 import type { OrderNumberSource } from './order-number-source.ts';
+import type { GiveBack } from './second-order.ts';
 
 /** What a look at one claim came to. `later`: its groups could not answer, or it is too young. */
 export type Swept = 'done' | 'later' | 'two_orders';
@@ -15,22 +16,24 @@ const doubles = counter(
   'Merchant order numbers with two orders that may both have been paid: the gravest alarm.',
 );
 
+type SweepOptions = {
+  /** Where the claim is. */
+  readonly at: OrderGroup;
+  /** The home that its order avoided. */
+  readonly home: OrderGroup;
+  readonly numbers: OrderNumberSource;
+  readonly giveBack: GiveBack;
+  readonly nowMs: number;
+  readonly deadline: Deadline;
+  readonly log: Log;
+};
+
 /**
  * Brings the claim of a jump to its end, long after its request: a bound one gets its stub at home, so that no late INSERT can pass
  * and repeats find the order; one that nobody bound is abandoned, and its order is void. Every step is a compare-and-set: any number
  * of sweepers at once do no harm.
  */
-export const sweepClaim = async (
-  claim: SweepableClaim,
-  options: {
-    readonly at: OrderGroup;
-    readonly home: OrderGroup;
-    readonly numbers: OrderNumberSource;
-    readonly nowMs: number;
-    readonly deadline: Deadline;
-    readonly log: Log;
-  },
-): Promise<Swept> => {
+export const sweepClaim = async (claim: SweepableClaim, options: SweepOptions): Promise<Swept> => {
   const { at, home, nowMs, deadline } = options;
   // The list may come from a node that was replaced; what an order is taken back for has to be certain.
   const known = await at.readClaim(claim, deadline);
@@ -60,8 +63,8 @@ const endAbandoned = async (claim: SweepableClaim, at: OrderGroup, deadline: Dea
   return close(claim, at, deadline);
 };
 
-const writeHome = async (claim: SweepableClaim, options: Parameters<typeof sweepClaim>[1]): Promise<Swept> => {
-  const { at, home, numbers, deadline, log } = options;
+const writeHome = async (claim: SweepableClaim, options: SweepOptions): Promise<Swept> => {
+  const { at, home, numbers, deadline } = options;
   const number = await numbers.next(home.tag);
   if (number === undefined) return 'later';
   const stub = await home.insertStub(number, claim, claim.orderNo, deadline);
@@ -90,14 +93,28 @@ const writeHome = async (claim: SweepableClaim, options: Parameters<typeof sweep
       // Nobody knows its number; it closes by itself.
       return 'later';
     case 'succeeded':
-      return tellOfTwo(claim, orderNo, log);
+      return endTwo(claim, orderNo, options);
     default:
       return assertNever(state);
   }
 };
 
-const tellOfTwo = (claim: { readonly orderNo: OrderNo; readonly home: GroupTag }, other: OrderNo, log: Log): Swept => {
+/**
+ * The order at home was paid although a jump took its number: every read and every repeat of the number leads to the jumped order. Where
+ * that was paid as well, the one at home is the second and its money goes back. Where it was not, or not yet, nobody but a person can
+ * tell what the merchant was told: the alarm comes with every look until somebody has decided.
+ */
+const endTwo = async (claim: SweepableClaim, second: OrderNo, options: SweepOptions): Promise<Swept> => {
+  const { at, deadline, giveBack, log } = options;
+  const kept = await at.readNumber(claim.orderNo, deadline);
+  if (kept === undefined) return 'later';
+  const about = { orderNo: claim.orderNo, second, home: claim.home, state: kept.payment.state };
+  const isGivenBack = kept.payment.state === 'succeeded' && (await giveBack(second, claim.orderNo));
   doubles.add();
-  log.fatal({ orderNo: claim.orderNo, other, home: claim.home }, 'one merchant order number has two orders');
-  return 'two_orders';
+  if (!isGivenBack) {
+    log.fatal(about, 'one merchant order number has two orders, and a person has to decide about them');
+    return 'two_orders';
+  }
+  log.fatal(about, 'one merchant order number had two paid orders; the second is refunded');
+  return (await close(claim, at, deadline)) === 'done' ? 'two_orders' : 'later';
 };

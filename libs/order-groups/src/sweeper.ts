@@ -7,6 +7,7 @@ import type { OrderNumberSource } from './order-number-source.ts';
 import type { AttemptNews, PaymentStore } from './payment-store.ts';
 import type { PendingEvents, PendingNews } from './pending-events.ts';
 import type { ChannelRefundNews, RefundStore } from './refund-store.ts';
+import { createGiveBack } from './second-order.ts';
 import { sweepClaim } from './sweep-claim.ts';
 
 const swept = counter('tillmesh_claims_swept_total', 'Looks at claims of jumps, by what came of them.', ['end']);
@@ -31,7 +32,7 @@ export const createSweeper = (options: {
   readonly numbers: OrderNumberSource;
   readonly pending: PendingEvents;
   readonly payments: Pick<PaymentStore, 'apply'>;
-  readonly refunds: Pick<RefundStore, 'apply'>;
+  readonly refunds: Pick<RefundStore, 'apply' | 'create'>;
   readonly everyMs: number;
   readonly statementMsMax: number;
   readonly clock: Clock;
@@ -39,6 +40,7 @@ export const createSweeper = (options: {
 }): Sweeper => {
   const { groups, group, numbers, pending, payments, refunds, everyMs, statementMsMax, clock, log } = options;
   const stop = new AbortController();
+  const giveBack = createGiveBack(refunds);
 
   const sweepAt = async (at: OrderGroup): Promise<{ claims: number; twoOrders: number }> => {
     let claims = 0;
@@ -48,7 +50,7 @@ export const createSweeper = (options: {
       if (stop.signal.aborted) break;
       const deadline = { atMs: clock.monotonicMs() + statementMsMax };
       const home = group(claim.home);
-      const end = await sweepClaim(claim, { at, home, numbers, nowMs: clock.nowMs(), deadline, log });
+      const end = await sweepClaim(claim, { at, home, numbers, giveBack, nowMs: clock.nowMs(), deadline, log });
       swept.add({ end });
       if (end === 'done') claims += 1;
       if (end === 'two_orders') twoOrders += 1;

@@ -77,6 +77,7 @@ const REFUSED: readonly Known[] = [
   ['a check that MariaDB refuses', 'ER_INNODB_AUTOEXTEND_SIZE_OUT_OF_RANGE', 4025, ''],
   ['a move that a trigger refuses', 'ER_SIGNAL_EXCEPTION', 1644, ''],
   ['a text that is too long', 'ER_DATA_TOO_LONG', 1406, ''],
+  ['a word that an ENUM does not have', 'WARN_DATA_TRUNCATED', 1265, ''],
 ];
 
 describe('the group is healthy and the data is refused by', () => {

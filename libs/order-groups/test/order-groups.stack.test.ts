@@ -279,6 +279,7 @@ describe('refunds', () => {
       orderNo,
       merchantRefundNo: merchantRefundNo as MerchantRefundNo,
       amount: amount === undefined ? undefined : money('CNY', amount),
+      cause: 'merchant',
       reason: 'too cold',
       firstCheckAfterMs: 5_000,
       source: 'test',

@@ -1,5 +1,5 @@
 import { LogConfig, ServerConfig, z } from '@tillmesh/config';
-import { GroupAdministrationConfig, OrderGroupsConfig } from '@tillmesh/order-groups';
+import { GroupAdministrationConfig, OrderGroupsConfig, RowKeysConfig } from '@tillmesh/order-groups';
 
 export const OrderStoreConfig = z.strictObject({
   server: ServerConfig,
@@ -11,4 +11,25 @@ export const OrderStoreConfig = z.strictObject({
 export const MigrateConfig = z.strictObject({
   logLevel: LogConfig,
   orders: GroupAdministrationConfig,
+  retentionDays: z
+    .int()
+    .min(7)
+    .max(3_650)
+    .optional()
+    .describe(
+      'Days whose orders are kept before today; longer than refunds, bills and repeats of numbers may come. Without it all are kept.',
+    ),
+});
+
+/** What `rotate-keys-main.ts` needs: the order store's own account is enough. */
+export const RotateKeysConfig = z.strictObject({
+  logLevel: LogConfig,
+  orders: GroupAdministrationConfig,
+  rowKeys: RowKeysConfig,
+  rowsPerSecondMax: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .default(500)
+    .describe('Rows that are rewritten in a second in a group at most; orders share the primary with it.'),
 });

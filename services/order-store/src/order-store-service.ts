@@ -191,6 +191,7 @@ export const createOrderStoreService = (
         orderNo: orderNoOf(request.orderNo),
         merchantRefundNo: request.merchantRefundNo as MerchantRefundNo,
         amount,
+        cause: 'merchant',
         reason: request.reason,
         firstCheckAfterMs: ms(request.firstCheckAfter),
         source: source(),

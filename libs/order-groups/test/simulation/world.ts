@@ -329,6 +329,7 @@ export class World {
           at: group,
           home: groupAt(claim.home),
           numbers: this.#orderNumbers,
+          giveBack: async () => false,
           nowMs: OPEN_CLAIM_KEPT_MS,
           deadline: DEADLINE,
           log: LOG,
