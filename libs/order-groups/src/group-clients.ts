@@ -3,8 +3,8 @@ import type { GroupTag } from '@tillmesh/domain';
 import type { Log } from '@tillmesh/telemetry';
 import type { Account } from './connection.ts';
 import { createGroupClient, type GroupClient } from './group-client.ts';
-import type { GroupClientConfig } from './group-watch.ts';
 import { type GroupDescription, type GroupMap, holderOf } from './group-map.ts';
+import type { GroupClientConfig } from './group-watch.ts';
 
 /** An order number names a group that is not on the map. */
 export class UnknownGroup extends Error {

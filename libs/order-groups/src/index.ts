@@ -5,7 +5,6 @@ export { budgetLine } from './connection-budget.ts';
 export { DatabaseError } from './database-error.ts';
 export { differingField } from './differing-field.ts';
 export type { DueItem, DueWork } from './due-work.ts';
-export type { GroupStatus } from './group-watch.ts';
 export { UnknownGroup } from './group-clients.ts';
 export {
   type GroupDescription,
@@ -15,6 +14,7 @@ export {
   placementOf,
 } from './group-map.ts';
 export type { MapView } from './group-maps.ts';
+export type { GroupStatus } from './group-watch.ts';
 export { type MigrationReport, migrateGroup } from './migrate.ts';
 export type { AttemptPlan, NewPayment } from './order-group.ts';
 export {

@@ -124,7 +124,9 @@ export const createMapKeeper = (options: {
   const ask = async (client: GroupClient): Promise<void> => {
     const deadline = { atMs: clock.monotonicMs() + statementMsMax };
     try {
-      const { value } = await client.read(deadline, (connection, until) => readMaps(connection, view.map.version, until));
+      const { value } = await client.read(deadline, (connection, until) =>
+        readMaps(connection, view.map.version, until),
+      );
       learn(value);
     } catch (error) {
       // A group that is away cannot tell; the others can.

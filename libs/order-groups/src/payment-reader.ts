@@ -1,11 +1,5 @@
 import type { Clock } from '@tillmesh/clock';
-import {
-  groupTagOf,
-  type MerchantId,
-  type MerchantOrderNo,
-  type OrderNo,
-  toOrderKey,
-} from '@tillmesh/domain';
+import { groupTagOf, type MerchantId, type MerchantOrderNo, type OrderNo, toOrderKey } from '@tillmesh/domain';
 import { bigintParameter, type Connection, type Deadline } from './connection.ts';
 import type { ReadFrom } from './group-client.ts';
 import type { GroupClients } from './group-clients.ts';
@@ -81,10 +75,8 @@ export const createPaymentReader = (options: {
         placementOf(view.map, merchantId, merchantOrderNo),
         ...earlierPlacementsOf(view, { merchantId, merchantOrderNo }),
       ];
-      let unsure = [
-        ...new Set(places.flatMap(({ home, buddy }) => (buddy === undefined ? [home] : [home, buddy]))),
-      ];
-      let failure: unknown;
+      let unsure = [...new Set(places.flatMap(({ home, buddy }) => (buddy === undefined ? [home] : [home, buddy])))];
+      let failed: PromiseRejectedResult | undefined;
       const pointers: OrderNo[] = [];
       for (const at of READ_ORDER[way]) {
         const answers = await Promise.allSettled(
@@ -96,12 +88,12 @@ export const createPaymentReader = (options: {
         pointers.push(...seen.flatMap(({ stored }) => stored.jumpedTo ?? []));
         // Nothing at a primary is nothing; nothing at a replica may be on its way there.
         unsure = unsure.filter((_, place) => answers[place]?.status === 'rejected' || isFromReplica(answers[place]));
-        failure = answers.find((answer) => answer.status === 'rejected')?.reason;
+        failed = answers.find((answer) => answer.status === 'rejected');
         if (unsure.length === 0) break;
       }
       const [pointer] = pointers;
       if (pointer !== undefined) return read(pointer, way);
-      if (failure !== undefined) throw failure;
+      if (failed !== undefined) throw failed.reason;
       return undefined;
     },
   };

@@ -36,7 +36,11 @@ const opening = (afterMs: readonly number[]) => {
     },
     () => undefined,
   );
-  return { clock, openedMs: () => openedMs, end: () => (stop.abort(), opened) };
+  const end = async (): Promise<void> => {
+    stop.abort();
+    await opened;
+  };
+  return { clock, openedMs: () => openedMs, end };
 };
 
 test('is over at once where every group takes orders', async () => {
