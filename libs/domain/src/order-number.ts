@@ -78,6 +78,22 @@ const assertParts = (parts: OrderNumberParts): void => {
   assert(inRange(parts.sequence, SEQUENCE_MAX), `sequence ${parts.sequence} does not fit an order number`);
 };
 
+/** The day that an order number names, since 2026-01-01 UTC. The number must have been parsed before. */
+export const dayOfOrderNo = (orderNo: OrderNo): number => dayOfDate(Number(orderNo.slice(1, 7)));
+
+// Orders of one day come together: the date of the last one is mostly the date of this one.
+let lastDate = { yymmdd: 260_101, day: 0 };
+const dayOfDate = (yymmdd: number): number => {
+  if (lastDate.yymmdd !== yymmdd) {
+    const [yy, month, dayOfMonth] = [Math.floor(yymmdd / 10_000), Math.floor(yymmdd / 100) % 100, yymmdd % 100];
+    lastDate = { yymmdd, day: (Date.UTC(fullYear(yy), month - 1, dayOfMonth) - ORDER_EPOCH_MS) / DAY_MS };
+  }
+  return lastDate.day;
+};
+
+/** The range of day numbers is 2026 to 2115: two digits of the year name it without doubt. */
+const fullYear = (yy: number): number => (yy >= 26 ? 2000 + yy : 2100 + yy);
+
 const padded = (value: number, width: number): string => String(value).padStart(width, '0');
 
 /** Writes the 25 digits. Throws where a part does not fit its field. */
@@ -103,9 +119,7 @@ export const parseOrderNo = (
   if (!/^1[0-9]{24}$/.test(text) || checkDigitOf(text) !== '0') return undefined;
   const field = (start: number, end: number) => Number(text.slice(start, end));
   const [yy, month, dayOfMonth] = [field(1, 3), field(3, 5), field(5, 7)];
-  // The range of day numbers is 2026 to 2115: two digits of the year name it without doubt.
-  const year = yy >= 26 ? 2000 + yy : 2100 + yy;
-  const dateMs = Date.UTC(year, month - 1, dayOfMonth);
+  const dateMs = Date.UTC(fullYear(yy), month - 1, dayOfMonth);
   const date = new Date(dateMs);
   if (date.getUTCMonth() !== month - 1 || date.getUTCDate() !== dayOfMonth) return undefined;
   const tag = parseGroupTag(field(15, 18));
@@ -127,13 +141,16 @@ export const parseOrderNo = (
 /** The group that an order number names. The number must have been parsed before. */
 export const groupTagOf = (orderNo: OrderNo): GroupTag => groupTag(Number(orderNo.slice(15, 18)));
 
+// The low 22 bits are group tag (7), worker (8), sequence (7); what lies above fits a JavaScript number.
+const LOW_BITS = 22n;
+
 /** day (15 bits) | ms of day (27) | group tag (7) | worker (8) | sequence (7): inserts append to the clustered index. */
 export const toOrderKey = (orderNo: OrderNo): OrderKey => {
-  const parsed = parseOrderNo(orderNo);
-  assert(parsed !== undefined, `not an order number: ${orderNo}`);
-  const { day, msOfDay, groupTag: tag, workerId, sequence } = parsed.parts;
-  return ((((((((BigInt(day) << 27n) | BigInt(msOfDay)) << 7n) | BigInt(tag)) << 8n) | BigInt(workerId)) << 7n) |
-    BigInt(sequence)) as OrderKey;
+  const field = (start: number, end: number) => Number(orderNo.slice(start, end));
+  const high = dayOfOrderNo(orderNo) * 2 ** 27 + field(7, 15);
+  const low = (field(15, 18) << 15) | (field(18, 21) << 7) | field(21, 24);
+  assert(Number.isSafeInteger(high) && high >= 0, `not an order number: ${orderNo}`);
+  return ((BigInt(high) << LOW_BITS) | BigInt(low)) as OrderKey;
 };
 
 /** The order number that a 64-bit key stands for. */

@@ -1,5 +1,5 @@
 import type { Clock } from '@tillmesh/clock';
-import { type OrderNo, parseOrderNo } from '@tillmesh/domain';
+import { dayOfOrderNo, type OrderNo } from '@tillmesh/domain';
 import type { Connection, Deadline, Parameter } from './connection.ts';
 import { DatabaseError, OWN_CODES } from './database-error.ts';
 import { createGathered } from './gathered.ts';
@@ -32,8 +32,6 @@ const BATCHES_CONCURRENT_MAX = 4;
 
 const FENCED_CODE = 'ER_BAD_NULL_ERROR';
 
-const dayOfOrder = (orderNo: OrderNo): number => parseOrderNo(orderNo)?.parts.day ?? 0;
-
 /** The only column that may come as NULL is the fence. */
 const asFenced = (error: unknown): unknown =>
   error instanceof DatabaseError && error.code === FENCED_CODE
@@ -51,7 +49,7 @@ export const createPaymentWriter = (options: {
   const unknownDays = new Set<number>();
 
   const partitionFor = (orders: readonly OrderRow[]): string | undefined => {
-    const [first, ...others] = orders.map(({ orderNo }) => dayOfOrder(orderNo));
+    const [first, ...others] = orders.map(({ orderNo }) => dayOfOrderNo(orderNo));
     if (first === undefined || unknownDays.has(first) || others.some((day) => day !== first)) return undefined;
     return partitionOf(first);
   };
@@ -74,7 +72,7 @@ export const createPaymentWriter = (options: {
       await run(connection, orders, partition, deadline);
     } catch (error) {
       if (!(error instanceof DatabaseError) || error.code !== 'ER_UNKNOWN_PARTITION') throw asFenced(error);
-      for (const { orderNo } of orders) unknownDays.add(dayOfOrder(orderNo));
+      for (const { orderNo } of orders) unknownDays.add(dayOfOrderNo(orderNo));
       await run(connection, orders, undefined, deadline).catch((again: unknown) => {
         throw asFenced(again);
       });

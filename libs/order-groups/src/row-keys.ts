@@ -1,9 +1,9 @@
-import { hkdfSync } from 'node:crypto';
+import { createSecretKey, hkdfSync, type KeyObject } from 'node:crypto';
 import { secretFile, secretFolder, z } from '@tillmesh/config';
 import { isKeyText, type KeptKeys, readKeyFolder } from './row-key-folder.ts';
 
 /** What a row's key is for: each purpose has a key of its own, derived from the one that is configured. */
-export type RowKey = { readonly id: number; readonly integrity: Buffer; readonly cipher: Buffer };
+export type RowKey = { readonly id: number; readonly integrity: KeyObject; readonly cipher: KeyObject };
 
 /** The keys of sealed rows and encrypted columns. `current` may be another one at the next use. */
 export type RowKeys = { readonly current: RowKey; find(id: number): RowKey | undefined; ids(): readonly number[] };
@@ -75,8 +75,9 @@ export const RowKeysConfig = z
     'Keys of the integrity code and of the encrypted columns. Old ones stay as long as rows of theirs are kept.',
   );
 
-const derive = (secret: Buffer, purpose: string): Buffer =>
-  Buffer.from(hkdfSync('sha256', secret, Buffer.alloc(0), `tillmesh ${purpose}`, 32));
+// A key object once: each use of a Buffer as a key would make another one.
+const derive = (secret: Buffer, purpose: string): KeyObject =>
+  createSecretKey(new Uint8Array(hkdfSync('sha256', secret, Buffer.alloc(0), `tillmesh ${purpose}`, 32)));
 
 type Opened = { readonly current: RowKey; readonly all: ReadonlyMap<number, RowKey> };
 

@@ -1,4 +1,4 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac, type KeyObject, timingSafeEqual } from 'node:crypto';
 import type { Money, OrderNo } from '@tillmesh/domain';
 import { counter } from '@tillmesh/telemetry';
 import type { RowKeys } from './row-keys.ts';
@@ -70,7 +70,7 @@ const refundText = ({ refundNo, orderNo, amount, isGiven }: RefundFacts): string
 
 /** Creates the seal over these keys. */
 export const createRowSeal = (keys: RowKeys): RowSeal => {
-  const codeOf = (integrity: Buffer, text: string): Buffer =>
+  const codeOf = (integrity: KeyObject, text: string): Buffer =>
     createHmac('sha256', integrity).update(text).digest().subarray(0, CODE_BYTES);
 
   const seal = (text: string): Buffer => {
