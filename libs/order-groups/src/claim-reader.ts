@@ -16,8 +16,8 @@ export type Claims = {
 /** Statements are prepared for these counts of claims alone: the server's memory for them is limited. */
 const SIZES = [1, 4, 12, CLAIMS_READ_MAX] as const;
 
-/** Two statements at a time: one reads while the next gathers. */
-const CONCURRENT_MAX = 2;
+/** One statement reads while the next one gathers. */
+const CONCURRENT_MAX = 1;
 
 const keyOf = ({ merchantId, merchantOrderNo }: MerchantOrder): string => `${merchantId}\n${merchantOrderNo}`;
 

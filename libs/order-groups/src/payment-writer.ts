@@ -27,8 +27,8 @@ type Answer = { readonly error: unknown } | 'written';
 /** Statements are prepared for these counts of rows alone. */
 const SIZES = [1, 2, 4, 8, 16, BATCH_ROWS_MAX] as const;
 
-/** One batch on its way and one being answered keep a group busy; more would only make batches smaller. */
-const BATCHES_CONCURRENT_MAX = 4;
+/** One on its way while the next one gathers: more would make batches smaller, and a commit costs more than its rows. */
+const BATCHES_CONCURRENT_MAX = 1;
 
 const FENCED_CODE = 'ER_BAD_NULL_ERROR';
 
