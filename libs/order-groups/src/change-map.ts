@@ -1,12 +1,13 @@
 import type { Clock } from '@tillmesh/clock';
 import type { GroupTag } from '@tillmesh/domain';
 import type { Log } from '@tillmesh/telemetry';
+import { optionalText } from './columns.ts';
 import type { Deadline } from './connection.ts';
 import { DatabaseError } from './database-error.ts';
 import type { GroupClient } from './group-client.ts';
 import type { GroupClients } from './group-clients.ts';
 import { type GroupDescription, type GroupMap, mistakesOf } from './group-map.ts';
-import { ACTIVATE_MAP, BUMP_EPOCH, INSERT_MAP } from './group-statements.ts';
+import { ACTIVATE_MAP, BUMP_EPOCH, INSERT_MAP, SELECT_EPOCH } from './group-statements.ts';
 import { EARLIER_MAPS_MAX, type MapKeeper, mapText, readMaps } from './map-keeper.ts';
 import { transaction } from './transaction.ts';
 
@@ -126,6 +127,14 @@ export const createMapChanger = (options: {
     return { kind: 'changed', map };
   };
 
+  /** Whether anything in the group may still change: then its orders cannot be somewhere else already. */
+  const takesChanges = async (tag: GroupTag): Promise<boolean> => {
+    const deadline = within(statementMsMax);
+    const client = groups.of(tag);
+    const { rows } = await client.write(deadline, (connection) => connection.run(SELECT_EPOCH, [], deadline));
+    return optionalText(rows[0], 'mode') !== 'RO';
+  };
+
   const objections = async (map: GroupMap, change: MapChange): Promise<string[]> => {
     const now = keeper.current();
     if (change.expectedVersion !== now.map.version) {
@@ -143,6 +152,11 @@ export const createMapChanger = (options: {
       why.push(`a group comes onto the map open, not ${change.state}`);
     if (before === undefined && change.endpoints.length === 0)
       why.push(`group ${change.tag} is new: name its endpoints`);
+    if (why.length === 0 && change.state === 'retired' && (await takesChanges(change.tag))) {
+      why.push(
+        `the orders of group ${change.tag} are not at its successor; npm run groups -- migrate brings them there and retires it`,
+      );
+    }
     if (why.length > 0) return why;
     if (before === undefined) await groups.prepare(change).look();
     for (const client of groups.all()) {

@@ -1,10 +1,11 @@
 import type { Clock } from '@tillmesh/clock';
-import { optionalText, whole } from './columns.ts';
+import { optionalText } from './columns.ts';
 import { type Account, type Connection, type Deadline, openConnection, type Statement } from './connection.ts';
 import { DatabaseError, toDatabaseError } from './database-error.ts';
 import type { GroupDescription } from './group-map.ts';
 import { makePartitions } from './partitions.ts';
 import { MIGRATIONS, SCHEMA_VERSION } from './schema.ts';
+import { stepsDone, versionOf } from './schema-version.ts';
 
 export type MigrationReport = {
   readonly tag: number;
@@ -29,11 +30,6 @@ const SCHEMA_TABLE: Statement = {
   ) ENGINE=InnoDB`,
   text: true,
 };
-const STEPS_DONE: Statement = {
-  summary: 'SELECT schema_step',
-  sql: 'SELECT version, step FROM schema_step',
-  text: true,
-};
 const STEP_DONE: Statement = {
   summary: 'INSERT schema_step',
   sql: 'INSERT INTO schema_step (version, step, done_at) VALUES (?, ?, ?)',
@@ -44,16 +40,18 @@ const READ_ONLY: Statement = { summary: 'SELECT read_only', sql: 'SELECT @@globa
 const DONE_BEFORE: ReadonlySet<string> = new Set(['ER_TABLE_EXISTS_ERROR', 'ER_TRG_ALREADY_EXISTS', 'ER_DUP_ENTRY']);
 
 /**
- * Brings one group to the latest schema. Forward only, resumable after a crash at any point; two at once wait for each other.
+ * Brings one group to a version of the schema. Forward only, resumable after a crash at any point; two at once wait for each other.
  *
  * @throws {DatabaseError}
  */
 export const migrateGroup = async (options: {
   readonly group: GroupDescription;
   readonly account: Account;
+  /** The version to stop at; the latest unless told. */
+  readonly to?: number;
   readonly clock: Clock;
 }): Promise<MigrationReport> => {
-  const { group, account, clock } = options;
+  const { group, account, to = SCHEMA_VERSION, clock } = options;
   // A step may rebuild a large table; nobody pays while waiting for it.
   const deadline: Deadline = { atMs: clock.monotonicMs() + 3_600_000 };
   const connection = await connectToPrimary(group, account, clock, deadline);
@@ -61,11 +59,10 @@ export const migrateGroup = async (options: {
     const { rows: locked } = await connection.run(LOCK, [], deadline);
     if (optionalText(locked[0], 'locked') !== '1') throw new DatabaseError('TILLMESH_MIGRATION_LOCKED', 'not_written');
     await connection.run(SCHEMA_TABLE, [], deadline);
-    const { rows } = await connection.run(STEPS_DONE, [], deadline);
-    const done = new Set(rows.map((row) => `${whole(row, 'version')}.${whole(row, 'step')}`));
-    const complete = MIGRATIONS.filter(({ version, statements }) => done.has(`${version}.${statements.length - 1}`));
-    const from = complete.at(-1)?.version ?? 0;
+    const done = await stepsDone(connection, deadline);
+    const from = versionOf(done);
     for (const { version, statements } of MIGRATIONS) {
+      if (version > to) break;
       for (const [step, statement] of statements.entries()) {
         if (done.has(`${version}.${step}`)) continue;
         await runOnce(connection, statement, deadline);
@@ -73,7 +70,7 @@ export const migrateGroup = async (options: {
       }
     }
     const partitions = await makePartitions(connection, clock.nowMs(), deadline);
-    return { tag: group.tag, from, to: SCHEMA_VERSION, partitions };
+    return { tag: group.tag, from, to: Math.max(from, to), partitions };
   } finally {
     connection.cut();
   }

@@ -2,6 +2,7 @@ import { type Clock, repeat, systemRandom } from '@tillmesh/clock';
 import { secretFile, z } from '@tillmesh/config';
 import type { GroupTag } from '@tillmesh/domain';
 import { type Log, withoutSpans } from '@tillmesh/telemetry';
+import { createAcrossSwitch } from './across-switch.ts';
 import { type Created, createBounce } from './bounce.ts';
 import { createMapChanger, type MapChange, type MapChanged } from './change-map.ts';
 import { ConnectionBudgetConfig, checkBudget } from './connection-budget.ts';
@@ -20,6 +21,7 @@ import { createPaymentStore, type PaymentStore } from './payment-store.ts';
 import { createPendingEvents } from './pending-events.ts';
 import { createRefundStore, type RefundStore } from './refund-store.ts';
 import { openRowKeys, RowKeysConfig } from './row-keys.ts';
+import { type GroupSchema, readSchemas } from './schema-version.ts';
 import { createSqlOrderGroup } from './sql-order-group.ts';
 import { createSweeper, type SweepRound } from './sweeper.ts';
 import { createWorkerSeats } from './worker-seats.ts';
@@ -125,6 +127,8 @@ export type OrderGroups = {
   changeMap(change: MapChange): Promise<MapChanged>;
   /** Brings to their end what failures have left; happens by itself as well. */
   sweep(): Promise<SweepRound>;
+  /** The version of every group's schema. */
+  schemas(): Promise<readonly GroupSchema[]>;
   /** Looks at every database server once, and takes a worker id in every group that answers. */
   look(): Promise<void>;
   close(): Promise<void>;
@@ -238,6 +242,7 @@ export const createOrderGroups = (options: {
     clock,
     log,
   });
+  const acrossSwitch = createAcrossSwitch({ maps: keeper, waitMsMax: statementMsMax, clock });
   const changer = createMapChanger({ keeper, groups, statementMsMax, clock, log });
   const stop = new AbortController();
   repeat({
@@ -249,14 +254,32 @@ export const createOrderGroups = (options: {
   }).catch((error: unknown) => log.error({ err: error }, 'changes of the group map go on no more'));
 
   return {
-    payments: { ...payments, apply: keepPaymentNews(payments, pending) },
-    refunds: { ...refunds, apply: keepRefundNews(refunds, pending) },
+    payments: {
+      ...payments,
+      apply: keepPaymentNews(
+        { apply: (...of) => acrossSwitch(() => payments.apply(...of)), read: payments.read },
+        pending,
+      ),
+      continueWith: (...of) => acrossSwitch(() => payments.continueWith(...of)),
+      close: (...of) => acrossSwitch(() => payments.close(...of)),
+      schedule: (...of) => acrossSwitch(() => payments.schedule(...of)),
+    },
+    refunds: {
+      ...refunds,
+      create: (refund) => acrossSwitch(() => refunds.create(refund)),
+      apply: keepRefundNews(
+        { apply: (...of) => acrossSwitch(() => refunds.apply(...of)), read: refunds.read },
+        pending,
+      ),
+      schedule: (...of) => acrossSwitch(() => refunds.schedule(...of)),
+    },
     create: bounce.create,
     claimDue: (work) => claimDue({ groups, statementMsMax, clock, ...work }),
     status: () => groups.all().map((client) => client.status()),
     map: keeper.current,
     changeMap: changer.change,
     sweep: sweeper.sweep,
+    schemas: () => readSchemas(groups, { atMs: clock.monotonicMs() + statementMsMax }),
     look: async () => {
       await groups.look();
       await keeper.refresh();
