@@ -10,7 +10,7 @@ import { copyClaims, copyEvents, countClaims } from './move-claims.ts';
 import { type MoveRecord, readRecord, writeRecord } from './move-record.ts';
 import { MoveRefused } from './move-refused.ts';
 import { ORDER_TABLES, type OrderColumns, type OrderTable, readOrderColumns, sameColumns } from './order-tables.ts';
-import { assertLocked, closeForChanges, lockMove, openForChanges, readWatermark } from './source-fence.ts';
+import { assertLocked, closeForChanges, lockMove, openForChanges, readWatermark, unlockMove } from './source-fence.ts';
 
 /** What a move does: orders that are done, of how many. */
 export type MoveProgress = {
@@ -75,12 +75,14 @@ const ADVICE = 'Nothing was switched. Copy everything once more with: npm run gr
  */
 export const moveGroup = async (options: MoveOptions): Promise<MoveReport> => {
   const { source, clock } = options;
-  const forEver = { atMs: Number.MAX_SAFE_INTEGER };
+  const soon = () => ({ atMs: clock.monotonicMs() + STATEMENT_MS_MAX });
   return source.write({ atMs: clock.monotonicMs() + PATIENCE_MS }, async (lock) => {
-    await lockMove(lock, source.tag, forEver);
-    return createMover(options, () =>
-      assertLocked(lock, source.tag, { atMs: clock.monotonicMs() + STATEMENT_MS_MAX }),
-    ).run();
+    await lockMove(lock, source.tag, soon());
+    try {
+      return await createMover(options, () => assertLocked(lock, source.tag, soon())).run();
+    } finally {
+      await unlockMove(lock, source.tag, soon());
+    }
   });
 };
 
@@ -161,7 +163,7 @@ const createMover = (options: MoveOptions, assertOwn: () => Promise<void>) => {
       );
       const lastKey = keys.at(-1);
       if (lastKey === undefined) return record;
-      record = { ...record, lastKey, copied: record.copied + keys.length };
+      record = { watermark: record.watermark, lastKey, copied: record.copied + keys.length };
       await copyAhead(columns, keys, record);
       await assertOwn();
     }

@@ -19,6 +19,7 @@ const REOPEN: Statement = {
   sql: "UPDATE group_epoch SET mode = 'RW' WHERE id = 1 AND mode = 'RO' AND map_version <= ?",
 };
 const GET_LOCK: Statement = { summary: 'SELECT lock', sql: 'SELECT GET_LOCK(?, 0) AS locked' };
+const RELEASE_LOCK: Statement = { summary: 'SELECT lock release', sql: 'SELECT RELEASE_LOCK(?) AS released' };
 const HOLDS_LOCK: Statement = {
   summary: 'SELECT lock holder',
   sql: 'SELECT IS_USED_LOCK(?) = CONNECTION_ID() AS held',
@@ -37,6 +38,11 @@ export const lockMove = async (connection: Connection, source: GroupTag, deadlin
   throw new MoveRefused(
     `somebody else moves group ${source} in this moment; wait for it, or end that process and try again`,
   );
+};
+
+/** Lets the next one move the group. */
+export const unlockMove = async (connection: Connection, source: GroupTag, deadline: Deadline): Promise<void> => {
+  await connection.run(RELEASE_LOCK, [lockName(source)], deadline).catch(() => connection.cut());
 };
 
 /** @throws {MoveRefused} where the lock was lost: the server has let go of it, and somebody else may move the group. */
