@@ -7,12 +7,11 @@ import { createGroupClients } from './group-clients.ts';
 import { type GroupDescription, type GroupMap, holderOf } from './group-map.ts';
 import type { MapView } from './group-maps.ts';
 import { createMapKeeper } from './map-keeper.ts';
-import { type MigrationReport, migrateGroup } from './migrate.ts';
+import { type MigrationReport, migrateGroups } from './migrate.ts';
 import { type MoveProgress, type MoveReport, moveGroup } from './move/move-group.ts';
 import { MoveRefused } from './move/move-refused.ts';
 import { openForChanges, readEpoch } from './move/source-fence.ts';
 import type { GroupAdministrationConfig } from './order-groups.ts';
-import { MIGRATIONS } from './schema.ts';
 import { type GroupSchema, readSchemas } from './schema-version.ts';
 
 /** What a move needs of whoever asks for it. */
@@ -34,7 +33,7 @@ export type GroupAdministration = {
   /** The map in force, and those that are still consulted; asks the groups first. */
   map(): Promise<MapView>;
   schemas(): Promise<readonly GroupSchema[]>;
-  /** Brings groups to the latest schema, one version after the other: no group gets one before all have the one before. */
+  /** Brings groups to the latest schema, also those that are not on the map yet. */
   migrate(groups: readonly GroupDescription[], onDone: (report: MigrationReport) => void): Promise<void>;
   /** Takes a group's orders to another one and retires it. @throws {MoveRefused} with what to do. */
   move(request: MoveRequest): Promise<MoveReport>;
@@ -47,6 +46,7 @@ const MONITOR_EVERY_MS = 500;
 /** Longer than any window may be: whoever moves orders wants to know all earlier maps. */
 const IDEMPOTENCY_MS = 2_400 * 3_600_000;
 const MAP_WITHIN_MS = 60_000;
+const LOOK_AGAIN_MS = 200;
 
 /** The tags whose orders a group holds: its own, and those of retired groups that led here. */
 export const tagsHeldBy = (map: GroupMap, tag: GroupTag): GroupTag[] =>
@@ -58,6 +58,7 @@ export const whyNotMovable = (map: GroupMap, source: GroupTag, target: GroupTag)
   const to = map.groups.find(({ tag }) => tag === target);
   if (from === undefined) return `group ${source} is not on the map`;
   if (to === undefined) return `group ${target} is not on the map`;
+  if (from.state === 'retired') return `group ${source} is retired already: group ${from.successor} has its orders`;
   if (source === target) return `group ${source} cannot be its own successor`;
   if (from.state === 'open') return `group ${source} takes new orders; first: npm run groups -- close ${source}`;
   if (from.state === 'migrating' && from.successor !== target)
@@ -111,7 +112,7 @@ export const createGroupAdministration = async (options: {
     const endMs = clock.monotonicMs() + MAP_WITHIN_MS;
     while (!isThere((await look()).map)) {
       if (clock.monotonicMs() > endMs) return false;
-      await clock.sleep(200);
+      await clock.sleep(LOOK_AGAIN_MS);
     }
     return true;
   };
@@ -124,6 +125,32 @@ export const createGroupAdministration = async (options: {
     if (await client.write(within(), (connection) => openForChanges(connection, version, within()))) return;
     throw new MoveRefused(
       `group ${source} is being changed by somebody else; look at the map and run the same command again`,
+    );
+  };
+
+  /**
+   * Asks for the map that retires the group until it is in force.
+   *
+   * @throws {MoveRefused} where it was refused when it was first asked for: only then it is certain that nobody brings it into force.
+   */
+  const switchOver = async (source: GroupTag, ask: () => Promise<void>): Promise<void> => {
+    const endMs = clock.monotonicMs() + MAP_WITHIN_MS;
+    let isCertain = true;
+    let last: unknown;
+    while (clock.monotonicMs() < endMs) {
+      try {
+        await ask();
+      } catch (error) {
+        if (isCertain && error instanceof MoveRefused) throw error;
+        last = error;
+      }
+      isCertain = false;
+      if (stateOf((await look()).map, source) === 'retired') return;
+      await clock.sleep(LOOK_AGAIN_MS);
+    }
+    throw new Error(
+      `nobody knows whether the map that retires group ${source} comes into force; the group takes no changes until it does. See that all groups and an order store answer, and run the same command again`,
+      { cause: last },
     );
   };
 
@@ -151,13 +178,7 @@ export const createGroupAdministration = async (options: {
       again,
       clock,
       onProgress,
-      switchOver: async () => {
-        await changeMap('retired', now.version);
-        if (await awaitMap((later) => stateOf(later, source) === 'retired')) return;
-        throw new Error(
-          `the map that retires group ${source} is begun and not in force; the group takes no changes until it is. See that all groups answer: the order stores go on by themselves`,
-        );
-      },
+      switchOver: () => switchOver(source, () => changeMap('retired', now.version)),
     });
   };
 
@@ -167,11 +188,7 @@ export const createGroupAdministration = async (options: {
       await look();
       return readSchemas(groups, { atMs: clock.monotonicMs() + STATEMENT_MS_MAX });
     },
-    migrate: async (which, onDone) => {
-      for (const { version } of MIGRATIONS) {
-        for (const group of which) onDone(await migrateGroup({ group, account, to: version, clock }));
-      }
-    },
+    migrate: (which, onDone) => migrateGroups({ groups: which, account, clock, onDone }),
     move,
     close: () => {
       keeper.close();

@@ -22,7 +22,7 @@ export {
   placementOf,
 } from './group-map.ts';
 export type { MapView } from './group-maps.ts';
-export { type MigrationReport, migrateGroup } from './migrate.ts';
+export { type MigrationReport, migrateGroup, migrateGroups } from './migrate.ts';
 export type { MoveProgress, MoveReport } from './move/move-group.ts';
 export { MoveRefused } from './move/move-refused.ts';
 export { createProgressLines, progressLine } from './move/progress-line.ts';

@@ -76,6 +76,24 @@ export const migrateGroup = async (options: {
   }
 };
 
+/**
+ * Brings groups to the latest schema, one version after the other: no group gets a version before all have the one before. Run again after
+ * a crash or a failure it goes on where it was.
+ *
+ * @throws {DatabaseError} of the first group that could not be brought on.
+ */
+export const migrateGroups = async (options: {
+  readonly groups: readonly GroupDescription[];
+  readonly account: Account;
+  readonly clock: Clock;
+  readonly onDone: (report: MigrationReport) => void;
+}): Promise<void> => {
+  const { groups, account, clock, onDone } = options;
+  for (const { version } of MIGRATIONS) {
+    for (const group of groups) onDone(await migrateGroup({ group, account, to: version, clock }));
+  }
+};
+
 const runOnce = async (connection: Connection, statement: Statement, deadline: Deadline): Promise<void> => {
   try {
     await connection.run(statement, [], deadline);

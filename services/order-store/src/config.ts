@@ -1,4 +1,4 @@
-import { LogConfig, ServerConfig, z } from '@tillmesh/config';
+import { LogConfig, ServerConfig, target, z } from '@tillmesh/config';
 import { GroupAdministrationConfig, OrderGroupsConfig } from '@tillmesh/order-groups';
 
 export const OrderStoreConfig = z.strictObject({
@@ -7,8 +7,13 @@ export const OrderStoreConfig = z.strictObject({
   orders: OrderGroupsConfig,
 });
 
-/** What `migrate-main.ts` needs: the same map, and the account that may change the schema. */
-export const MigrateConfig = z.strictObject({
+/** What `migrate-main.ts` and `groups-main.ts` need: the same map, and the account that may change the schema. */
+export const AdministrationConfig = z.strictObject({
   logLevel: LogConfig,
   orders: GroupAdministrationConfig,
+  orderStore: z
+    .strictObject({ target: target('an order store') })
+    .optional()
+    .describe('Who changes the group map. Needed for every command of groups-main.ts that changes it.'),
 });
+export type AdministrationConfig = z.output<typeof AdministrationConfig>;

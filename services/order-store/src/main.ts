@@ -1,6 +1,6 @@
 import { systemClock } from '@tillmesh/clock';
 import { loadConfig } from '@tillmesh/config';
-import { budgetLine, createOrderGroups } from '@tillmesh/order-groups';
+import { assertSchemas, budgetLine, createOrderGroups } from '@tillmesh/order-groups';
 import { OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
 import { bind, runService } from '@tillmesh/rpc';
 import { OrderStoreConfig } from './config.ts';
@@ -16,7 +16,10 @@ await runService({
     return {
       services: [bind(OrderStoreService, createOrderStoreService(orders, systemClock))],
       // Ready once every server was asked: a group that is down does not keep the others from taking orders.
-      begin: () => orders.look(),
+      begin: async () => {
+        await orders.look();
+        assertSchemas(await orders.schemas());
+      },
       end: () => orders.close(),
     };
   },
