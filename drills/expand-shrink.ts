@@ -63,7 +63,7 @@ const killMidway = async (inputs: {
 export const expandShrink: Drill = {
   name: 'expand-shrink',
   title: '3 groups become 5 and 3 again under load; every order is where its number leads',
-  defaults: { seconds: 90, rate: 80 },
+  defaults: { seconds: 90, rate: 50 },
   run: async ({ seconds, rate, seed, folder, svgFile, env, clock, onProgress }) => {
     const mesh = await startMesh({ folder, env, clock, services: ['order-store'], logLevel: 'warn', onProgress });
     const second = await startSecondOrderStore(mesh, env, clock);
@@ -85,7 +85,7 @@ export const expandShrink: Drill = {
         marks.push({ atMs: load.sinceBegin(), text });
         onProgress(text);
       };
-      const groups = createGroupsCommand(mesh, env);
+      const groups = createGroupsCommand(mesh, env, clock);
       const groupOf = (tag: number): LocalGroup => {
         const group = mesh.stack.groups.find((candidate) => candidate.tag === tag);
         if (group === undefined) throw new Error(`there is no group ${tag}`);
@@ -153,6 +153,7 @@ export const expandShrink: Drill = {
           reads_of_groups_that_came: readsOfMoved.length,
           slowest_ms: Math.round(Math.max(...load.samples.map(({ firstTookMs }) => firstTookMs))),
           closed_for_changes_ms: Math.max(0, ...closedMs),
+          commands_run_again: groups.repeats(),
           copied_before_kill: killedAfter ?? 0,
           moved_read: after.read,
           moved_repeated: after.repeated,

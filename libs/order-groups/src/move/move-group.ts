@@ -56,6 +56,7 @@ const CATCH_UPS_MAX = 100;
 /** Nothing of the group changes for so long at most; then it is opened again and the rest is caught up first. */
 const CLOSED_MS_MAX = 5_000;
 const CLOSINGS_MAX = 5;
+const CLOSE_AGAIN_MS = 1_000;
 const STATEMENT_MS_MAX = 30_000;
 /** A group that is away for longer ends the run; the next one goes on where this one was. */
 const PATIENCE_MS = 60_000;
@@ -290,7 +291,9 @@ const createMover = (options: MoveOptions, assertOwn: () => Promise<void>) => {
       return { rows: own, events };
     });
 
-  /** One closing for changes. Undefined where it took too long. */
+  let refusal: MoveRefused | undefined;
+
+  /** One closing for changes. Undefined where it took too long, or the switch was refused. */
   const closeAndSwitch = async (columns: OrderColumns, record: MoveRecord): Promise<MoveReport | undefined> => {
     await awaitJumps();
     const claims = await patiently((deadline) => atBoth(deadline, (ends) => copyClaims(ends, deadline)));
@@ -324,8 +327,11 @@ const createMover = (options: MoveOptions, assertOwn: () => Promise<void>) => {
     try {
       await switchOver();
     } catch (error) {
-      if (error instanceof MoveRefused) await open();
-      throw error;
+      if (!(error instanceof MoveRefused)) throw error;
+      // A group that was not seen in this moment, perhaps.
+      await open();
+      refusal = error;
+      return undefined;
     }
     const closedMs = Math.round(clock.monotonicMs() - beganMs);
     onProgress({ phase: 'switch', done: 1, total: 1 });
@@ -343,7 +349,9 @@ const createMover = (options: MoveOptions, assertOwn: () => Promise<void>) => {
         record = await catchUp(columns, record);
         const report = await closeAndSwitch(columns, record);
         if (report !== undefined) return report;
+        await clock.sleep(CLOSE_AGAIN_MS);
       }
+      if (refusal !== undefined) throw refusal;
       throw new MoveRefused(
         `the last changes of group ${source.tag} could not be copied within ${CLOSED_MS_MAX / 1_000} s, ${CLOSINGS_MAX} times; choose a quieter hour and run the same command again`,
       );
