@@ -46,6 +46,12 @@ const merged = ({ version, groups }: GroupMap, change: MapChange): GroupMap => {
   };
 };
 
+/** In how many ways maps place orders: one that changes no open group places them as the one before. */
+const placingsOf = (maps: readonly GroupMap[]): number => {
+  const open = ({ groups }: GroupMap) => groups.filter(({ state }) => state === 'open').map(({ tag }) => tag);
+  return new Set(maps.map((map) => open(map).join(' '))).size;
+};
+
 /**
  * Changes the group map at run time. Every group is told of the new version first, which shuts out writers of the old one; then it is
  * in force. A crash in between leaves a version that is prepared: any instance brings it to its end.
@@ -143,8 +149,10 @@ export const createMapChanger = (options: {
       ];
     }
     const why = mistakesOf(map);
-    if (now.earlier.length >= EARLIER_MAPS_MAX) {
-      why.push(`${EARLIER_MAPS_MAX} maps of the idempotency window are still consulted; wait until some are older`);
+    if (placingsOf(now.earlier) >= EARLIER_MAPS_MAX) {
+      why.push(
+        `${EARLIER_MAPS_MAX} ways of placing of the idempotency window are still consulted; wait until some are older`,
+      );
     }
     const before = now.map.groups.find(({ tag }) => tag === change.tag);
     if (before?.state === 'retired') why.push(`group ${change.tag} is retired; tags are never used again`);

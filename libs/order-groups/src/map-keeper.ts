@@ -24,7 +24,7 @@ const REFRESH_EVERY_MS = 5_000;
 const NOTICE_EVERY_MS = 250;
 /** Between two looks by somebody who was told that there is a newer map. */
 const LOOK_AGAIN_MS = 20;
-/** At most so many versions of the last window are consulted for a number; a change beyond is refused. */
+/** In so many ways at most the maps of the last window have placed orders: each is consulted for a number. A change beyond is refused. */
 export const EARLIER_MAPS_MAX = 16;
 
 const Content = GroupMapConfig;
