@@ -6,11 +6,14 @@ import type { GroupMaps } from './group-maps.ts';
 const isSwitching = (error: unknown): boolean =>
   error instanceof DatabaseError && (error.code === 'ER_READ_ONLY_MODE' || error.code === OWN_CODES.closed);
 
+/** Between two tries while the map is the same. */
+const LOOK_AGAIN_MS = 100;
+
 /**
  * Carries work on an order over the moment in which its group's orders go to another one: what was refused there, certainly not written,
- * is done again by the next map.
+ * is done again, as soon as there is a next map.
  *
- * @param waitMsMax how long to wait for that map.
+ * @param waitMsMax for how long it is tried.
  */
 export const createAcrossSwitch =
   (options: { readonly maps: GroupMaps; readonly waitMsMax: number; readonly clock: Clock }) =>
@@ -22,7 +25,10 @@ export const createAcrossSwitch =
       try {
         return await work();
       } catch (error) {
-        if (!isSwitching(error) || !(await maps.newerThan(version, deadline))) throw error;
+        const nowMs = clock.monotonicMs();
+        if (!isSwitching(error) || nowMs + LOOK_AGAIN_MS > deadline.atMs) throw error;
+        // The switch may also have been given up: then the group takes changes again, by the same map.
+        await maps.newerThan(version, { atMs: nowMs + LOOK_AGAIN_MS });
       }
     }
   };

@@ -25,6 +25,8 @@ export type MoveRequest = {
    * begun.
    */
   readonly changeMap: (state: 'migrating' | 'retired', expectedVersion: number) => Promise<void>;
+  /** How long the map that retires the group is asked for and waited for, ms; a minute unless told. */
+  readonly switchMsMax?: number;
   readonly onProgress: (progress: MoveProgress) => void;
 };
 
@@ -133,8 +135,8 @@ export const createGroupAdministration = async (options: {
    *
    * @throws {MoveRefused} where it was refused when it was first asked for: only then it is certain that nobody brings it into force.
    */
-  const switchOver = async (source: GroupTag, ask: () => Promise<void>): Promise<void> => {
-    const endMs = clock.monotonicMs() + MAP_WITHIN_MS;
+  const switchOver = async (source: GroupTag, msMax: number, ask: () => Promise<void>): Promise<void> => {
+    const endMs = clock.monotonicMs() + msMax;
     let isCertain = true;
     let last: unknown;
     while (clock.monotonicMs() < endMs) {
@@ -155,7 +157,7 @@ export const createGroupAdministration = async (options: {
   };
 
   const move: GroupAdministration['move'] = async (request) => {
-    const { source, target, again, changeMap, onProgress } = request;
+    const { source, target, again, changeMap, switchMsMax = MAP_WITHIN_MS, onProgress } = request;
     const { map } = await look();
     const why = whyNotMovable(map, source, target);
     if (why !== undefined) throw new MoveRefused(why);
@@ -174,11 +176,11 @@ export const createGroupAdministration = async (options: {
       source: groups.of(source),
       target: groups.of(target),
       tags: tagsHeldBy(now, source),
-      mapVersion: now.version,
+      mapVersion: async () => (await look()).map.version,
       again,
       clock,
       onProgress,
-      switchOver: () => switchOver(source, () => changeMap('retired', now.version)),
+      switchOver: (version) => switchOver(source, switchMsMax, () => changeMap('retired', version)),
     });
   };
 

@@ -6,16 +6,18 @@ import { DatabaseError } from '../src/database-error.ts';
 /** Work that fails with these codes first, on a map that changes as often as told. */
 const play = async (codes: readonly string[], changes: number) => {
   let version = 1;
+  const clock = new ManualClock();
   const acrossSwitch = createAcrossSwitch({
     maps: {
       current: () => ({ map: { version, groups: [] }, earlier: [] }),
-      newerThan: async (than) => {
+      newerThan: async (than, deadline) => {
         if (version === than && version <= changes) version += 1;
+        else await clock.advance(deadline.atMs - clock.monotonicMs());
         return version > than;
       },
     },
     waitMsMax: 1_000,
-    clock: new ManualClock(),
+    clock,
   });
   const left = [...codes];
   const onMaps: number[] = [];
@@ -45,7 +47,14 @@ const CASES: readonly (readonly [
     'done',
     [1, 2, 3],
   ],
-  ['no new map comes in time', ['ER_READ_ONLY_MODE'], 0, 'ER_READ_ONLY_MODE', [1]],
+  ['the switch is given up', ['ER_READ_ONLY_MODE', 'ER_READ_ONLY_MODE'], 0, 'done', [1, 1, 1]],
+  [
+    'the switch takes longer than the work may',
+    Array.from({ length: 30 }, () => 'ER_READ_ONLY_MODE'),
+    0,
+    'ER_READ_ONLY_MODE',
+    Array.from({ length: 11 }, () => 1),
+  ],
   ['the group is away', ['ECONNREFUSED'], 1, 'ECONNREFUSED', [1]],
 ];
 

@@ -34,15 +34,15 @@ export type MoveOptions = {
   readonly target: GroupClient;
   /** The tags of the source: its own and those of retired groups whose orders it holds. */
   readonly tags: readonly GroupTag[];
-  /** The version of the map in force, by which the source may be opened again where the switch is not made. */
-  readonly mapVersion: number;
+  /** Asks for the version of the map in force: others may change other groups meanwhile. */
+  readonly mapVersion: () => Promise<number>;
   /** Copies everything once more, over what an earlier run has copied. */
   readonly again: boolean;
   /**
-   * Puts the map in force that says that the target has the orders. Throws MoveRefused where that was certainly not begun; anything else
+   * Puts the map in force, over the one of this version, that says that the target has the orders. Throws MoveRefused where that was certainly not begun; anything else
    * leaves the group closed for changes, because nobody knows.
    */
-  readonly switchOver: () => Promise<void>;
+  readonly switchOver: (mapVersion: number) => Promise<void>;
   readonly clock: Clock;
   readonly onProgress: (progress: MoveProgress) => void;
 };
@@ -291,6 +291,25 @@ const createMover = (options: MoveOptions, assertOwn: () => Promise<void>) => {
       return { rows: own, events };
     });
 
+  /** Lets changes happen again. Nobody else retires the group: this run has not asked for it, or was refused. */
+  const open = async (): Promise<void> => {
+    const endMs = clock.monotonicMs() + PATIENCE_MS;
+    let last: unknown;
+    while (clock.monotonicMs() < endMs) {
+      try {
+        const version = await mapVersion();
+        if (await at(source, (connection, deadline) => openForChanges(connection, version, deadline))) return;
+      } catch (error) {
+        last = error;
+      }
+      await clock.sleep(TRY_AGAIN_MS);
+    }
+    throw new MoveRefused(
+      `group ${source.tag} takes no changes and could not be opened again; run the same command again at once`,
+      { cause: last },
+    );
+  };
+
   let refusal: MoveRefused | undefined;
 
   /** One closing for changes. Undefined where it took too long, or the switch was refused. */
@@ -299,16 +318,10 @@ const createMover = (options: MoveOptions, assertOwn: () => Promise<void>) => {
     const claims = await patiently((deadline) => atBoth(deadline, (ends) => copyClaims(ends, deadline)));
     const before = await at(target, (connection, deadline) => countRows(connection, tags, deadline));
     await assertOwn();
+    const version = await mapVersion();
     onProgress({ phase: 'switch', done: 0, total: 1 });
     const beganMs = clock.monotonicMs();
     const deadline = within(CLOSED_MS_MAX);
-    const open = () =>
-      at(source, (connection, until) => openForChanges(connection, mapVersion, until)).catch((error: unknown) => {
-        throw new MoveRefused(
-          `group ${source.tag} takes no changes and could not be opened again; run the same command again at once`,
-          { cause: error },
-        );
-      });
     let last: Omit<MoveReport, 'closedMs' | 'claims'>;
     try {
       await at(source, closeForChanges);
@@ -325,7 +338,7 @@ const createMover = (options: MoveOptions, assertOwn: () => Promise<void>) => {
       throw error;
     }
     try {
-      await switchOver();
+      await switchOver(version);
     } catch (error) {
       if (!(error instanceof MoveRefused)) throw error;
       // A group that was not seen in this moment, perhaps.
