@@ -95,7 +95,7 @@ const ask = async (tag: number, sql: string): Promise<readonly Record<string, un
   return group.primary().administer(async (connection) => {
     await connection.query(`USE ${group.database}`);
     const [rows] = await connection.query(sql);
-    return Array.isArray(rows) ? rows.map((row) => ({ ...row })) : [];
+    return Array.isArray(rows) ? rows.flatMap((row) => (Array.isArray(row) ? [] : [{ ...row }])) : [];
   });
 };
 
