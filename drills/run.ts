@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { systemClock } from '@tillmesh/clock';
 import { chaos } from './chaos.ts';
 import { type Drill, isHeld } from './drill.ts';
+import { expandShrink } from './expand-shrink.ts';
 import { groupDown } from './group-down.ts';
 import { groupsDown } from './groups-down.ts';
 import { primaryKilled } from './primary-killed.ts';
@@ -14,7 +15,7 @@ import { serviceKilled } from './service-killed.ts';
 // Prints a table; with --json one JSON object as the last line. The status says whether the run was valid; `held` in the JSON
 // whether every target was met.
 
-const DRILLS: readonly Drill[] = [primaryKilled, serviceKilled, groupDown, groupsDown, chaos];
+const DRILLS: readonly Drill[] = [primaryKilled, serviceKilled, groupDown, groupsDown, expandShrink, chaos];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -20,6 +20,8 @@ export type OrderLoadOptions = {
   readonly rate: number;
   /** Reads by number begun each second, of orders that were answered. */
   readonly readRate: number;
+  /** How far behind an order's answer it is read at most, in orders; 400 unless told. */
+  readonly readOfLast?: number;
   /** The part of the orders whose number a second till sends as well, at the same time or a few seconds later. */
   readonly twins: number;
   /** The part of the orders for which the channel's answer comes, up to 3 s later. */
@@ -61,7 +63,7 @@ const atRate = async (
 
 /** Starts a load of new orders; it goes on until it is ended. */
 export const startOrderLoad = (options: OrderLoadOptions): OrderLoad => {
-  const { target, rate, readRate, twins, paid, random, clock } = options;
+  const { target, rate, readRate, readOfLast = READ_OF_LAST, twins, paid, random, clock } = options;
   const beganMs = clock.monotonicMs();
   const sinceBegin = () => clock.monotonicMs() - beganMs;
   const till = createOrderTill({ target, clock, beganMs });
@@ -93,7 +95,7 @@ export const startOrderLoad = (options: OrderLoadOptions): OrderLoad => {
       await till.sendUntilAnswered(sample, token, untilMs);
       if (sample.orderNo === undefined) return;
       answered.push(sample);
-      if (answered.length > READ_OF_LAST) answered.shift();
+      if (answered.length > readOfLast) answered.shift();
       if (!isPaid || sample.grants.length === 0) return;
       await clock.sleep(payAfterMs);
       await till.pay(sample, untilMs);

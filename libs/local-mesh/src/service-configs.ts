@@ -90,7 +90,7 @@ export const serviceConfigs = (inputs: ConfigInputs): Readonly<Record<string, un
       notifications: { timeScale: notificationTimeScale },
       ...keys.sandbox,
     },
-    migrate: { logLevel, orders: account('migrate') },
+    migrate: { logLevel, orders: account('migrate'), orderStore },
     'order-store': { server: server(ports['order-store']), logLevel, orders: { ...account('app'), rowKeys } },
     query: { server: server(ports.query), logLevel, orders: { ...account('read'), rowKeys } },
     routing: {

@@ -288,6 +288,8 @@ export const createBounce = (options: {
     if (stored === undefined) return repeat('home_row_unread');
     if (stored.mapVersion > work.view.map.version) return OUTDATED;
     const { orderNo, state, version } = stored.payment;
+    // A copy, of an order that is on its way here from another group, which answers for it until it has moved.
+    if (group(groupTagOf(orderNo)).tag !== home.tag) return adopted(work, stored.jumpedTo ?? orderNo);
     if (state !== 'void' && !isPlacedHere(work, stored)) return repeat('earlier_place_unsure');
     switch (state) {
       case 'void':

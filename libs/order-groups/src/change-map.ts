@@ -1,12 +1,13 @@
 import type { Clock } from '@tillmesh/clock';
 import type { GroupTag } from '@tillmesh/domain';
 import type { Log } from '@tillmesh/telemetry';
+import { optionalText } from './columns.ts';
 import type { Deadline } from './connection.ts';
 import { DatabaseError } from './database-error.ts';
 import type { GroupClient } from './group-client.ts';
 import type { GroupClients } from './group-clients.ts';
 import { type GroupDescription, type GroupMap, mistakesOf } from './group-map.ts';
-import { ACTIVATE_MAP, BUMP_EPOCH, INSERT_MAP } from './group-statements.ts';
+import { ACTIVATE_MAP, BUMP_EPOCH, INSERT_MAP, SELECT_EPOCH } from './group-statements.ts';
 import { EARLIER_MAPS_MAX, type MapKeeper, mapText, readMaps } from './map-keeper.ts';
 import { transaction } from './transaction.ts';
 
@@ -43,6 +44,12 @@ const merged = ({ version, groups }: GroupMap, change: MapChange): GroupMap => {
     version: version + 1,
     groups: [...others, { ...description, endpoints }].sort((a, b) => a.tag - b.tag),
   };
+};
+
+/** In how many ways maps place orders: one that changes no open group places them as the one before. */
+const placingsOf = (maps: readonly GroupMap[]): number => {
+  const open = ({ groups }: GroupMap) => groups.filter(({ state }) => state === 'open').map(({ tag }) => tag);
+  return new Set(maps.map((map) => open(map).join(' '))).size;
 };
 
 /**
@@ -126,6 +133,14 @@ export const createMapChanger = (options: {
     return { kind: 'changed', map };
   };
 
+  /** Whether anything in the group may still change: then its orders cannot be somewhere else already. */
+  const takesChanges = async (tag: GroupTag): Promise<boolean> => {
+    const deadline = within(statementMsMax);
+    const client = groups.of(tag);
+    const { rows } = await client.write(deadline, (connection) => connection.run(SELECT_EPOCH, [], deadline));
+    return optionalText(rows[0], 'mode') !== 'RO';
+  };
+
   const objections = async (map: GroupMap, change: MapChange): Promise<string[]> => {
     const now = keeper.current();
     if (change.expectedVersion !== now.map.version) {
@@ -134,8 +149,10 @@ export const createMapChanger = (options: {
       ];
     }
     const why = mistakesOf(map);
-    if (now.earlier.length >= EARLIER_MAPS_MAX) {
-      why.push(`${EARLIER_MAPS_MAX} maps of the idempotency window are still consulted; wait until some are older`);
+    if (placingsOf(now.earlier) >= EARLIER_MAPS_MAX) {
+      why.push(
+        `${EARLIER_MAPS_MAX} ways of placing of the idempotency window are still consulted; wait until some are older`,
+      );
     }
     const before = now.map.groups.find(({ tag }) => tag === change.tag);
     if (before?.state === 'retired') why.push(`group ${change.tag} is retired; tags are never used again`);
@@ -143,6 +160,11 @@ export const createMapChanger = (options: {
       why.push(`a group comes onto the map open, not ${change.state}`);
     if (before === undefined && change.endpoints.length === 0)
       why.push(`group ${change.tag} is new: name its endpoints`);
+    if (why.length === 0 && change.state === 'retired' && (await takesChanges(change.tag))) {
+      why.push(
+        `the orders of group ${change.tag} are not at its successor; npm run groups -- migrate brings them there and retires it`,
+      );
+    }
     if (why.length > 0) return why;
     if (before === undefined) await groups.prepare(change).look();
     for (const client of groups.all()) {

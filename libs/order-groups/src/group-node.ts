@@ -2,7 +2,7 @@ import type { Clock } from '@tillmesh/clock';
 import { type Claims, createClaimReader } from './claim-reader.ts';
 import { optionalText, optionalWhole } from './columns.ts';
 import { type Confirmations, createConfirmations } from './confirmations.ts';
-import type { Account, Deadline } from './connection.ts';
+import type { Account, Connection, Deadline } from './connection.ts';
 import { type ConnectionPool, createConnectionPool, type PoolLimits } from './connection-pool.ts';
 import { DatabaseError, OWN_CODES } from './database-error.ts';
 import { anyDialect, type NodeFacts } from './dialect.ts';
@@ -38,6 +38,8 @@ export type GroupNode = {
   close(): void;
 };
 
+const NO_SCHEMA = 'the group has no schema; bring it there with npm run groups -- schema --migrate';
+
 /** Creates a node; nothing is asked yet. */
 export const createGroupNode = (options: {
   readonly endpoint: Endpoint;
@@ -63,12 +65,28 @@ export const createGroupNode = (options: {
     if (affectedRows === 0) throw new DatabaseError(OWN_CODES.fenced, 'not_written');
   };
 
+  /** Undefined where the schema is not there yet. */
+  const readState = async (connection: Connection, deadline: Deadline) => {
+    try {
+      const { rows: epochs } = await connection.run(SELECT_EPOCH, [], deadline);
+      const { rows: beats } = await connection.run(SELECT_LATEST_HEARTBEAT, [], deadline);
+      return { epochs, beats };
+    } catch (error) {
+      if (error instanceof DatabaseError && error.code === 'ER_NO_SUCH_TABLE') return undefined;
+      throw error;
+    }
+  };
+
   const look = async (deadline: Deadline): Promise<void> => {
     try {
       await pool.use(deadline, async (connection) => {
         const facts = await anyDialect.factsOf(connection, deadline);
-        const { rows: epochs } = await connection.run(SELECT_EPOCH, [], deadline);
-        const { rows: beats } = await connection.run(SELECT_LATEST_HEARTBEAT, [], deadline);
+        const state = await readState(connection, deadline);
+        if (state === undefined) {
+          view = { facts, mapVersion: 0, takesChanges: false, unsafe: NO_SCHEMA, staleMs: undefined };
+          return;
+        }
+        const { epochs, beats } = state;
         const beatAtMs = optionalWhole(beats[0], 'beat_at');
         view = {
           facts,

@@ -5,6 +5,13 @@ export { budgetLine } from './connection-budget.ts';
 export { DatabaseError } from './database-error.ts';
 export { differingField } from './differing-field.ts';
 export type { DueItem, DueWork } from './due-work.ts';
+export {
+  createGroupAdministration,
+  type GroupAdministration,
+  type MoveRequest,
+  tagsHeldBy,
+  whyNotMovable,
+} from './group-administration.ts';
 export { UnknownGroup } from './group-clients.ts';
 export {
   type GroupDescription,
@@ -15,7 +22,10 @@ export {
 } from './group-map.ts';
 export type { MapView } from './group-maps.ts';
 export type { GroupStatus } from './group-watch.ts';
-export { type MigrationReport, migrateGroup } from './migrate.ts';
+export { type MigrationReport, migrateGroup, migrateGroups } from './migrate.ts';
+export type { MoveProgress, MoveReport } from './move/move-group.ts';
+export { MoveRefused } from './move/move-refused.ts';
+export { createProgressLines, progressLine } from './move/progress-line.ts';
 export type { AttemptPlan, NewPayment } from './order-group.ts';
 export {
   createOrderGroups,
@@ -34,4 +44,6 @@ export { type RotationReport, rotateRowKeys } from './rotate-row-keys.ts';
 export { openRowKeys, RowKeysConfig } from './row-keys.ts';
 export { RowTampered } from './row-seal.ts';
 export type { NodeFinding } from './safety-watch.ts';
+export { SCHEMA_VERSION } from './schema.ts';
+export { assertSchemas, type GroupSchema, SchemaBehind } from './schema-version.ts';
 export { paymentAsWritten, type StoredPayment, type StoredRefund } from './stored-payment.ts';

@@ -11,7 +11,10 @@ const isAway = (error: unknown): error is DatabaseError =>
  * A channel's answer must not be lost because its order's group is away: it is written to another group and applied when its own is
  * back. What was applied without an answer is applied once more then, which changes nothing.
  */
-export const keepPaymentNews = (payments: PaymentStore, pending: PendingEvents): PaymentStore['apply'] => {
+export const keepPaymentNews = (
+  payments: Pick<PaymentStore, 'apply' | 'read'>,
+  pending: PendingEvents,
+): PaymentStore['apply'] => {
   const keep = async (
     orderNo: Parameters<PaymentStore['apply']>[0],
     news: AttemptNews,
@@ -36,7 +39,10 @@ export const keepPaymentNews = (payments: PaymentStore, pending: PendingEvents):
 };
 
 /** The same for a refund's news. */
-export const keepRefundNews = (refunds: RefundStore, pending: PendingEvents): RefundStore['apply'] => {
+export const keepRefundNews = (
+  refunds: Pick<RefundStore, 'apply' | 'read'>,
+  pending: PendingEvents,
+): RefundStore['apply'] => {
   const keep = async (refundNo: Parameters<RefundStore['apply']>[0], news: ChannelRefundNews) => {
     if (!(await pending.keep({ kind: 'refund', number: refundNo, news }))) return undefined;
     const stored = await refunds.read(refundNo).catch(() => undefined);

@@ -20,9 +20,11 @@ const versionGauge = gauge('tillmesh_group_map_version', 'The version of the gro
 
 /** So often groups are asked for a map that nobody has spoken of. */
 const REFRESH_EVERY_MS = 5_000;
+/** So often it is looked whether a group admits writers of a newer map. */
+const NOTICE_EVERY_MS = 250;
 /** Between two looks by somebody who was told that there is a newer map. */
 const LOOK_AGAIN_MS = 20;
-/** At most so many versions of the last window are consulted for a number; a change beyond is refused. */
+/** In so many ways at most the maps of the last window have placed orders: each is consulted for a number. A change beyond is refused. */
 export const EARLIER_MAPS_MAX = 16;
 
 const Content = GroupMapConfig;
@@ -144,11 +146,19 @@ export const createMapKeeper = (options: {
     return refreshing;
   };
 
+  let refreshedAtMs = clock.monotonicMs();
+  const refreshWhereDue = async (): Promise<void> => {
+    const isTold = groups.all().some((client) => client.mapVersion() > view.map.version);
+    if (!isTold && clock.monotonicMs() - refreshedAtMs < REFRESH_EVERY_MS) return;
+    refreshedAtMs = clock.monotonicMs();
+    await refresh();
+  };
+
   repeat({
     clock,
-    everyMs: REFRESH_EVERY_MS,
+    everyMs: NOTICE_EVERY_MS,
     signal: stop.signal,
-    task: refresh,
+    task: refreshWhereDue,
     onError: (error) => log.error({ err: error }, 'could not ask for the group map'),
   }).catch((error: unknown) => log.error({ err: error }, 'the group map is followed no more'));
 

@@ -1,5 +1,5 @@
 import type { Clock } from '@tillmesh/clock';
-import { optionalText, whole } from './columns.ts';
+import { optionalText } from './columns.ts';
 import type { Account, Connection, Deadline, Statement } from './connection.ts';
 import { DatabaseError } from './database-error.ts';
 import type { GroupDescription } from './group-map.ts';
@@ -7,6 +7,7 @@ import { makePartitions } from './partitions.ts';
 import { connectToPrimary } from './primary-connection.ts';
 import { dropOldDays, type RetentionReport } from './retention.ts';
 import { MIGRATIONS, SCHEMA_VERSION } from './schema.ts';
+import { stepsDone, versionOf } from './schema-version.ts';
 
 export type MigrationReport = {
   readonly tag: number;
@@ -33,11 +34,6 @@ const SCHEMA_TABLE: Statement = {
   ) ENGINE=InnoDB`,
   text: true,
 };
-const STEPS_DONE: Statement = {
-  summary: 'SELECT schema_step',
-  sql: 'SELECT version, step FROM schema_step',
-  text: true,
-};
 const STEP_DONE: Statement = {
   summary: 'INSERT schema_step',
   sql: 'INSERT INTO schema_step (version, step, done_at) VALUES (?, ?, ?)',
@@ -46,7 +42,7 @@ const STEP_DONE: Statement = {
 const DONE_BEFORE: ReadonlySet<string> = new Set(['ER_TABLE_EXISTS_ERROR', 'ER_TRG_ALREADY_EXISTS', 'ER_DUP_ENTRY']);
 
 /**
- * Brings one group to the latest schema, makes the partitions of the days to come and drops those whose time is over. Forward only,
+ * Brings one group to a version of the schema, makes the partitions of the days to come and drops those whose time is over. Forward only,
  * resumable after a crash at any point; two at once wait for each other.
  *
  * @param retentionDays days that are kept before today; undefined: all.
@@ -56,9 +52,11 @@ export const migrateGroup = async (options: {
   readonly group: GroupDescription;
   readonly account: Account;
   readonly retentionDays?: number | undefined;
+  /** The version to stop at; the latest unless told. */
+  readonly to?: number;
   readonly clock: Clock;
 }): Promise<MigrationReport> => {
-  const { group, account, retentionDays, clock } = options;
+  const { group, account, retentionDays, to = SCHEMA_VERSION, clock } = options;
   // A step may rebuild a large table; nobody pays while waiting for it.
   const deadline: Deadline = { atMs: clock.monotonicMs() + 3_600_000 };
   const connection = await connectToPrimary(group, account, clock, deadline);
@@ -66,11 +64,10 @@ export const migrateGroup = async (options: {
     const { rows: locked } = await connection.run(LOCK, [], deadline);
     if (optionalText(locked[0], 'locked') !== '1') throw new DatabaseError('TILLMESH_MIGRATION_LOCKED', 'not_written');
     await connection.run(SCHEMA_TABLE, [], deadline);
-    const { rows } = await connection.run(STEPS_DONE, [], deadline);
-    const done = new Set(rows.map((row) => `${whole(row, 'version')}.${whole(row, 'step')}`));
-    const complete = MIGRATIONS.filter(({ version, statements }) => done.has(`${version}.${statements.length - 1}`));
-    const from = complete.at(-1)?.version ?? 0;
+    const done = await stepsDone(connection, deadline);
+    const from = versionOf(done);
     for (const { version, statements } of MIGRATIONS) {
+      if (version > to) break;
       for (const [step, statement] of statements.entries()) {
         if (done.has(`${version}.${step}`)) continue;
         await runOnce(connection, statement, deadline);
@@ -80,9 +77,42 @@ export const migrateGroup = async (options: {
     const partitions = await makePartitions(connection, clock.nowMs(), deadline);
     const retention =
       retentionDays === undefined ? undefined : await dropOldDays(connection, { retentionDays, deadline, clock });
-    return { tag: group.tag, from, to: SCHEMA_VERSION, partitions, retention };
+    return { tag: group.tag, from, to: Math.max(from, to), partitions, retention };
   } finally {
     connection.cut();
+  }
+};
+
+/**
+ * Brings groups to the latest schema, one version after the other: no group gets a version before all have the one before. A group that
+ * cannot be reached keeps the others from later versions alone. Run again after a crash or a failure it goes on where it was.
+ *
+ * @param retentionDays days that are kept before today; undefined: all.
+ * @param onFailed without it the first failure is thrown.
+ * @throws {DatabaseError} of the first group that could not be brought on, where nobody is told otherwise.
+ */
+export const migrateGroups = async (options: {
+  readonly groups: readonly GroupDescription[];
+  readonly account: Account;
+  readonly retentionDays?: number | undefined;
+  readonly clock: Clock;
+  readonly onDone: (report: MigrationReport) => void;
+  readonly onFailed?: (group: GroupDescription, error: unknown) => void;
+}): Promise<void> => {
+  const { groups, account, retentionDays, clock, onDone, onFailed } = options;
+  for (const { version } of MIGRATIONS) {
+    let haveAll = true;
+    const keep = version === SCHEMA_VERSION ? retentionDays : undefined;
+    for (const group of groups) {
+      try {
+        onDone(await migrateGroup({ group, account, retentionDays: keep, to: version, clock }));
+      } catch (error) {
+        if (onFailed === undefined) throw error;
+        onFailed(group, error);
+        haveAll = false;
+      }
+    }
+    if (!haveAll) break;
   }
 };
 

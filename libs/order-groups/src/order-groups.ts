@@ -2,6 +2,7 @@ import { type Clock, repeat, systemRandom } from '@tillmesh/clock';
 import { secretFile, z } from '@tillmesh/config';
 import type { GroupTag } from '@tillmesh/domain';
 import { type Log, withoutSpans } from '@tillmesh/telemetry';
+import { createAcrossSwitch } from './across-switch.ts';
 import { type Created, createBounce } from './bounce.ts';
 import { createMapChanger, type MapChange, type MapChanged } from './change-map.ts';
 import { ConnectionBudgetConfig, checkBudget } from './connection-budget.ts';
@@ -23,6 +24,7 @@ import { createPendingEvents } from './pending-events.ts';
 import { createRefundStore, type RefundStore } from './refund-store.ts';
 import { openRowKeys, RowKeysConfig } from './row-keys.ts';
 import { type NodeFinding, watchSafety } from './safety-watch.ts';
+import { type GroupSchema, readSchemas } from './schema-version.ts';
 import { createSqlOrderGroup } from './sql-order-group.ts';
 import { createSweeper, type SweepRound } from './sweeper.ts';
 import { createWorkerSeats } from './worker-seats.ts';
@@ -132,6 +134,8 @@ export type OrderGroups = {
   open(): Promise<void>;
   /** What of the database servers' settings and grants is not as it has to be. Told by itself in logs and metrics as well. */
   findings(): Promise<readonly NodeFinding[]>;
+  /** The version of every group's schema. */
+  schemas(): Promise<readonly GroupSchema[]>;
   /** Looks at every database server once, and takes a worker id in every group that answers. */
   look(): Promise<void>;
   close(): Promise<void>;
@@ -271,6 +275,7 @@ export const createOrderGroups = (options: {
     clock,
     log,
   });
+  const acrossSwitch = createAcrossSwitch({ maps: keeper, waitMsMax: statementMsMax, clock });
   const changer = createMapChanger({ keeper, groups, statementMsMax, clock, log });
   const stop = new AbortController();
   keepRowKeys(rowKeys, { signal: stop.signal, clock, log });
@@ -290,8 +295,25 @@ export const createOrderGroups = (options: {
   };
 
   return {
-    payments: { ...payments, apply: keepPaymentNews(payments, pending) },
-    refunds: { ...refunds, apply: keepRefundNews(refunds, pending) },
+    payments: {
+      ...payments,
+      apply: keepPaymentNews(
+        { apply: (...of) => acrossSwitch(() => payments.apply(...of)), read: payments.read },
+        pending,
+      ),
+      continueWith: (...of) => acrossSwitch(() => payments.continueWith(...of)),
+      close: (...of) => acrossSwitch(() => payments.close(...of)),
+      schedule: (...of) => acrossSwitch(() => payments.schedule(...of)),
+    },
+    refunds: {
+      ...refunds,
+      create: (refund) => acrossSwitch(() => refunds.create(refund)),
+      apply: keepRefundNews(
+        { apply: (...of) => acrossSwitch(() => refunds.apply(...of)), read: refunds.read },
+        pending,
+      ),
+      schedule: (...of) => acrossSwitch(() => refunds.schedule(...of)),
+    },
     create: bounce.create,
     claimDue: (work) => claimDue({ groups, statementMsMax, clock, ...work }),
     status: () => groups.all().map((client) => client.status()),
@@ -315,6 +337,7 @@ export const createOrderGroups = (options: {
       }),
     findings: safety.look,
     look,
+    schemas: () => readSchemas(groups, { atMs: clock.monotonicMs() + statementMsMax }),
     close: async () => {
       stop.abort(new Error('the order groups were closed'));
       sweeper.close();

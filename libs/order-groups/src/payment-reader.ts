@@ -1,5 +1,5 @@
 import type { Clock } from '@tillmesh/clock';
-import { groupTagOf, type MerchantId, type MerchantOrderNo, type OrderNo, toOrderKey } from '@tillmesh/domain';
+import { type GroupTag, groupTagOf, type MerchantId, type MerchantOrderNo, type OrderNo, toOrderKey } from '@tillmesh/domain';
 import { bigintParameter, type Connection, type Deadline } from './connection.ts';
 import type { ReadFrom } from './group-client.ts';
 import type { GroupClients } from './group-clients.ts';
@@ -8,7 +8,7 @@ import type { GroupMaps } from './group-maps.ts';
 import { SELECT_PAYMENT, SELECT_PAYMENT_OF_MERCHANT } from './order-statements.ts';
 import type { RowCodec } from './payment-rows.ts';
 import type { StoredPayment } from './stored-payment.ts';
-import { READ_ORDER, readAt, readFound } from './sure-read.ts';
+import { READ_ORDER, type ReadAt, readAt, readFound } from './sure-read.ts';
 
 /** A payment with where it was read: `staleMs` is how old it may be, 0 from a primary, undefined where nobody knows. */
 export type ReadPayment = Omit<ReadFrom<never>, 'value'> & { readonly stored: StoredPayment };
@@ -70,6 +70,14 @@ export const createPaymentReader = (options: {
       const deadline = within();
       const select = async (connection: Connection, until: Deadline) =>
         rows.readPayment((await connection.run(SELECT_PAYMENT_OF_MERCHANT, [merchantId, merchantOrderNo], until)).rows);
+      const ask = async (tag: GroupTag, at: ReadAt): Promise<ReadFrom<StoredPayment | undefined>> => {
+        const answer = await readAt(groups.of(tag), at, deadline, select, isShown);
+        const orderNo = answer.value?.payment.orderNo;
+        if (orderNo === undefined || groups.find(groupTagOf(orderNo)) === groups.find(tag)) return answer;
+        // What another group's orders have sent ahead here says nothing: that group answers for them until they have moved.
+        const held = await read(orderNo, way);
+        return held === undefined ? { ...answer, value: undefined } : { ...held, value: held.stored };
+      };
 
       const places = [
         placementOf(view.map, merchantId, merchantOrderNo),
@@ -79,9 +87,7 @@ export const createPaymentReader = (options: {
       let failed: PromiseRejectedResult | undefined;
       const pointers: OrderNo[] = [];
       for (const at of READ_ORDER[way]) {
-        const answers = await Promise.allSettled(
-          unsure.map((tag) => readAt(groups.of(tag), at, deadline, select, isShown)),
-        );
+        const answers = await Promise.allSettled(unsure.map((tag) => ask(tag, at)));
         const seen = answers.flatMap((answer) => (answer.status === 'fulfilled' ? (found(answer.value) ?? []) : []));
         const first = seen.filter(({ stored }) => isShown(stored)).sort(jumpedFirst)[0];
         if (first !== undefined) return first;

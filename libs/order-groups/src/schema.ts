@@ -175,6 +175,14 @@ const pendingEvent = `CREATE TABLE pending_event (
   KEY to_replay (group_tag, replayed_at, id)
 ) ENGINE=InnoDB`;
 
+const groupMove = `CREATE TABLE group_move (
+  source_tag TINYINT UNSIGNED NOT NULL PRIMARY KEY COMMENT 'the group whose orders come here',
+  started_at BIGINT NOT NULL,
+  watermark BIGINT UNSIGNED NOT NULL COMMENT 'copies are as new as this id of the source’s trajectory',
+  last_key BIGINT UNSIGNED NOT NULL COMMENT 'orders of the source up to this one were copied',
+  copied BIGINT UNSIGNED NOT NULL COMMENT 'orders'
+) ${INNODB}`;
+
 const groupTables: readonly Statement[] = [
   ddl(
     'CREATE TABLE group_epoch',
@@ -235,6 +243,7 @@ const trigger = (name: string, when: string, table: string, body: string): State
 const TRACK =
   'INSERT INTO trajectory (order_no, refund_no, happened_at, event, state, version, attempt_no, attempt_state, learned_by, code, source)';
 
+// What comes from another group (@tillmesh_moving) brings its history along, and its merchant number only where that is free.
 // The database's own word on state machines and uniqueness: whatever a program sends, what is not allowed is refused.
 const triggers: readonly Statement[] = [
   trigger(
@@ -245,8 +254,10 @@ const triggers: readonly Statement[] = [
     `IF NEW.map_version IS NULL THEN
     SIGNAL SQLSTATE '23000' SET MYSQL_ERRNO = 1048, MESSAGE_TEXT = 'the fence was missed';
   END IF;
-  INSERT INTO merchant_order (merchant_id, merchant_order_no, order_no)
-  VALUES (NEW.merchant_id, NEW.merchant_order_no, NEW.order_no);`,
+  IF @tillmesh_moving IS NULL THEN
+    INSERT INTO merchant_order (merchant_id, merchant_order_no, order_no)
+    VALUES (NEW.merchant_id, NEW.merchant_order_no, NEW.order_no);
+  END IF;`,
   ),
   trigger(
     'payment_moves',
@@ -280,6 +291,9 @@ const triggers: readonly Statement[] = [
     `DELETE FROM merchant_order
   WHERE merchant_id = OLD.merchant_id AND merchant_order_no = OLD.merchant_order_no AND order_no = OLD.order_no;`,
   ),
+  trigger('claim_moves', 'BEFORE UPDATE', 'jump_claim', REFUSE_READ_ONLY),
+  trigger('event_kept', 'BEFORE INSERT', 'pending_event', REFUSE_READ_ONLY),
+  trigger('event_ends', 'BEFORE UPDATE', 'pending_event', REFUSE_READ_ONLY),
   trigger(
     'attempt_moves',
     'BEFORE UPDATE',
@@ -399,6 +413,7 @@ export const MIGRATIONS: readonly Migration[] = [
       ddl('CREATE TABLE trajectory', trajectory),
       ddl('CREATE TABLE jump_claim', jumpClaim),
       ddl('CREATE TABLE pending_event', pendingEvent),
+      ddl('CREATE TABLE group_move', groupMove),
       ...triggers,
     ],
   },

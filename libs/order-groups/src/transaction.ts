@@ -4,7 +4,7 @@ import { BEGIN, COMMIT, ROLLBACK } from './order-statements.ts';
 /** What a transaction's work wants: to be kept or not, and its answer. */
 export type TransactionEnd<T> = { readonly commit: boolean; readonly value: T };
 
-/** Runs `work` in a transaction on a connection that is lent for it. A failure rolls back; where even that fails the connection is cut. */
+/** Runs `work` in a transaction on a connection that is lent for it. A failure rolls back; where the end itself fails the connection is cut. */
 export const transaction = async <T>(
   connection: Connection,
   deadline: Deadline,
@@ -18,6 +18,12 @@ export const transaction = async <T>(
     await connection.run(ROLLBACK, [], deadline).catch(() => connection.cut());
     throw error;
   }
-  await connection.run(end.commit ? COMMIT : ROLLBACK, [], deadline);
+  try {
+    await connection.run(end.commit ? COMMIT : ROLLBACK, [], deadline);
+  } catch (error) {
+    // With no time left it was never sent. The next user of the connection would write into an open transaction, and be told OK.
+    connection.cut();
+    throw error;
+  }
   return end.value;
 };

@@ -510,6 +510,15 @@ const at = (found: StoredPayment | undefined, more: Answers = {}): Answers => ({
 const READ = 'home.insertPaying home.readOrder';
 
 const THERE_ALREADY: readonly Branch[] = [
+  [
+    'what home has is a copy of an order on its way from another group, and that group says what it is',
+    {
+      home: at(atBuddy({ state: 'paying', own: true })),
+      buddy: { readNumber: [atBuddy({ state: 'succeeded', own: true, called: true })] },
+    },
+    existingBuddy,
+    `${READ} buddy.readNumber`,
+  ],
   ['and cannot be read', { home: at(undefined), buddy: {} }, 'repeat home_row_unread', READ],
   [
     'void: the jump that won is the order',

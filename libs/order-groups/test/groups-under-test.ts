@@ -6,7 +6,9 @@ import { groupTag } from '@tillmesh/domain';
 import { type LocalStack, startLocalStack } from '@tillmesh/local-stack';
 import { createLog } from '@tillmesh/telemetry';
 import {
+  createGroupAdministration,
   createOrderGroups,
+  type GroupAdministration,
   type GroupMap,
   migrateGroup,
   type OrderGroups,
@@ -21,6 +23,8 @@ export type GroupsUnderTest = {
   readonly rowKeys: ReturnType<typeof testRowKeys>;
   /** Another instance on the same groups. */
   open(changes?: Partial<OrderGroupsConfig>): Promise<OrderGroups>;
+  /** An operator's way to the same groups. */
+  administer(): Promise<GroupAdministration>;
   close(): Promise<void>;
 };
 
@@ -47,6 +51,7 @@ export const startGroups = async (groupTags: readonly number[]): Promise<GroupsU
   await Promise.all(map.groups.map((group) => migrateGroup({ group, account, clock: systemClock })));
   const rowKeys = testRowKeys();
   const opened: OrderGroups[] = [];
+  const administrations: GroupAdministration[] = [];
   return {
     stack,
     map,
@@ -80,7 +85,17 @@ export const startGroups = async (groupTags: readonly number[]): Promise<GroupsU
       await groups.look();
       return groups;
     },
+    administer: async () => {
+      const administration = await createGroupAdministration({
+        config: { map, user: migrate.user, password: migrate.password, database: 'tillmesh' },
+        clock: systemClock,
+        log: createLog('test', 'silent'),
+      });
+      administrations.push(administration);
+      return administration;
+    },
     close: async () => {
+      for (const administration of administrations) administration.close();
       await Promise.all(opened.map((groups) => groups.close()));
       await stack.stop();
       rmSync(folder, { recursive: true, force: true });

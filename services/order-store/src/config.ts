@@ -1,4 +1,4 @@
-import { LogConfig, ServerConfig, z } from '@tillmesh/config';
+import { LogConfig, ServerConfig, target, z } from '@tillmesh/config';
 import { GroupAdministrationConfig, OrderGroupsConfig, RowKeysConfig } from '@tillmesh/order-groups';
 
 export const OrderStoreConfig = z.strictObject({
@@ -7,8 +7,8 @@ export const OrderStoreConfig = z.strictObject({
   orders: OrderGroupsConfig,
 });
 
-/** What `migrate-main.ts` needs: the same map, and the account that may change the schema. */
-export const MigrateConfig = z.strictObject({
+/** What `migrate-main.ts` and `groups-main.ts` need: the same map, and the account that may change the schema. */
+export const AdministrationConfig = z.strictObject({
   logLevel: LogConfig,
   orders: GroupAdministrationConfig,
   retentionDays: z
@@ -19,7 +19,12 @@ export const MigrateConfig = z.strictObject({
     .describe(
       'Days whose orders are kept before today; longer than refunds, bills and repeats of numbers may come. Without it all are kept.',
     ),
+  orderStore: z
+    .strictObject({ target: target('an order store') })
+    .optional()
+    .describe('Who changes the group map. Needed for every command of groups-main.ts that changes it.'),
 });
+export type AdministrationConfig = z.output<typeof AdministrationConfig>;
 
 /** What `rotate-keys-main.ts` needs: the order store's own account is enough. */
 export const RotateKeysConfig = z.strictObject({

@@ -1,6 +1,6 @@
 import { systemClock } from '@tillmesh/clock';
 import { loadConfig } from '@tillmesh/config';
-import { budgetLine, createOrderGroups } from '@tillmesh/order-groups';
+import { assertSchemas, budgetLine, createOrderGroups } from '@tillmesh/order-groups';
 import { OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
 import { bind, runService } from '@tillmesh/rpc';
 import { OrderStoreConfig } from './config.ts';
@@ -15,7 +15,11 @@ await runService({
     const orders = createOrderGroups({ config: config.orders, clock: systemClock, log });
     return {
       services: [bind(OrderStoreService, createOrderStoreService(orders, systemClock))],
-      begin: () => orders.open(),
+      begin: async () => {
+        await orders.look();
+        assertSchemas(await orders.schemas());
+        await orders.open();
+      },
       end: () => orders.close(),
     };
   },
