@@ -1,5 +1,12 @@
 import type { Clock } from '@tillmesh/clock';
-import { type GroupTag, groupTagOf, type MerchantId, type MerchantOrderNo, type OrderNo, toOrderKey } from '@tillmesh/domain';
+import {
+  type GroupTag,
+  groupTagOf,
+  type MerchantId,
+  type MerchantOrderNo,
+  type OrderNo,
+  toOrderKey,
+} from '@tillmesh/domain';
 import { bigintParameter, type Connection, type Deadline } from './connection.ts';
 import type { ReadFrom } from './group-client.ts';
 import type { GroupClients } from './group-clients.ts';
