@@ -13,6 +13,7 @@ const TELL_EVERY_MS = 10_000;
  * Waits until new orders can be written: in every group, or in at least one when the others have not come within 5 s. An instance
  * that was called ready sooner would refuse its first orders.
  *
+ * @param signal ends the wait.
  * @param look asks every server once, and takes this instance's place in each group that answers.
  * @param takesOrders the open groups and whether orders can be written there now.
  */
@@ -26,7 +27,7 @@ export const untilOrdersAreTaken = async (options: {
   const { look, takesOrders, signal, clock, log } = options;
   const beganMs = clock.monotonicMs();
   let toldMs = beganMs;
-  for (;;) {
+  while (!signal.aborted) {
     await look();
     const groups = takesOrders();
     const waiting = groups.filter(({ yes }) => !yes).map(({ group: { tag, note } }) => ({ tag, note }));
@@ -40,6 +41,7 @@ export const untilOrdersAreTaken = async (options: {
       toldMs = nowMs;
       log.warn({ waiting }, 'no order can be written yet: waits for the order groups');
     }
-    await clock.sleep(AGAIN_MS, signal);
+    // An abort ends the wait by a rejection; the loop’s condition sees it.
+    await clock.sleep(AGAIN_MS, signal).catch(() => undefined);
   }
 };

@@ -87,10 +87,10 @@ export const runService = async <Settings extends ServiceSettings>(options: {
       ...parts.serve,
     });
 
-    let leaving = false;
+    const leaving = new AbortController();
     const leave = async (signal: string) => {
-      if (leaving) return;
-      leaving = true;
+      if (leaving.signal.aborted) return;
+      leaving.abort();
       log.info({ signal }, 'draining');
       await server.drain(drainMs);
       stop.abort(new Error('the service stops'));
@@ -111,6 +111,8 @@ export const runService = async <Settings extends ServiceSettings>(options: {
       });
     }
     await parts.begin?.();
+    // Told to end while it began: it ends by itself.
+    if (leaving.signal.aborted) return;
     server.setReady(true);
     log.info({ host, port: server.port, metricsPort: metrics.port }, 'ready');
   } catch (error) {

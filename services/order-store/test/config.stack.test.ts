@@ -7,20 +7,24 @@ import { afterAll, expect, test } from 'vitest';
 const folder = mkdtempSync(join(tmpdir(), 'tillmesh-order-store-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const start = (settings?: object | string) =>
-  startAndStop(join(import.meta.dirname, '../src/main.ts'), folder, settings, process.env);
+const start = (settings?: object | string, untilSaid?: string) =>
+  startAndStop(join(import.meta.dirname, '../src/main.ts'), folder, settings, process.env, untilSaid);
 
 writeFileSync(join(folder, 'password'), 'secret\n');
 writeFileSync(join(folder, 'row-key'), `${'0123456789abcdef'.repeat(4)}\n`);
 const rowKeys = { current: 1, keys: [{ id: 1, keyFile: 'row-key' }] };
 const nowhere = (tag: number) => ({ tag, endpoints: [{ host: '127.0.0.1', port: tag }] });
 
-test('a good configuration starts while every database is away, serves and stops in order', async () => {
-  const { code, output } = await start({
-    server: { port: 0 },
-    orders: { map: { version: 1, groups: [nowhere(1), nowhere(2)] }, user: 'app', password: 'password', rowKeys },
-  });
-  expect(output).toContain('"msg":"ready"');
+test('while every database is away it says what it waits for, is not ready, and stops in order', async () => {
+  const { code, output } = await start(
+    {
+      server: { port: 0 },
+      orders: { map: { version: 1, groups: [nowhere(1), nowhere(2)] }, user: 'app', password: 'password', rowKeys },
+    },
+    'no order can be written yet',
+  );
+  expect(output).toContain('"waiting":[{"tag":1,"note":"no single writable node"},{"tag":2');
+  expect(output).not.toContain('"msg":"ready"');
   expect(output).toContain('"msg":"stopped"');
   expect(code).toBe(0);
 });
