@@ -3,6 +3,7 @@ import { secretFile, z } from '@tillmesh/config';
 import type { GroupTag } from '@tillmesh/domain';
 import { type Log, withoutSpans } from '@tillmesh/telemetry';
 import { type Created, createBounce } from './bounce.ts';
+import { type ChangeFeed, createChangeFeed } from './change-feed.ts';
 import { createMapChanger, type MapChange, type MapChanged } from './change-map.ts';
 import { ConnectionBudgetConfig, checkBudget } from './connection-budget.ts';
 import { claimDue, type DueWork } from './due-work.ts';
@@ -14,6 +15,7 @@ import { keepPaymentNews, keepRefundNews } from './keep-news.ts';
 import { createMapKeeper, type MapKeeper } from './map-keeper.ts';
 import type { NewPayment, OrderGroup } from './order-group.ts';
 import { createOrderNumberSource } from './order-number-source.ts';
+import { createPaymentLists, type PaymentLists } from './payment-lists.ts';
 import { createPaymentReader, type PaymentReader } from './payment-reader.ts';
 import { createRowCodec } from './payment-rows.ts';
 import { createPaymentStore, type PaymentStore } from './payment-store.ts';
@@ -131,7 +133,11 @@ export type OrderGroups = {
 };
 
 /** What a reader may do. */
-export type OrderReader = Pick<OrderGroups, 'look' | 'close' | 'map'> & { readonly payments: PaymentReader };
+export type OrderReader = Pick<OrderGroups, 'look' | 'close' | 'map'> & {
+  readonly payments: PaymentReader;
+  readonly lists: PaymentLists;
+  readonly changes: ChangeFeed;
+};
 
 type Opened = { readonly groups: GroupClients; readonly keeper: MapKeeper };
 
@@ -165,17 +171,25 @@ const openGroups = (
   return { groups, keeper };
 };
 
-/** Opens the order groups for reading alone. */
+/**
+ * Opens the order groups for reading alone.
+ *
+ * @param options.listMsMax what a group may take for a statement of a list, ms; as for all others unless told.
+ */
 export const createOrderReader = (options: {
   readonly config: OrderReadersConfig;
+  readonly listMsMax?: number;
   readonly clock: Clock;
   readonly log: Log;
 }): OrderReader => {
   const { config, clock, log } = options;
   const { groups, keeper } = openGroups(config, undefined, clock, log);
   const rows = createRowCodec(openRowKeys(config.rowKeys));
+  const { statementMsMax } = config;
   return {
-    payments: createPaymentReader({ maps: keeper, groups, rows, statementMsMax: config.statementMsMax, clock }),
+    payments: createPaymentReader({ maps: keeper, groups, rows, statementMsMax, clock }),
+    lists: createPaymentLists({ groups, rows, groupMsMax: options.listMsMax ?? statementMsMax, clock }),
+    changes: createChangeFeed({ groups, rows, statementMsMax, clock }),
     map: keeper.current,
     look: async () => {
       await groups.look();

@@ -146,7 +146,9 @@ const merchantOrder = `CREATE TABLE merchant_order (
   merchant_id VARCHAR(32) ${ASCII} NOT NULL,
   merchant_order_no VARCHAR(64) ${ASCII} NOT NULL,
   order_no BIGINT UNSIGNED NOT NULL,
-  UNIQUE KEY merchant_order (merchant_id, merchant_order_no)
+  arrival BIGINT UNSIGNED NOT NULL AUTO_INCREMENT COMMENT 'in what order new orders came: the outbox of those that follow them',
+  UNIQUE KEY merchant_order (merchant_id, merchant_order_no),
+  KEY by_arrival (arrival, order_no)
 ) ENGINE=InnoDB`;
 
 const jumpClaim = `CREATE TABLE jump_claim (
