@@ -41,6 +41,7 @@ export {
   checkDigitOf,
   DAY_MAX,
   DAY_MS,
+  firstOrderKeyAt,
   formatOrderNo,
   fromOrderKey,
   GROUP_TAG_MAX,

@@ -30,11 +30,7 @@ const GRANTS = {
   /** Schema changes: everything inside the one schema. */
   migrate: [`GRANT ALL PRIVILEGES ON ${DATABASE}.* TO`],
   /** People and reports. */
-  read: [
-    `GRANT SELECT ON ${DATABASE}.* TO`,
-    `GRANT SELECT ON ${LISTS_DATABASE}.* TO`,
-    'GRANT SLAVE MONITOR ON *.* TO',
-  ],
+  read: [`GRANT SELECT ON ${DATABASE}.* TO`, `GRANT SELECT ON ${LISTS_DATABASE}.* TO`, 'GRANT SLAVE MONITOR ON *.* TO'],
   /** Whoever keeps the lists: they are made from the groups, and can be made anew, tables included. */
   lists: [`GRANT ALL PRIVILEGES ON ${LISTS_DATABASE}.* TO`],
   /** The replicas of a group at its primary. Exists on every node, so that any of them can become the primary. */

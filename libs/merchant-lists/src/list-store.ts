@@ -1,5 +1,12 @@
 import type { Clock } from '@tillmesh/clock';
-import { fromOrderKey, type GroupTag, groupTag, type MerchantId, type OrderKey, type PaymentState } from '@tillmesh/domain';
+import {
+  fromOrderKey,
+  type GroupTag,
+  groupTag,
+  type MerchantId,
+  type OrderKey,
+  type PaymentState,
+} from '@tillmesh/domain';
 import {
   big,
   bigintParameter,
@@ -125,7 +132,8 @@ export const createListStore = (options: {
         return content === undefined ? [] : [{ key: big(row, 'order_no') as OrderKey, content }];
       });
       const shown = fitting.slice(0, pageSize);
-      const last = fitting.length > pageSize ? shown.at(-1)?.key : rows.length < limit ? undefined : big(rows.at(-1), 'order_no');
+      const last =
+        fitting.length > pageSize ? shown.at(-1)?.key : rows.length < limit ? undefined : big(rows.at(-1), 'order_no');
       return {
         contents: shown.map(({ key, content }) =>
           Buffer.from(cipher.decrypt(CONTENT_COLUMN, fromOrderKey(key), content), 'base64'),
@@ -159,7 +167,11 @@ export const createListStore = (options: {
       progressOf: async (tag) => {
         const [row] = (await step(sql.SELECT_PROGRESS, [tag])).rows;
         if (row === undefined) return { copiedTo: 0n, rows: 0, isDone: false };
-        return { copiedTo: big(row, 'copied_to'), rows: whole(row, 'copied_rows'), isDone: whole(row, 'is_done') === 1 };
+        return {
+          copiedTo: big(row, 'copied_to'),
+          rows: whole(row, 'copied_rows'),
+          isDone: whole(row, 'is_done') === 1,
+        };
       },
       copy: async (tag, entries, progress) => {
         await step(sql.BEGIN);

@@ -8,7 +8,10 @@ export const ListStoreConfig = z
       .min(1)
       .max(5)
       .describe('host and port of every server that has the lists: the primary and its replicas, in any order.'),
-    user: z.string().min(1).describe('Database account; SELECT for readers, everything in the one schema for the projector.'),
+    user: z
+      .string()
+      .min(1)
+      .describe('Database account; SELECT for readers, everything in the one schema for the projector.'),
     password: secretFile("the database account's password"),
     database: z
       .string()

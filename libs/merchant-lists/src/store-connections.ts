@@ -5,9 +5,9 @@ import {
   createConnectionPool,
   DatabaseError,
   type Deadline,
-  optionalText,
   OWN_CODES,
   openConnection,
+  optionalText,
   type Statement,
 } from '@tillmesh/order-groups';
 import type { ListStoreConfig } from './store-config.ts';

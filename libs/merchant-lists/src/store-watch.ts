@@ -4,7 +4,10 @@ import { gauge, type Log, withoutSpans } from '@tillmesh/telemetry';
 import type { ListStatus, ListStore } from './list-store.ts';
 
 const usableGauge = gauge('tillmesh_lists_usable', '1 while lists are answered by their own store.');
-const lagGauge = gauge('tillmesh_lists_lag_ms', 'How far the store of lists is behind the order group that it is furthest behind.');
+const lagGauge = gauge(
+  'tillmesh_lists_lag_ms',
+  'How far the store of lists is behind the order group that it is furthest behind.',
+);
 
 /** Whether lists may be read from the store, known without asking it. */
 export type StoreWatch = {

@@ -4,7 +4,13 @@ import { big, optionalText, optionalWhole, whole } from './columns.ts';
 import { bigintParameter, type Deadline, type Parameter, type Row, type Statement } from './connection.ts';
 import type { ReadFrom } from './group-client.ts';
 import type { GroupClients } from './group-clients.ts';
-import { RANGES_IN_STATEMENT, SELECT_KEYS_AFTER, SELECT_LAST_KEY, STREAMS, type StreamName } from './list-statements.ts';
+import {
+  RANGES_IN_STATEMENT,
+  SELECT_KEYS_AFTER,
+  SELECT_LAST_KEY,
+  STREAMS,
+  type StreamName,
+} from './list-statements.ts';
 import type { RowCodec } from './payment-rows.ts';
 import { readPayments } from './read-payments.ts';
 import type { StoredPayment } from './stored-payment.ts';
@@ -34,7 +40,11 @@ export type ChangeFeed = {
   /** The latest id that a stream shows; 0 for none. */
   last(tag: GroupTag, stream: StreamName): Promise<bigint>;
   /** Payments as they are now, at a replica (`nearby`) or at the primary. */
-  payments(tag: GroupTag, keys: readonly OrderKey[], way: 'nearby' | 'primary'): Promise<ReadonlyMap<bigint, StoredPayment>>;
+  payments(
+    tag: GroupTag,
+    keys: readonly OrderKey[],
+    way: 'nearby' | 'primary',
+  ): Promise<ReadonlyMap<bigint, StoredPayment>>;
   /** All payments in the order of their keys, at the primary alone: it has every one that is acknowledged. */
   paymentsAfter(tag: GroupTag, key: bigint, limit: number): Promise<ReadonlyMap<bigint, StoredPayment>>;
   /** The latest key of a group; 0 for none. */
@@ -79,7 +89,10 @@ export const createChangeFeed = (options: {
       const parameters = Array.from({ length: RANGES_IN_STATEMENT }, (_, place) => ranges[place])
         .flatMap((range) => [range?.from ?? 0n, range?.to ?? 0n])
         .map(bigintParameter);
-      const { value } = await ask(tag, STREAMS[stream].within, [...parameters, bigintParameter(BigInt(CHANGES_READ_MAX))]);
+      const { value } = await ask(tag, STREAMS[stream].within, [
+        ...parameters,
+        bigintParameter(BigInt(CHANGES_READ_MAX)),
+      ]);
       return value.rows.map(changeOf);
     },
     last: async (tag, stream) => orZero((await ask(tag, STREAMS[stream].last, [])).value.rows[0], 'id'),
@@ -93,8 +106,16 @@ export const createChangeFeed = (options: {
       const deadline = deadlineNow();
       // `write` is the way to the primary and nowhere else.
       return groups.of(tag).write(deadline, async (connection) => {
-        const answer = await connection.run(SELECT_KEYS_AFTER, [bigintParameter(key), bigintParameter(BigInt(limit))], deadline);
-        return readPayments(rows, answer.rows.map((row) => big(row, 'order_no') as OrderKey), deadline)(connection);
+        const answer = await connection.run(
+          SELECT_KEYS_AFTER,
+          [bigintParameter(key), bigintParameter(BigInt(limit))],
+          deadline,
+        );
+        return readPayments(
+          rows,
+          answer.rows.map((row) => big(row, 'order_no') as OrderKey),
+          deadline,
+        )(connection);
       });
     },
     lastKey: async (tag) => orZero((await ask(tag, SELECT_LAST_KEY, [])).value.rows[0], 'order_no'),

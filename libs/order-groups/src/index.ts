@@ -1,25 +1,34 @@
 export type { Created } from './bounce.ts';
-export { type Change, type ChangeFeed, CHANGES_READ_MAX, type IdRange, RANGES_READ_MAX } from './change-feed.ts';
+export { CHANGES_READ_MAX, type Change, type ChangeFeed, type IdRange, RANGES_READ_MAX } from './change-feed.ts';
 export type { MapChange, MapChanged } from './change-map.ts';
 export { type ColumnCipher, createColumnCipher } from './column-cipher.ts';
 export { big, optionalBytes, optionalText, text, whole } from './columns.ts';
-export { type Account, bigintParameter, type Connection, type Deadline, openConnection, type Parameter, type Statement } from './connection.ts';
-export { type ConnectionPool, createConnectionPool } from './connection-pool.ts';
+export {
+  type Account,
+  bigintParameter,
+  type Connection,
+  type Deadline,
+  openConnection,
+  type Parameter,
+  type Statement,
+} from './connection.ts';
 export { budgetLine } from './connection-budget.ts';
+export { type ConnectionPool, createConnectionPool } from './connection-pool.ts';
 export { DatabaseError, OWN_CODES } from './database-error.ts';
 export { differingField } from './differing-field.ts';
 export type { DueItem, DueWork } from './due-work.ts';
 export type { GroupStatus } from './group-client.ts';
 export { UnknownGroup } from './group-clients.ts';
 export {
-  type GroupDescription,
   type Endpoint,
+  type GroupDescription,
   type GroupMap,
   GroupMapConfig,
   type GroupState,
   placementOf,
 } from './group-map.ts';
 export type { MapView } from './group-maps.ts';
+export type { StreamName } from './list-statements.ts';
 export { type MigrationReport, migrateGroup } from './migrate.ts';
 export type { AttemptPlan, NewPayment } from './order-group.ts';
 export {
@@ -32,7 +41,6 @@ export {
   OrderReadersConfig,
 } from './order-groups.ts';
 export { ClockWentBack } from './order-number-source.ts';
-export type { StreamName } from './list-statements.ts';
 export { type GroupScan, type MergedPage, mergePage, type PagePosition, placeOf } from './page-position.ts';
 export type { ListedPage, ListQuestion, PaymentLists } from './payment-lists.ts';
 export type { ReadPayment } from './payment-reader.ts';

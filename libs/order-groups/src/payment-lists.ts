@@ -45,7 +45,11 @@ export const SCANNED_MAX = 1_000;
 
 const isShown = (state: PaymentState): boolean => state !== 'void' && state !== 'unbound';
 
-type Scanned = { readonly client: GroupClient; readonly scan: GroupScan; readonly from: Omit<ReadFrom<never>, 'value'> };
+type Scanned = {
+  readonly client: GroupClient;
+  readonly scan: GroupScan;
+  readonly from: Omit<ReadFrom<never>, 'value'>;
+};
 
 const olderOf = (a: number | undefined, b: number | undefined): number | undefined =>
   a === undefined || b === undefined ? undefined : Math.max(a, b);
@@ -130,7 +134,8 @@ export const createPaymentLists = (options: {
       if (failure !== undefined && !(failure.reason instanceof DatabaseError)) throw failure.reason;
       let answered = scans.flatMap((scan) => (scan.status === 'fulfilled' ? [scan.value] : []));
       for (;;) {
-        if (answered.length === 0) throw failure?.reason ?? new DatabaseError('TILLMESH_NO_GROUP_ANSWERS', 'not_written');
+        if (answered.length === 0)
+          throw failure?.reason ?? new DatabaseError('TILLMESH_NO_GROUP_ANSWERS', 'not_written');
         const merged = mergePage(
           answered.map(({ scan }) => scan),
           position,

@@ -21,7 +21,10 @@ export const readPayments =
     const statement = SIZES[size];
     if (statement === undefined) throw new RangeError(`${keys.length} payments are more than ${PAYMENTS_READ_MAX}`);
     // Filled up with the last one again: it is found once all the same.
-    const filled = Array.from({ length: COUNTS[size] ?? 0 }, (_, place) => keys[Math.min(place, keys.length - 1)] ?? 0n);
+    const filled = Array.from(
+      { length: COUNTS[size] ?? 0 },
+      (_, place) => keys[Math.min(place, keys.length - 1)] ?? 0n,
+    );
     const answer = await connection.run(statement, filled.map(bigintParameter), deadline);
     const byOrder = Map.groupBy(answer.rows, (row: Row) => text(row, 'order_no'));
     return new Map(

@@ -23,14 +23,13 @@ export const jobsOf = (tag: GroupTag, changes: readonly Change[]): ChangeJob[] =
       happenedAtMs: known === undefined ? (happenedAtMs ?? null) : earlier(known.happenedAtMs, happenedAtMs ?? null),
     });
   }
-  const all = [...refs].map(([key, { version, happenedAtMs }]): z.output<typeof Ref> => [
-    String(key),
-    version,
-    happenedAtMs,
-  ]);
+  const all = [...refs].map(
+    ([key, { version, happenedAtMs }]): z.output<typeof Ref> => [String(key), version, happenedAtMs],
+  );
   const jobs: ChangeJob[] = [];
   for (let done = 0; done < all.length; done += REFS_MAX) jobs.push({ tag, refs: all.slice(done, done + REFS_MAX) });
   return jobs;
 };
 
-const earlier = (a: number | null, b: number | null): number | null => (a === null || b === null ? null : Math.min(a, b));
+const earlier = (a: number | null, b: number | null): number | null =>
+  a === null || b === null ? null : Math.min(a, b);

@@ -41,7 +41,8 @@ export const openChangeQueue = (options: {
   const { redis, concurrent, doneMsMax, instance, clock, log } = options;
   let failures = 0;
   const complain = (error: unknown): void => {
-    if (failures % LOG_EVERY_FAILURES === 0) log.warn({ err: error }, 'the queue of changes has trouble; lists fall behind');
+    if (failures % LOG_EVERY_FAILURES === 0)
+      log.warn({ err: error }, 'the queue of changes has trouble; lists fall behind');
     failures += 1;
   };
   const connect = (enableOfflineQueue: boolean): Redis => {

@@ -12,6 +12,11 @@ export const ProjectorConfig = z.strictObject({
   changesMax: z.int().min(1).max(1_000).default(500).describe('Changes that are read and applied together.'),
   saveEveryMs: z.int().min(10).max(10_000).default(250).describe('Between savings of how far a group was followed.'),
   jobsMax: z.int().min(1).max(100).default(6).describe('Jobs that this instance does at once.'),
-  doneMsMax: z.int().min(500).max(60_000).default(4_000).describe('After this, jobs that nobody has done are given again.'),
+  doneMsMax: z
+    .int()
+    .min(500)
+    .max(60_000)
+    .default(4_000)
+    .describe('After this, jobs that nobody has done are given again.'),
 });
 export type ProjectorConfig = z.output<typeof ProjectorConfig>;

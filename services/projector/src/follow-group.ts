@@ -2,14 +2,22 @@ import { type Clock, repeat } from '@tillmesh/clock';
 import { z } from '@tillmesh/config';
 import type { GroupTag } from '@tillmesh/domain';
 import type { ListStore } from '@tillmesh/merchant-lists';
-import { type Change, type ChangeFeed, CHANGES_READ_MAX, RANGES_READ_MAX, type StreamName } from '@tillmesh/order-groups';
+import {
+  CHANGES_READ_MAX,
+  type Change,
+  type ChangeFeed,
+  RANGES_READ_MAX,
+  type StreamName,
+} from '@tillmesh/order-groups';
 import { gauge, type Log, withoutSpans } from '@tillmesh/telemetry';
 import { jobsOf } from './change-jobs.ts';
 import type { ChangeQueue } from './change-queue.ts';
 import { createStreamPlace, SavedPlace, type StreamPlace } from './stream-place.ts';
 
 const lagGauge = gauge('tillmesh_projection_lag_ms', 'How far the lists are behind a group.', ['group']);
-const gapsGauge = gauge('tillmesh_projection_gaps', 'Ids of a group that were passed over and are looked for.', ['group']);
+const gapsGauge = gauge('tillmesh_projection_gaps', 'Ids of a group that were passed over and are looked for.', [
+  'group',
+]);
 
 const STREAM_NAMES: readonly StreamName[] = ['arrivals', 'changes'];
 const SavedPlaces = z.strictObject({ arrivals: SavedPlace, changes: SavedPlace });

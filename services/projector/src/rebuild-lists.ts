@@ -44,12 +44,13 @@ export const rebuildLists = async (options: {
     const name = `group ${tag}`;
     const lastKey = await patiently(name, () => changes.lastKey(tag));
     let progress = await session.progressOf(tag);
-    const firstKey = progress.copiedTo;
+    let firstKey: bigint | undefined;
     let saidAt = clock.monotonicMs();
     while (!progress.isDone) {
       const { copiedTo } = progress;
       const piece = await patiently(name, () => changes.paymentsAfter(tag, copiedTo, rowsInPiece));
       const keys = [...piece.keys()];
+      firstKey ??= keys[0];
       const entries = [...piece.values()].map((stored) => listEntryOf(stored, clock.nowMs()));
       progress = {
         copiedTo: keys.reduce((last, key) => (key > last ? key : last), copiedTo),
@@ -59,7 +60,7 @@ export const rebuildLists = async (options: {
       await session.copy(tag, entries, progress);
       if (clock.monotonicMs() - saidAt > 1_000) {
         saidAt = clock.monotonicMs();
-        onProgress(`${name}: ${progress.rows} payments, ${shareOf(progress.copiedTo, firstKey, lastKey)}`);
+        onProgress(`${name}: ${progress.rows} payments, ${shareOf(progress.copiedTo, firstKey ?? 0n, lastKey)}`);
       }
     }
     rows += progress.rows;
@@ -71,8 +72,6 @@ export const rebuildLists = async (options: {
   return { rows, resumed };
 };
 
-/** How far a key lies between two others; of the first piece nobody knows where it began. */
-const shareOf = (key: bigint, first: bigint, last: bigint): string => {
-  if (first === 0n || last <= first) return `up to order key ${key}`;
-  return `${Number(((key - first) * 1_000n) / (last - first)) / 10} %`;
-};
+/** How far a key lies between two others, in time. */
+const shareOf = (key: bigint, first: bigint, last: bigint): string =>
+  last <= first ? '' : `${(Number(((key - first) * 1_000n) / (last - first)) / 10).toFixed(1)} %`;
