@@ -45,30 +45,25 @@ export const openChangeQueue = (options: {
       log.warn({ err: error }, 'the queue of changes has trouble; lists fall behind');
     failures += 1;
   };
-  const connect = (enableOfflineQueue: boolean): Redis => {
+  const clients: Redis[] = [];
+  const connect = (): Redis => {
     const client = new Redis({
       host: redis.host,
       port: redis.port,
       ...(redis.password === undefined ? {} : { password: redis.password.reveal() }),
       // Whoever waits blockingly has to wait on over a reconnect: BullMQ demands it.
       maxRetriesPerRequest: null,
-      enableOfflineQueue,
       connectTimeout: 500,
       retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 5), 1_000),
     });
     client.on('error', complain);
+    clients.push(client);
     return client;
   };
-  const clients: Redis[] = [];
-  const client = (enableOfflineQueue: boolean): Redis => {
-    const opened = connect(enableOfflineQueue);
-    clients.push(opened);
-    return opened;
-  };
 
-  const producing = client(false);
+  const producing = connect();
   const queue = new Queue(QUEUE, { connection: producing, prefix: PREFIX, skipWaitingForReady: true });
-  const events = new QueueEvents(QUEUE, { connection: client(true), prefix: PREFIX });
+  const events = new QueueEvents(QUEUE, { connection: connect(), prefix: PREFIX });
   const waiting = new Map<string, Waiting>();
   queue.on('error', complain);
   events.on('error', complain);
@@ -132,7 +127,7 @@ export const openChangeQueue = (options: {
     },
     work: (apply) => {
       worker = new Worker(QUEUE, ({ data }) => apply(ChangeJob.parse(data)), {
-        connection: client(true),
+        connection: connect(),
         prefix: PREFIX,
         concurrency: concurrent,
         lockDuration: LOCK_MS,
