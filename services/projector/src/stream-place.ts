@@ -105,8 +105,8 @@ export const createStreamPlace = (saved: SavedPlace | undefined): StreamPlace =>
       gaps = gaps.flatMap((gap) => {
         if (!asked.has(`${gap.from}-${gap.to}`)) return [gap];
         const ageMs = nowMs - gap.noticedAtMs;
-        if (ageMs > GIVEN_UP_MS) return [];
-        const nextLookAtMs = nowMs + Math.max(FIRST_LOOK_MS, ageMs);
+        if (ageMs >= GIVEN_UP_MS) return [];
+        const nextLookAtMs = Math.min(nowMs + Math.max(FIRST_LOOK_MS, ageMs), gap.noticedAtMs + GIVEN_UP_MS);
         return without(gap, ids).map((rest) => ({ ...rest, noticedAtMs: gap.noticedAtMs, nextLookAtMs }));
       });
     },
