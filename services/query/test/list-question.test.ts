@@ -31,10 +31,10 @@ const ask = ({ fromDays, toDays, ...rest }: Words) => {
 };
 
 describe('a request for a list', () => {
-  test('without times asks for the last 31 days, 50 payments at once, in all states', () => {
+  test('without times asks for the last 31 days up to now, 50 payments at once, in all states', () => {
     expect(ask({})).toMatchObject({
       floor: firstOrderKeyAt(NOW_MS - 31 * DAY_MS),
-      position: { before: 2n ** 64n - 1n },
+      position: { before: firstOrderKeyAt(NOW_MS + 3_600_000) },
       pageSize: 50,
       states: undefined,
     });
