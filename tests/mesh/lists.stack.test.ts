@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '@tillmesh/clock';
+import { type OrderNo, parseOrderNo, toOrderKey } from '@tillmesh/domain';
 import { type Mesh, startMesh } from '@tillmesh/local-mesh';
 import { CashierService } from '@tillmesh/proto/tillmesh/cashier/v1/cashier_service_pb.ts';
 import { PaymentKind, PaymentState, Wallet } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
@@ -58,6 +59,12 @@ const page = (request: { pageToken?: string; pageSize?: number; fresh?: boolean;
   query.listPayments({ merchantId: MERCHANT, pageSize: 200, ...request });
 
 const numbersOf = ({ payments }: ListPaymentsResponse): string[] => payments.map(({ orderNo }) => orderNo);
+
+const orderNoOf = (text: string): OrderNo => {
+  const parsed = parseOrderNo(text);
+  if (parsed === undefined) throw new Error(`${text} is no order number`);
+  return parsed.orderNo;
+};
 
 /** Asks until the answer is as wanted. */
 const until = async <T>(ask: () => Promise<T>, isWanted: (answer: T) => boolean): Promise<T> => {
@@ -152,6 +159,37 @@ describe('the list of a merchant', () => {
     await expect(query.listPayments({ merchantId: MERCHANT, from: { seconds: 0n, nanos: 0 } })).rejects.toMatchObject({
       reason: 'REQUEST_INVALID',
     });
+  });
+
+  test('gets a change that was committed long after later ones', async () => {
+    await fromStore();
+    const versionOf = async (orderNo: string, fresh: boolean): Promise<number> =>
+      (await page({ fresh })).payments.find((payment) => payment.orderNo === orderNo)?.version ?? 0;
+    const [late = ''] = await pay(1);
+    paid.push(late);
+    // Whatever happens to it by itself has happened.
+    const before = await until(
+      () => versionOf(late, true),
+      (version) => version >= 2,
+    );
+    const group = mesh.stack.groups.find(({ tag }) => tag === Number(late.slice(15, 18)));
+    await group?.primary().administer(async (connection) => {
+      await connection.query('USE tillmesh');
+      await connection.query('START TRANSACTION');
+      // Its line has an id now, and is seen by nobody.
+      await connection.query('UPDATE payment SET version = version + 1, event_source = ? WHERE order_no = ?', [
+        'test',
+        String(toOrderKey(orderNoOf(late))),
+      ]);
+      paid.push(...(await pay(12)));
+      await until(page, ({ source, payments }) => source === ListSource.PROJECTION && payments.length === paid.length);
+      expect(await versionOf(late, false)).toBe(before);
+      await connection.query('COMMIT');
+    });
+    await until(
+      () => versionOf(late, false),
+      (version) => version === before + 1,
+    );
   });
 
   test('goes on after its projector was killed in the middle of its work', async () => {

@@ -21,6 +21,7 @@ const LOCK_MS = 5_000;
 const STALLED_EVERY_MS = 2_000;
 /** A job that is given back is as good as new: it never counts as failed. */
 const STALLED_MAX = 1_000;
+const CLOSE_MS_MAX = 4_000;
 const TRIES_MAX = 6;
 const RETRY_AFTER_MS = 50;
 const LOG_EVERY_FAILURES = 50;
@@ -140,7 +141,7 @@ export const openChangeQueue = (options: {
     close: async () => {
       // Jobs under way end, unless they would take longer than stopping may.
       const closing = Promise.allSettled([worker?.close(), events.close(), queue.close()]);
-      await Promise.race([closing, clock.sleep(LOCK_MS).catch(() => undefined)]);
+      await Promise.race([closing, clock.sleep(producing.status === 'ready' ? CLOSE_MS_MAX : 0)]);
       for (const opened of clients) opened.disconnect();
     },
   };
