@@ -196,7 +196,7 @@ describe('the list of a merchant', () => {
     await fromStore();
     const paying = pay(30);
     await clock.sleep(150);
-    mesh.services.kill('projector', 'SIGKILL');
+    await mesh.services.kill('projector', 'SIGKILL');
     paid.push(...(await paying));
     const all = await until(
       page,

@@ -22,7 +22,7 @@ import {
 } from '@tillmesh/order-groups';
 import { CONTENT_COLUMN } from './content-column.ts';
 import { type ListEntry, writeEntries } from './list-writer.ts';
-import { type ListStoreConfig } from './store-config.ts';
+import type { ListStoreConfig } from './store-config.ts';
 import { createStoreConnections } from './store-connections.ts';
 import * as sql from './store-statements.ts';
 

@@ -1,7 +1,7 @@
 import type { Clock } from '@tillmesh/clock';
 import { groupTag, type OrderKey } from '@tillmesh/domain';
 import type { ListStore } from '@tillmesh/merchant-lists';
-import type { ChangeFeed } from '@tillmesh/order-groups';
+import type { ChangeFeed, StoredPayment } from '@tillmesh/order-groups';
 import { durations } from '@tillmesh/telemetry';
 import type { ChangeJob } from './change-jobs.ts';
 import { listEntryOf } from './list-entry.ts';
@@ -35,7 +35,7 @@ export const createApply =
     const behind = keyed.filter(({ key, version }) => (near.get(key)?.payment.version ?? -1) < version);
     const exact =
       behind.length === 0
-        ? new Map()
+        ? new Map<bigint, StoredPayment>()
         : await changes.payments(
             tag,
             behind.map(({ key }) => key),
