@@ -26,6 +26,24 @@ export type MergedPage = {
 /** From where a group's payments have not been shown. */
 export const placeOf = ({ before, behind }: PagePosition, tag: GroupTag): bigint => behind.get(tag) ?? before;
 
+/**
+ * The same position after groups were retired: the place of one that is gone becomes that of its successor, which has its payments.
+ *
+ * @param holderOf the group that holds the orders of a tag now; undefined where nobody knows.
+ */
+export const afterRetirements = (
+  { before, behind }: PagePosition,
+  holderOf: (tag: GroupTag) => GroupTag | undefined,
+): PagePosition => {
+  const places = new Map<GroupTag, bigint>();
+  for (const [tag, place] of behind) {
+    const holder = holderOf(tag) ?? tag;
+    const known = places.get(holder) ?? before;
+    places.set(holder, place > known ? place : known);
+  }
+  return { before, behind: places };
+};
+
 const lower = (a: bigint, b: bigint): bigint => (a < b ? a : b);
 
 /**

@@ -6,7 +6,14 @@ import { DatabaseError } from './database-error.ts';
 import type { GroupClient, ReadFrom } from './group-client.ts';
 import type { GroupClients } from './group-clients.ts';
 import { SELECT_MERCHANT_KEYS, SELECT_MERCHANT_STATES } from './list-statements.ts';
-import { type GroupScan, type MergedPage, mergePage, type PagePosition, placeOf } from './page-position.ts';
+import {
+  afterRetirements,
+  type GroupScan,
+  type MergedPage,
+  mergePage,
+  type PagePosition,
+  placeOf,
+} from './page-position.ts';
 import type { ReadPayment } from './payment-reader.ts';
 import type { RowCodec } from './payment-rows.ts';
 import { readPayments } from './read-payments.ts';
@@ -125,8 +132,10 @@ export const createPaymentLists = (options: {
   };
 
   return {
-    page: async (question) => {
-      const { position, pageSize, floor } = question;
+    page: async (asked) => {
+      const position = afterRetirements(asked.position, (tag) => groups.find(tag)?.tag);
+      const question = { ...asked, position };
+      const { pageSize, floor } = question;
       const clients = groups.all();
       const tags = clients.map(({ tag }) => tag);
       const scans = await Promise.allSettled(clients.map((client) => scanOf(client, question)));
