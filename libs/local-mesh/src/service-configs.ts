@@ -78,7 +78,8 @@ export const serviceConfigs = (inputs: ConfigInputs): Readonly<Record<string, un
   // On this machine the lists lie on the servers of the first group, in a schema of their own; elsewhere on servers of their own.
   const listStore = (name: 'lists' | 'read') => {
     const { user, passwordFile } = stack.accounts[name];
-    return { endpoints: map.groups[0]?.endpoints ?? [], user, password: passwordFile };
+    const statementMsMax = name === 'read' ? 200 : 2_000;
+    return { endpoints: map.groups[0]?.endpoints ?? [], user, password: passwordFile, statementMsMax };
   };
   const orderStore = { target: address(ports['order-store']) };
   const channels = [
@@ -110,7 +111,7 @@ export const serviceConfigs = (inputs: ConfigInputs): Readonly<Record<string, un
           projector: {
             server: server(ports.projector),
             logLevel,
-            orders: { ...account('read'), rowKeys },
+            orders: { ...account('read'), rowKeys, connectionsMax: 12 },
             store: listStore('lists'),
             ...redis,
           },

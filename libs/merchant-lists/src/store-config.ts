@@ -20,7 +20,12 @@ export const ListStoreConfig = z
       .describe('Name of the schema.'),
     connectionsMax: z.int().min(1).max(100).default(12).describe('Connections of this instance to one server.'),
     waitersMax: z.int().min(0).max(10_000).default(100).describe('Callers that may wait for a connection.'),
-    statementMsMax: z.int().min(20).max(10_000).default(200).describe('The budget of one look or one write.'),
+    statementMsMax: z
+      .int()
+      .min(20)
+      .max(10_000)
+      .default(1_000)
+      .describe('The budget of one page or one write; for readers less, as the groups can answer instead.'),
   })
   .describe('The store of the lists by merchant.');
 export type ListStoreConfig = z.output<typeof ListStoreConfig>;

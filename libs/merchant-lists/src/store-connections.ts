@@ -25,6 +25,7 @@ export type StoreConnections = {
 };
 
 const READ_ONLY: Statement = { summary: 'SELECT read_only', sql: 'SELECT @@global.read_only AS read_only', text: true };
+const BUSY: ReadonlySet<string> = new Set([OWN_CODES.poolFull, 'ER_LOCK_DEADLOCK', 'ER_LOCK_WAIT_TIMEOUT']);
 const IDLE_MIN = 1;
 const PREPARE_MS_MAX = 20_000;
 
@@ -75,8 +76,8 @@ export const createStoreConnections = (config: ListStoreConfig, clock: Clock): S
       try {
         return await pool.use(deadline, (connection) => work(connection, deadline));
       } catch (error) {
-        // Whatever it was, it may have been a change of the primary.
-        if (error instanceof DatabaseError) {
+        // It may have been a change of the primary, unless the server was only busy.
+        if (error instanceof DatabaseError && !BUSY.has(error.code)) {
           primary = undefined;
           pool.recycle();
         }
