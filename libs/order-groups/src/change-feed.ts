@@ -1,5 +1,6 @@
 import type { Clock } from '@tillmesh/clock';
 import type { GroupTag, OrderKey } from '@tillmesh/domain';
+import type { Log } from '@tillmesh/telemetry';
 import { big, optionalText, optionalWhole, whole } from './columns.ts';
 import { bigintParameter, type Deadline, type Parameter, type Row, type Statement } from './connection.ts';
 import type { ReadFrom } from './group-client.ts';
@@ -13,6 +14,7 @@ import {
 } from './list-statements.ts';
 import type { RowCodec } from './payment-rows.ts';
 import { readPayments } from './read-payments.ts';
+import type { RowTampered } from './row-seal.ts';
 import type { StoredPayment } from './stored-payment.ts';
 
 /** A row of a group's outbox: this payment is at this version, or beyond. */
@@ -29,6 +31,15 @@ export type Change = {
 /** Ids of a stream, both ends included. */
 export type IdRange = { readonly from: bigint; readonly to: bigint };
 
+/** A run of payments. */
+export type PaymentRun = {
+  readonly payments: readonly StoredPayment[];
+  /** The last key that was looked at; undefined where there was none. */
+  readonly lastKey: bigint | undefined;
+  /** Nothing is behind it. */
+  readonly isEnd: boolean;
+};
+
 /** What has changed in each group, in order, for whoever keeps something that follows the groups. */
 export type ChangeFeed = {
   /** The groups that are not retired. */
@@ -39,14 +50,14 @@ export type ChangeFeed = {
   within(tag: GroupTag, stream: StreamName, ranges: readonly IdRange[]): Promise<readonly Change[]>;
   /** The latest id that a stream shows; 0 for none. */
   last(tag: GroupTag, stream: StreamName): Promise<bigint>;
-  /** Payments as they are now, at a replica (`nearby`) or at the primary. */
+  /** Payments as they are now, at a replica (`nearby`) or at the primary. One that was tampered with is told and left out. */
   payments(
     tag: GroupTag,
     keys: readonly OrderKey[],
     way: 'nearby' | 'primary',
   ): Promise<ReadonlyMap<bigint, StoredPayment>>;
   /** All payments in the order of their keys, at the primary alone: it has every one that is acknowledged. */
-  paymentsAfter(tag: GroupTag, key: bigint, limit: number): Promise<ReadonlyMap<bigint, StoredPayment>>;
+  paymentsAfter(tag: GroupTag, key: bigint, limit: number): Promise<PaymentRun>;
   /** The latest key of a group; 0 for none. */
   lastKey(tag: GroupTag): Promise<bigint>;
 };
@@ -69,8 +80,12 @@ export const createChangeFeed = (options: {
   readonly rows: RowCodec;
   readonly statementMsMax: number;
   readonly clock: Clock;
+  readonly log: Log;
 }): ChangeFeed => {
-  const { groups, rows, statementMsMax, clock } = options;
+  const { groups, rows, statementMsMax, clock, log } = options;
+  // One row that somebody changed by hand must not keep the others from being followed.
+  const onTampered = (error: RowTampered): void =>
+    log.error({ err: error }, 'a payment was tampered with; lists do not follow it');
   const deadlineNow = (): Deadline => ({ atMs: clock.monotonicMs() + statementMsMax });
   const ask = async (tag: GroupTag, statement: Statement, parameters: readonly Parameter[]) => {
     const deadline = deadlineNow();
@@ -99,7 +114,7 @@ export const createChangeFeed = (options: {
     payments: async (tag, keys, way) => {
       const deadline = deadlineNow();
       const client = groups.of(tag);
-      const work = readPayments(rows, keys, deadline);
+      const work = readPayments(rows, keys, deadline, onTampered);
       return way === 'nearby' ? (await client.readNearby(deadline, work)).value : client.write(deadline, work);
     },
     paymentsAfter: async (tag, key, limit) => {
@@ -111,11 +126,9 @@ export const createChangeFeed = (options: {
           [bigintParameter(key), bigintParameter(BigInt(limit))],
           deadline,
         );
-        return readPayments(
-          rows,
-          answer.rows.map((row) => big(row, 'order_no') as OrderKey),
-          deadline,
-        )(connection);
+        const keys = answer.rows.map((row) => big(row, 'order_no') as OrderKey);
+        const found = await readPayments(rows, keys, deadline, onTampered)(connection);
+        return { payments: [...found.values()], lastKey: keys.at(-1), isEnd: keys.length < limit };
       });
     },
     lastKey: async (tag) => orZero((await ask(tag, SELECT_LAST_KEY, [])).value.rows[0], 'order_no'),

@@ -189,7 +189,7 @@ export const createOrderReader = (options: {
   return {
     payments: createPaymentReader({ maps: keeper, groups, rows, statementMsMax, clock }),
     lists: createPaymentLists({ groups, rows, groupMsMax: options.listMsMax ?? statementMsMax, clock }),
-    changes: createChangeFeed({ groups, rows, statementMsMax, clock }),
+    changes: createChangeFeed({ groups, rows, statementMsMax, clock, log }),
     map: keeper.current,
     look: async () => {
       await groups.look();

@@ -19,6 +19,8 @@ const gapsGauge = gauge('tillmesh_projection_gaps', 'Ids of a group that were pa
   'group',
 ]);
 
+/** However slow everything is, so many changes are read together. */
+const CHANGES_MIN = 32;
 const STREAM_NAMES: readonly StreamName[] = ['arrivals', 'changes'];
 const SavedPlaces = z.strictObject({ arrivals: SavedPlace, changes: SavedPlace });
 
@@ -35,7 +37,7 @@ type Read = {
   readonly name: StreamName;
   readonly place: StreamPlace;
   readonly behind: readonly Change[];
-  readonly staleMs: number | undefined;
+  readonly fromReplica: boolean;
   readonly ranges: ReturnType<StreamPlace['due']>;
   readonly late: readonly Change[];
 };
@@ -59,6 +61,7 @@ export const followGroup = async (options: {
   let completeAtMs = 0;
   let savedAtMs = Number.NEGATIVE_INFINITY;
   let wasTrouble = false;
+  let limit = settings.changesMax;
 
   const open = async (): Promise<Readonly<Record<StreamName, StreamPlace>>> => {
     const saved = await store.readCursor(tag);
@@ -69,10 +72,10 @@ export const followGroup = async (options: {
   const readStream = async (name: StreamName, place: StreamPlace): Promise<Read> => {
     const ranges = place.due(RANGES_READ_MAX, clock.nowMs());
     const [behind, late] = await Promise.all([
-      changes.after(tag, name, place.position, settings.changesMax),
+      changes.after(tag, name, place.position, limit),
       ranges.length === 0 ? [] : changes.within(tag, name, ranges),
     ]);
-    return { name, place, behind: behind.value, staleMs: behind.staleMs, ranges, late };
+    return { name, place, behind: behind.value, fromReplica: behind.fromReplica, ranges, late };
   };
 
   const note = ({ place, behind, ranges, late }: Read): void => {
@@ -108,13 +111,11 @@ export const followGroup = async (options: {
     const found = reads.flatMap(({ behind, late }) => [...behind, ...late]);
     if (found.length > 0) await queue.done(jobsOf(tag, found));
     for (const read of reads) note(read);
-    const isAll = reads.every(({ behind }) => behind.length < settings.changesMax);
-    const staleMs = reads.reduce<number | undefined>(
-      (most, read) => (most === undefined || read.staleMs === undefined ? undefined : Math.max(most, read.staleMs)),
-      0,
-    );
-    if (isAll && staleMs !== undefined) completeAtMs = Math.max(completeAtMs, beganAtMs - staleMs);
+    const isAll = reads.every(({ behind }) => behind.length < limit);
+    // A replica does not know how far it is behind: while the primary is away nobody can say that this is all.
+    if (isAll && reads.every(({ fromReplica }) => !fromReplica)) completeAtMs = beganAtMs;
     await save(of);
+    limit = Math.min(settings.changesMax, limit * 2);
     if (wasTrouble) log.info({ group: tag }, 'the group is followed again');
     wasTrouble = false;
     return !isAll;
@@ -129,6 +130,8 @@ export const followGroup = async (options: {
         while (!signal.aborted && (await round()));
       }),
     onError: (error) => {
+      // Where everything is slow, pieces that are never done in time would be begun again for ever.
+      limit = Math.max(Math.min(CHANGES_MIN, settings.changesMax), Math.floor(limit / 2));
       // One line for a trouble, not ten a second.
       if (!wasTrouble) log.warn({ err: error, group: tag }, 'the group cannot be followed; its lists fall behind');
       wasTrouble = true;

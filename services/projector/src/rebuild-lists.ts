@@ -49,13 +49,12 @@ export const rebuildLists = async (options: {
     while (!progress.isDone) {
       const { copiedTo } = progress;
       const piece = await patiently(name, () => changes.paymentsAfter(tag, copiedTo, rowsInPiece));
-      const keys = [...piece.keys()];
-      firstKey ??= keys[0];
-      const entries = [...piece.values()].map((stored) => listEntryOf(stored, clock.nowMs()));
+      const entries = piece.payments.map((stored) => listEntryOf(stored, clock.nowMs()));
+      firstKey ??= piece.lastKey;
       progress = {
-        copiedTo: keys.reduce((last, key) => (key > last ? key : last), copiedTo),
+        copiedTo: piece.lastKey ?? copiedTo,
         rows: progress.rows + entries.length,
-        isDone: entries.length < rowsInPiece,
+        isDone: piece.isEnd,
       };
       await session.copy(tag, entries, progress);
       if (clock.monotonicMs() - saidAt > 1_000) {
