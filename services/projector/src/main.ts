@@ -2,6 +2,7 @@ import { repeat, systemClock, systemRandom } from '@tillmesh/clock';
 import { loadConfig } from '@tillmesh/config';
 import { createOrderReader } from '@tillmesh/order-groups';
 import { runService } from '@tillmesh/rpc';
+import { withoutSpans } from '@tillmesh/telemetry';
 import { createApply } from './apply-changes.ts';
 import { openChangeQueue } from './change-queue.ts';
 import { ProjectorConfig } from './config.ts';
@@ -30,7 +31,9 @@ await runService({
     const { everyMs, changesMax, saveEveryMs } = config;
 
     const begin = (): void => {
-      queue.work(createApply({ changes, store, clock }));
+      const apply = createApply({ changes, store, clock });
+      // A job is of many payments: it belongs to none of their traces.
+      queue.work((job) => withoutSpans(() => apply(job)));
       followGroups({
         tags: changes.tags,
         changes,
