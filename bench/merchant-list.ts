@@ -4,7 +4,7 @@ import { type Clock, type Random, seededRandom } from '@tillmesh/clock';
 import { Secret } from '@tillmesh/config';
 import { firstOrderKeyAt } from '@tillmesh/domain';
 import { type Mesh, startMesh } from '@tillmesh/local-mesh';
-import type { OrderGroups } from '@tillmesh/order-groups';
+import type { NewPayment, OrderGroups } from '@tillmesh/order-groups';
 import { ListSource, QueryService } from '@tillmesh/proto/tillmesh/query/v1/query_service_pb.ts';
 import { createClient, type RpcClient, toRpcError } from '@tillmesh/rpc';
 import { type Bench, type BenchOptions, median } from './bench.ts';
@@ -21,7 +21,8 @@ const BATCH_ROWS = 32;
 const READERS = 4;
 const PAGE_SIZE = 50;
 const PAGES = 3;
-const TRIES_MAX = 20;
+const TRIES_MAX = 200;
+const RETRY_AFTER_MS = 200;
 const CAUGHT_UP_MS_MAX = 1_800_000;
 
 const merchantOf = (number: number): string => (number % 10 === 0 ? BIG_MERCHANT : `merchant-${number % MERCHANTS}`);
@@ -41,26 +42,44 @@ const spreadOf = (times: readonly number[]): Spread => {
   };
 };
 
+/** A busy machine may take longer than an order's second; the same number again is the same order. */
+const createPatiently = async (
+  groups: OrderGroups,
+  order: NewPayment,
+  clock: Clock,
+  onFailure: (why: string) => void,
+): Promise<void> => {
+  for (let tries = 0; tries < TRIES_MAX; tries += 1) {
+    try {
+      const created = await groups.create(order);
+      if (created.kind !== 'repeat') return;
+      onFailure(created.why);
+    } catch (error) {
+      onFailure(error instanceof Error ? error.message : String(error));
+    }
+    await clock.sleep(RETRY_AFTER_MS);
+  }
+  throw new Error(`${order.merchantOrderNo} could not be written in ${TRIES_MAX} tries: the groups are overloaded`);
+};
+
 /** Writes so many orders, gathered into statements of 32 rows. */
 const load = async (groups: OrderGroups, orders: number, { clock, onProgress }: BenchOptions): Promise<number> => {
   const beganMs = clock.monotonicMs();
   let begun = 0;
   let saidAt = beganMs;
+  const failures = new Map<string, number>();
+  const onFailure = (why: string) => failures.set(why, (failures.get(why) ?? 0) + 1);
   await Promise.all(
     Array.from({ length: LOADERS }, async () => {
       while (begun < orders) {
         const number = begun;
         begun += 1;
-        // A busy machine may take longer than an order's second; the same number again is the same order.
         const order = newPayment(number, clock.nowMs(), merchantOf(number));
-        // A busy machine may take longer than an order's second; the same number again is the same order.
-        for (let tries = 0; tries < TRIES_MAX; tries += 1) {
-          const created = await groups.create(order).catch(() => undefined);
-          if (created !== undefined && created.kind !== 'repeat') break;
-        }
+        await createPatiently(groups, order, clock, onFailure);
         if (clock.monotonicMs() - saidAt > 10_000) {
           saidAt = clock.monotonicMs();
-          onProgress(`${begun} of ${orders} orders are written`);
+          const again = [...failures].map(([why, count]) => `, ${count} tries again: ${why}`).join('');
+          onProgress(`${begun} of ${orders} orders are written${again}`);
         }
       }
     }),
