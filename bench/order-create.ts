@@ -1,28 +1,13 @@
 import { systemRandom } from '@tillmesh/clock';
 import { Secret } from '@tillmesh/config';
-import {
-  type AccountId,
-  type ChannelId,
-  groupTag,
-  type MerchantId,
-  type MerchantOrderNo,
-  money,
-} from '@tillmesh/domain';
 import { type LocalStack, startLocalStack } from '@tillmesh/local-stack';
-import {
-  createOrderGroups,
-  type GroupMap,
-  migrateGroup,
-  type NewPayment,
-  type OrderGroups,
-} from '@tillmesh/order-groups';
-import { createLog } from '@tillmesh/telemetry';
+import { migrateGroup, type OrderGroups } from '@tillmesh/order-groups';
 import { type Bench, type BenchOptions, median, spread } from './bench.ts';
+import { mapOf, newPayment, openGroups } from './bench-orders.ts';
 import { openRawInserts, type RawInserts } from './raw-inserts.ts';
 import { cpuOf, replicasCaughtUp } from './server-load.ts';
 
 const TAGS = [1, 2, 3];
-const MERCHANTS = 200;
 /** Callers at once of the single-row measurements: as many as the raw driver has connections. */
 const CALLERS = 48;
 /** Callers at once where orders gather: a batch needs somebody to wait. */
@@ -38,63 +23,6 @@ type Measured = {
   readonly nodeMs: number;
   /** CPU of all database servers for one, ms. */
   readonly serversMs: number;
-};
-
-const newPayment = (number: number, nowMs: number): NewPayment => ({
-  merchantId: `merchant-${number % MERCHANTS}` as MerchantId,
-  merchantOrderNo: `bench-${number}-${nowMs}` as MerchantOrderNo,
-  amount: money('CNY', 1_234n),
-  kind: 'payment_code',
-  wallet: 'wechat',
-  subject: 'A cup of tea and a piece of cake',
-  terminalId: 'till-1',
-  storeId: 'store-1',
-  traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
-  createdAtMs: nowMs,
-  expireAtMs: nowMs + 300_000,
-  attempt: {
-    accountId: 'wechat-a' as AccountId,
-    channelId: 'wechat' as ChannelId,
-    routeReason: 'the first of two by rank',
-    token: 'abcdefgh12345678',
-  },
-  firstCheckAfterMs: 5_000,
-  source: 'cashier',
-});
-
-const openGroups = async (
-  stack: LocalStack,
-  map: GroupMap,
-  batchRowsMax: number,
-  { clock }: BenchOptions,
-  rowKey: Secret,
-): Promise<OrderGroups> => {
-  const { app } = stack.accounts;
-  const groups = createOrderGroups({
-    config: {
-      map,
-      user: app.user,
-      password: app.password,
-      database: 'tillmesh',
-      rowKeys: { current: 1, keys: [{ id: 1, keyFile: rowKey }] },
-      connectionBudget: { serverMax: 200, reserved: 20, instancesMax: 2, others: 0 },
-      connectionsMax: 40,
-      idleMin: 16,
-      waitersMax: 1_000,
-      waitMsMax: 1_000,
-      statementMsMax: 1_000,
-      homeMsMax: 900,
-      failuresToOpen: 100,
-      monitorEveryMs: 500,
-      idempotencyHours: 1,
-      batchRowsMax,
-      sweepEveryMs: 60_000,
-    },
-    clock,
-    log: createLog('bench', 'error'),
-  });
-  await groups.look();
-  return groups;
 };
 
 /** Runs `work` by so many callers at once for a time, and measures until the replicas have caught up. */
@@ -181,14 +109,7 @@ export const orderCreate: Bench = {
   run: async (options) => {
     const { folder, clock, onProgress, rounds, seconds } = options;
     const stack = await startLocalStack({ folder, groupTags: TAGS, redis: false, clock, onProgress });
-    const map: GroupMap = {
-      version: 1,
-      groups: stack.groups.map(({ tag, nodes }) => ({
-        tag: groupTag(tag),
-        state: 'open',
-        endpoints: nodes.map(({ host, port }) => ({ host, port })),
-      })),
-    };
+    const map = mapOf(stack);
     const { migrate } = stack.accounts;
     const account = { user: migrate.user, password: migrate.password.reveal(), database: 'tillmesh' };
     const rowKey = new Secret(systemRandom.hex(32));
@@ -197,9 +118,9 @@ export const orderCreate: Bench = {
       for (const group of map.groups) await migrateGroup({ group, account, clock });
       const raw = await openRawInserts(stack, CALLERS, clock);
       opened.push(raw);
-      const single = await openGroups(stack, map, 1, options, rowKey);
+      const single = await openGroups(stack, 1, clock, rowKey);
       opened.push(single);
-      const batched = await openGroups(stack, map, BATCH_ROWS, options, rowKey);
+      const batched = await openGroups(stack, BATCH_ROWS, clock, rowKey);
       opened.push(batched);
       const seen = await runRounds(stack, raw, single, batched, options);
       const ratios = (name: 'create' | 'batched', of: 'sustained' | 'acknowledged') =>

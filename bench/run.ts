@@ -5,13 +5,14 @@ import { parseArgs } from 'node:util';
 import { systemClock } from '@tillmesh/clock';
 import { isHeld } from '../drills/drill.ts';
 import type { Bench } from './bench.ts';
+import { merchantList } from './merchant-list.ts';
 import { orderCreate } from './order-create.ts';
 
 // npm run bench -- <name> [--rounds n] [--seconds n] [--seed n] [--json] [--keep] [--<option> value …]
 // Prints a table; with --json one JSON object as the last line. The status says whether the run was valid; `held` in the JSON
 // whether every target was met.
 
-const BENCHES: readonly Bench[] = [orderCreate];
+const BENCHES: readonly Bench[] = [orderCreate, merchantList];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -18,6 +18,8 @@ export const importTable: Readonly<Record<string, Row>> = {
   'libs/rpc': ['clock', 'proto', 'telemetry'],
   'libs/wire': ['domain', 'proto'],
   'libs/order-groups': ['clock', 'config', 'domain', 'telemetry'],
+  // The lists lie in a database as the orders do: the same connections, the same encryption.
+  'libs/merchant-lists': ['clock', 'config', 'domain', 'order-groups', 'telemetry'],
   'libs/delay-queue': ['clock', 'config', 'telemetry'],
   'libs/channel-kit': ['clock', 'config', 'domain', 'lane', 'proto', 'rpc', 'telemetry', 'wire'],
   // Starts every service as a process, with the configuration it would have in a cluster; knows none from inside.
@@ -32,7 +34,9 @@ export const importTable: Readonly<Record<string, Row>> = {
   'services/edge': everyService,
   // Only who owns the databases' rows may speak to the databases.
   'services/order-store': [...everyService, 'order-groups'],
-  'services/query': [...everyService, 'order-groups'],
+  // Follows the groups' outboxes; reads them, and writes nothing there.
+  'services/projector': [...everyService, 'merchant-lists', 'order-groups'],
+  'services/query': [...everyService, 'merchant-lists', 'order-groups'],
   'services/routing': everyService,
   // A simulator that shared code with the adapters would only agree with them: not the kit, not the wire.
   'services/sandbox': ['clock', 'config', 'domain', 'telemetry'],

@@ -42,6 +42,7 @@ export {
   DAY_MAX,
   DAY_MS,
   dayOfOrderNo,
+  firstOrderKeyAt,
   formatOrderNo,
   fromOrderKey,
   GROUP_TAG_MAX,

@@ -153,6 +153,12 @@ export const toOrderKey = (orderNo: OrderNo): OrderKey => {
   return ((BigInt(high) << LOW_BITS) | BigInt(low)) as OrderKey;
 };
 
+/** No order number of this moment or later has a smaller key; times outside of what numbers can say count as their first or last. */
+export const firstOrderKeyAt = (wallMs: number): bigint => {
+  const sinceEpochMs = Math.min(Math.max(0, Math.ceil(wallMs) - ORDER_EPOCH_MS), (DAY_MAX + 1) * DAY_MS - 1);
+  return (BigInt(Math.floor(sinceEpochMs / DAY_MS)) << 49n) | (BigInt(sinceEpochMs % DAY_MS) << 22n);
+};
+
 /** The order number that a 64-bit key stands for. */
 export const fromOrderKey = (key: OrderKey): OrderNo => {
   assert(key >= 0n && key < 2n ** 64n, 'an order key has 64 bits');

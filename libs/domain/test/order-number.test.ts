@@ -6,6 +6,7 @@ import {
   checkDigitOf,
   DAY_MAX,
   DAY_MS,
+  firstOrderKeyAt,
   formatOrderNo,
   fromOrderKey,
   GROUP_TAG_MAX,
@@ -209,6 +210,19 @@ describe('the key of an order number', () => {
     });
     expect(toOrderKey(last)).toBe((2n ** 15n - 1n) * 2n ** 49n + 86_399_999n * 2n ** 22n + 2n ** 22n - 1n);
     expect(toOrderKey(last) < 2n ** 64n).toBe(true);
+  });
+
+  test('lies below the first key of a moment exactly when the number is older', () => {
+    fc.assert(
+      fc.property(partsOf, fc.integer({ min: -2, max: 2 }), (parts, differenceMs) => {
+        const drawnMs = ORDER_EPOCH_MS + parts.day * DAY_MS + parts.msOfDay;
+        const isOlder = toOrderKey(formatOrderNo(parts)) < firstOrderKeyAt(drawnMs + differenceMs);
+        // The very last moment that numbers can say stands for all that come after.
+        fc.pre(parts.day < DAY_MAX);
+        expect(isOlder).toBe(differenceMs > 0);
+      }),
+    );
+    expect(firstOrderKeyAt(0)).toBe(0n);
   });
 
   for (const key of [-1n, 2n ** 64n, (2n ** 27n - 1n) << 22n]) {

@@ -14,6 +14,7 @@ export const LISTENERS = [
   'sandbox-control',
   'sandbox-wechat',
   'sandbox-alipay',
+  'projector',
 ] as const;
 export type Listener = (typeof LISTENERS)[number];
 

@@ -75,6 +75,12 @@ export const serviceConfigs = (inputs: ConfigInputs): Readonly<Record<string, un
   };
   const rowKeys = { current: 1, keys: [{ id: 1, keyFile: rowKeyFile }] };
   const redis = stack.redis === undefined ? {} : { redis: { host: stack.redis.host, port: stack.redis.port } };
+  // On this machine the lists lie on the servers of the first group, in a schema of their own; elsewhere on servers of their own.
+  const listStore = (name: 'lists' | 'read') => {
+    const { user, passwordFile } = stack.accounts[name];
+    const statementMsMax = name === 'read' ? 200 : 2_000;
+    return { endpoints: map.groups[0]?.endpoints ?? [], user, password: passwordFile, statementMsMax };
+  };
   const orderStore = { target: address(ports['order-store']) };
   const channels = [
     { channelId: 'wechat', target: address(ports['channel-wechat']) },
@@ -92,7 +98,24 @@ export const serviceConfigs = (inputs: ConfigInputs): Readonly<Record<string, un
     },
     migrate: { logLevel, orders: account('migrate'), orderStore },
     'order-store': { server: server(ports['order-store']), logLevel, orders: { ...account('app'), rowKeys } },
-    query: { server: server(ports.query), logLevel, orders: { ...account('read'), rowKeys } },
+    query: {
+      server: server(ports.query),
+      logLevel,
+      orders: { ...account('read'), rowKeys },
+      lists: { store: listStore('read') },
+    },
+    // Without Redis lists fall behind, and the groups answer.
+    ...(stack.redis === undefined
+      ? {}
+      : {
+          projector: {
+            server: server(ports.projector),
+            logLevel,
+            orders: { ...account('read'), rowKeys, connectionsMax: 12 },
+            store: listStore('lists'),
+            ...redis,
+          },
+        }),
     routing: {
       server: server(ports.routing),
       logLevel,

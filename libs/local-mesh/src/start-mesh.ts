@@ -24,6 +24,7 @@ export const SERVICES = [
   'sandbox',
   'order-store',
   'query',
+  'projector',
   'routing',
   'channel-wechat',
   'channel-alipay',

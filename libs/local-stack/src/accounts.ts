@@ -16,6 +16,9 @@ export type Account = {
 /** The schema that the accounts may use; every group has one of this name. */
 export const DATABASE = 'tillmesh';
 
+/** The schema of the lists by merchant; on this machine it lies on the servers of one group. */
+export const LISTS_DATABASE = 'tillmesh_lists';
+
 /**
  * Who may do what. None of these accounts has READ ONLY ADMIN, SUPER or ALL on everything: with one of them a client
  * that still talks to an old primary would write to it in spite of read_only, and the errant write would stop
@@ -27,7 +30,9 @@ const GRANTS = {
   /** Schema changes: everything inside the one schema. */
   migrate: [`GRANT ALL PRIVILEGES ON ${DATABASE}.* TO`],
   /** People and reports. */
-  read: [`GRANT SELECT ON ${DATABASE}.* TO`, 'GRANT SLAVE MONITOR ON *.* TO'],
+  read: [`GRANT SELECT ON ${DATABASE}.* TO`, `GRANT SELECT ON ${LISTS_DATABASE}.* TO`, 'GRANT SLAVE MONITOR ON *.* TO'],
+  /** Whoever keeps the lists: they are made from the groups, and can be made anew, tables included. */
+  lists: [`GRANT ALL PRIVILEGES ON ${LISTS_DATABASE}.* TO`],
   /** The replicas of a group at its primary. Exists on every node, so that any of them can become the primary. */
   replication: ['GRANT REPLICATION SLAVE ON *.* TO'],
 } as const;
@@ -60,6 +65,7 @@ export const openAccounts = (folder: string): AllAccounts => {
       app: account('app'),
       migrate: account('migrate'),
       read: account('read'),
+      lists: account('lists'),
       replication: account('replication'),
     },
     administrator: openAccount(folder, 'administrator', ADMINISTRATOR),

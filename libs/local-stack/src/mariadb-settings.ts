@@ -28,6 +28,11 @@ const DURABILITY: readonly Setting[] = [
   ['log_bin', 'binlog', 'Replication.'],
   ['max_binlog_size', '64M', 'Old files are removed at a start, file by file.'],
   ['binlog_format', 'ROW', 'A replica executes what the primary did, not what it might have meant.'],
+  [
+    'innodb_autoinc_lock_mode',
+    '2',
+    'The default makes triggers that draw an id hold a lock on their table until the commit; rows are logged, so no replica needs it.',
+  ],
   ['sync_binlog', '1', 'A commit that was answered survives a crash of the machine.'],
   ['innodb_flush_log_at_trx_commit', '1', 'The same for the engine; anything else would make benches lie.'],
   ['gtid_strict_mode', 'ON', 'A write of another origin stops replication instead of mixing in.'],

@@ -1,5 +1,5 @@
 import type { Account, AllAccounts } from './accounts.ts';
-import { DATABASE } from './accounts.ts';
+import { DATABASE, LISTS_DATABASE } from './accounts.ts';
 import { LOCAL_HOST } from './ports.ts';
 
 /**
@@ -9,7 +9,12 @@ import { LOCAL_HOST } from './ports.ts';
 const GRANTS = {
   app: [`GRANT SELECT, INSERT, UPDATE, DELETE ON ${DATABASE}.* TO`, 'GRANT REPLICATION CLIENT ON *.* TO'],
   migrate: [`GRANT ALL PRIVILEGES ON ${DATABASE}.* TO`],
-  read: [`GRANT SELECT ON ${DATABASE}.* TO`, 'GRANT REPLICATION CLIENT ON *.* TO'],
+  read: [
+    `GRANT SELECT ON ${DATABASE}.* TO`,
+    `GRANT SELECT ON ${LISTS_DATABASE}.* TO`,
+    'GRANT REPLICATION CLIENT ON *.* TO',
+  ],
+  lists: [`GRANT ALL PRIVILEGES ON ${LISTS_DATABASE}.* TO`],
   replication: ['GRANT REPLICATION SLAVE ON *.* TO'],
 } as const satisfies Record<keyof AllAccounts['public'], readonly string[]>;
 

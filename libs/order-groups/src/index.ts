@@ -1,8 +1,20 @@
 export type { Created } from './bounce.ts';
+export { CHANGES_READ_MAX, type Change, type ChangeFeed, type IdRange, RANGES_READ_MAX } from './change-feed.ts';
 export type { MapChange, MapChanged } from './change-map.ts';
-export { type Account, openConnection } from './connection.ts';
+export { type ColumnCipher, createColumnCipher } from './column-cipher.ts';
+export { big, optionalBytes, optionalText, text, whole } from './columns.ts';
+export {
+  type Account,
+  bigintParameter,
+  type Connection,
+  type Deadline,
+  openConnection,
+  type Parameter,
+  type Statement,
+} from './connection.ts';
 export { budgetLine } from './connection-budget.ts';
-export { DatabaseError } from './database-error.ts';
+export { type ConnectionPool, createConnectionPool } from './connection-pool.ts';
+export { DatabaseError, OWN_CODES } from './database-error.ts';
 export { differingField } from './differing-field.ts';
 export type { DueItem, DueWork } from './due-work.ts';
 export {
@@ -14,6 +26,7 @@ export {
 } from './group-administration.ts';
 export { UnknownGroup } from './group-clients.ts';
 export {
+  type Endpoint,
   type GroupDescription,
   type GroupMap,
   GroupMapConfig,
@@ -22,6 +35,7 @@ export {
 } from './group-map.ts';
 export type { MapView } from './group-maps.ts';
 export type { GroupStatus } from './group-watch.ts';
+export type { StreamName } from './list-statements.ts';
 export { type MigrationReport, migrateGroup, migrateGroups } from './migrate.ts';
 export type { MoveProgress, MoveReport } from './move/move-group.ts';
 export { MoveRefused } from './move/move-refused.ts';
@@ -37,6 +51,8 @@ export {
   OrderReadersConfig,
 } from './order-groups.ts';
 export { ClockWentBack } from './order-number-source.ts';
+export { type GroupScan, type MergedPage, mergePage, type PagePosition, placeOf } from './page-position.ts';
+export type { ListedPage, ListQuestion, PaymentLists } from './payment-lists.ts';
 export type { ReadPayment } from './payment-reader.ts';
 export type { Applied, AttemptNews, Continued } from './payment-store.ts';
 export type { ChannelRefundNews, NewRefund, RefundCreated } from './refund-store.ts';

@@ -4,6 +4,7 @@ import type { GroupTag } from '@tillmesh/domain';
 import { type Log, withoutSpans } from '@tillmesh/telemetry';
 import { createAcrossSwitch } from './across-switch.ts';
 import { type Created, createBounce } from './bounce.ts';
+import { type ChangeFeed, createChangeFeed } from './change-feed.ts';
 import { createMapChanger, type MapChange, type MapChanged } from './change-map.ts';
 import { ConnectionBudgetConfig, checkBudget } from './connection-budget.ts';
 import { claimDue, type DueWork } from './due-work.ts';
@@ -17,6 +18,7 @@ import { createMapKeeper, type MapKeeper } from './map-keeper.ts';
 import { untilOrdersAreTaken } from './opening.ts';
 import type { NewPayment, OrderGroup } from './order-group.ts';
 import { createOrderNumberSource } from './order-number-source.ts';
+import { createPaymentLists, type PaymentLists } from './payment-lists.ts';
 import { createPaymentReader, type PaymentReader } from './payment-reader.ts';
 import { createRowCodec } from './payment-rows.ts';
 import { createPaymentStore, type PaymentStore } from './payment-store.ts';
@@ -144,6 +146,8 @@ export type OrderGroups = {
 /** What a reader may do. */
 export type OrderReader = Pick<OrderGroups, 'look' | 'close' | 'map' | 'findings'> & {
   readonly payments: PaymentReader;
+  readonly lists: PaymentLists;
+  readonly changes: ChangeFeed;
 };
 
 /** Watches the servers' settings and grants, with the account that the service itself uses. */
@@ -195,9 +199,14 @@ const openGroups = (
   return { groups, keeper };
 };
 
-/** Opens the order groups for reading alone. */
+/**
+ * Opens the order groups for reading alone.
+ *
+ * @param options.listMsMax what a group may take for a statement of a list, ms; as for all others unless told.
+ */
 export const createOrderReader = (options: {
   readonly config: OrderReadersConfig;
+  readonly listMsMax?: number;
   readonly clock: Clock;
   readonly log: Log;
 }): OrderReader => {
@@ -208,8 +217,11 @@ export const createOrderReader = (options: {
   const stop = new AbortController();
   keepRowKeys(rowKeys, { signal: stop.signal, clock, log });
   const safety = watch(config, { keeper, isWriter: false, signal: stop.signal, clock, log });
+  const { statementMsMax } = config;
   return {
-    payments: createPaymentReader({ maps: keeper, groups, rows, statementMsMax: config.statementMsMax, clock }),
+    payments: createPaymentReader({ maps: keeper, groups, rows, statementMsMax, clock }),
+    lists: createPaymentLists({ groups, rows, groupMsMax: options.listMsMax ?? statementMsMax, clock }),
+    changes: createChangeFeed({ groups, rows, statementMsMax, clock, log }),
     map: keeper.current,
     findings: safety.look,
     look: async () => {

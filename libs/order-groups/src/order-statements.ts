@@ -83,6 +83,17 @@ export const SELECT_PAYMENT: Statement = {
         WHERE p.order_no = ? ORDER BY a.attempt_no`,
 };
 
+/**
+ * Several payments with their attempts.
+ *
+ * @param count how many numbers: one of few, for each is a statement of its own on the server.
+ */
+export const selectPayments = (count: number): Statement => ({
+  summary: 'SELECT payments',
+  sql: `SELECT ${PAYMENT_COLUMNS}, ${ATTEMPT_COLUMNS} FROM payment p LEFT JOIN attempt a ON a.order_no = p.order_no
+        WHERE p.order_no IN (${Array.from({ length: count }, () => '?').join(', ')}) ORDER BY p.order_no, a.attempt_no`,
+});
+
 export const SELECT_PAYMENT_OF_MERCHANT: Statement = {
   summary: 'SELECT payment by merchant order',
   sql: `SELECT ${PAYMENT_COLUMNS}, ${ATTEMPT_COLUMNS} FROM merchant_order k JOIN payment p ON p.order_no = k.order_no

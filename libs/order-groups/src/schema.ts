@@ -146,7 +146,9 @@ const merchantOrder = `CREATE TABLE merchant_order (
   merchant_id VARCHAR(32) ${ASCII} NOT NULL,
   merchant_order_no VARCHAR(64) ${ASCII} NOT NULL,
   order_no BIGINT UNSIGNED NOT NULL,
-  UNIQUE KEY merchant_order (merchant_id, merchant_order_no)
+  arrival BIGINT UNSIGNED NOT NULL AUTO_INCREMENT COMMENT 'in what order new orders came: the outbox of those that follow them',
+  UNIQUE KEY merchant_order (merchant_id, merchant_order_no),
+  KEY by_arrival (arrival, order_no)
 ) ENGINE=InnoDB`;
 
 const jumpClaim = `CREATE TABLE jump_claim (
@@ -237,6 +239,12 @@ const REFUSE_READ_ONLY = `IF (SELECT mode FROM group_epoch WHERE id = 1 LOCK IN 
     SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1836, MESSAGE_TEXT = 'the group is read-only';
   END IF;`;
 
+// It is shown to callers, and comes with a schedule, which is no news by itself: without a version of its own nobody who follows would learn it.
+const CALL_FOR_PERSON_IS_NEWS = `IF NEW.needs_person <> OLD.needs_person AND NEW.version = OLD.version THEN
+    SET NEW.version = OLD.version + 1, NEW.event_code = 'needs_person', NEW.event_attempt_no = NULL, NEW.event_attempt_state = NULL,
+        NEW.updated_at = GREATEST(OLD.updated_at, CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED));
+  END IF;`;
+
 const trigger = (name: string, when: string, table: string, body: string): Statement =>
   ddl(`CREATE TRIGGER ${name}`, `CREATE TRIGGER ${name} ${when} ON ${table} FOR EACH ROW\nBEGIN\n  ${body}\nEND`);
 
@@ -267,6 +275,7 @@ const triggers: readonly Statement[] = [
       REFUSE_READ_ONLY,
       refuseMove('state', pairsOf(allowedPairs(PAYMENT_MOVES)), 'payment'),
       refuseMove('attempt_state', pairsOf(allowedPairs(ATTEMPT_MOVES)), 'attempt'),
+      CALL_FOR_PERSON_IS_NEWS,
     ].join('\n  '),
   ),
   // A schedule that moves is no news; the version tells.

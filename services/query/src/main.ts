@@ -1,9 +1,11 @@
 import { systemClock } from '@tillmesh/clock';
 import { loadConfig } from '@tillmesh/config';
-import { createOrderReader } from '@tillmesh/order-groups';
+import { createListStore, watchStore } from '@tillmesh/merchant-lists';
+import { createColumnCipher, createOrderReader, openRowKeys } from '@tillmesh/order-groups';
 import { QueryService } from '@tillmesh/proto/tillmesh/query/v1/query_service_pb.ts';
 import { bind, runService } from '@tillmesh/rpc';
 import { QueryConfig } from './config.ts';
+import { createListPayments } from './list-payments.ts';
 import { createQueryService } from './query-service.ts';
 
 await runService({
@@ -11,12 +13,31 @@ await runService({
   version: '0.1.0',
   load: (env) => loadConfig(QueryConfig, env),
   build: async (config, log) => {
+    const clock = systemClock;
+    const { store: storeConfig, groupMsMax, lagMsMax, lookEveryMs } = config.lists;
     // Its own connections, its own account: reading can be as busy as it likes.
-    const orders = createOrderReader({ config: config.orders, clock: systemClock, log });
+    const orders = createOrderReader({ config: config.orders, listMsMax: groupMsMax, clock, log });
+    const store =
+      storeConfig === undefined
+        ? undefined
+        : createListStore({
+            config: storeConfig,
+            cipher: createColumnCipher(openRowKeys(config.orders.rowKeys)),
+            clock,
+          });
+    const projected = store && {
+      store,
+      watch: watchStore({ store, tags: orders.changes.tags, lagMsMax, everyMs: lookEveryMs, clock, log }),
+    };
+    const list = createListPayments({ orders, projected });
     return {
-      services: [bind(QueryService, createQueryService(orders))],
+      services: [bind(QueryService, createQueryService({ orders, list, clock }))],
       begin: () => orders.look(),
-      end: () => orders.close(),
+      end: async () => {
+        projected?.watch.close();
+        store?.close();
+        await orders.close();
+      },
     };
   },
 });

@@ -1,3 +1,4 @@
+import type { Clock } from '@tillmesh/clock';
 import { parseMerchantId, parseMerchantOrderNo, parseOrderNo } from '@tillmesh/domain';
 import { DatabaseError, type OrderReader, type ReadPayment, RowTampered, UnknownGroup } from '@tillmesh/order-groups';
 import type { PaymentRef } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
@@ -5,9 +6,29 @@ import type { QueryService } from '@tillmesh/proto/tillmesh/query/v1/query_servi
 import { type Implementation, notYet, rpcErrors } from '@tillmesh/rpc';
 import { traceIdOf } from '@tillmesh/telemetry';
 import { paymentToWire } from '@tillmesh/wire';
+import type { createListPayments } from './list-payments.ts';
+import { askedPageOf } from './list-question.ts';
+
+/** What a failure of reading is to callers. */
+const toCaller = (error: unknown, of: string): unknown => {
+  if (error instanceof UnknownGroup)
+    return rpcErrors.paymentUnknown('its group is not on the group map: no such payment');
+  if (error instanceof RowTampered) return rpcErrors.rowTampered(error.message, { cause: error });
+  if (!(error instanceof DatabaseError)) return error;
+  return rpcErrors.dependencyUnavailable(`no server of ${of} answers (${error.code})`, {
+    retryAfterMs: 500,
+    cause: error,
+  });
+};
 
 /** The wire's side of reading, from replicas first. */
-export const createQueryService = (orders: Pick<OrderReader, 'payments'>): Implementation<typeof QueryService> => {
+export const createQueryService = (options: {
+  readonly orders: Pick<OrderReader, 'payments'>;
+  readonly list: ReturnType<typeof createListPayments>;
+  readonly clock: Clock;
+}): Implementation<typeof QueryService> => {
+  const { orders, list, clock } = options;
+
   const find = async (ref: PaymentRef | undefined): Promise<ReadPayment | undefined> => {
     if (ref?.ref.case === 'merchantOrder') {
       const merchantId = parseMerchantId(ref.ref.value.merchantId);
@@ -39,17 +60,17 @@ export const createQueryService = (orders: Pick<OrderReader, 'payments'>): Imple
           }),
         };
       } catch (error) {
-        if (error instanceof UnknownGroup)
-          throw rpcErrors.paymentUnknown('its group is not on the group map: no such payment');
-        if (error instanceof RowTampered) throw rpcErrors.rowTampered(error.message, { cause: error });
-        if (!(error instanceof DatabaseError)) throw error;
-        throw rpcErrors.dependencyUnavailable(`no server of the payment's group answers (${error.code})`, {
-          retryAfterMs: 500,
-          cause: error,
-        });
+        throw toCaller(error, "the payment's group");
       }
     },
-    listPayments: notYet('ListPayments'),
+    listPayments: async (request) => {
+      const asked = askedPageOf(request, clock.nowMs());
+      try {
+        return await list(asked, request.fresh);
+      } catch (error) {
+        throw toCaller(error, 'any group');
+      }
+    },
     getTrajectory: notYet('GetTrajectory'),
   };
 };

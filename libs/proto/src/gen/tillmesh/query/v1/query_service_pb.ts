@@ -4,20 +4,20 @@
 // @generated from file tillmesh/query/v1/query_service.proto (package tillmesh.query.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.ts";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { Payment, PaymentRef } from "../../payment/v1/payment_pb.ts";
+import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Payment, PaymentRef, PaymentState } from "../../payment/v1/payment_pb.ts";
 import { file_tillmesh_payment_v1_payment } from "../../payment/v1/payment_pb.ts";
-import type { Message } from "@bufbuild/protobuf";
+import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file tillmesh/query/v1/query_service.proto.
  */
 export const file_tillmesh_query_v1_query_service: GenFile = /*@__PURE__*/
-  fileDesc("CiV0aWxsbWVzaC9xdWVyeS92MS9xdWVyeV9zZXJ2aWNlLnByb3RvEhF0aWxsbWVzaC5xdWVyeS52MSJNChFHZXRQYXltZW50UmVxdWVzdBI4CgdwYXltZW50GAEgASgLMh8udGlsbG1lc2gucGF5bWVudC52MS5QYXltZW50UmVmQga6SAPIAQEiQwoSR2V0UGF5bWVudFJlc3BvbnNlEi0KB3BheW1lbnQYASABKAsyHC50aWxsbWVzaC5wYXltZW50LnYxLlBheW1lbnQiwgEKE0xpc3RQYXltZW50c1JlcXVlc3QSHgoLbWVyY2hhbnRfaWQYASABKAlCCbpIBnIEEAEYIBIoCgRmcm9tGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBImCgJ0bxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGwoJcGFnZV9zaXplGAQgASgNQgi6SAUqAxjIARIcCgpwYWdlX3Rva2VuGAUgASgJQgi6SAVyAxiABCJ7ChRMaXN0UGF5bWVudHNSZXNwb25zZRIuCghwYXltZW50cxgBIAMoCzIcLnRpbGxtZXNoLnBheW1lbnQudjEuUGF5bWVudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSGgoSbWlzc2luZ19ncm91cF90YWdzGAMgAygNIjwKFEdldFRyYWplY3RvcnlSZXF1ZXN0EiQKCG9yZGVyX25vGAEgASgJQhK6SA9yDTILXlswLTldezI1fSQiywEKDlRyYWplY3RvcnlMaW5lEi8KC2hhcHBlbmVkX2F0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZzb3VyY2UYAiABKAkSDQoFZXZlbnQYAyABKAkSOwoFZmFjdHMYBCADKAsyLC50aWxsbWVzaC5xdWVyeS52MS5UcmFqZWN0b3J5TGluZS5GYWN0c0VudHJ5GiwKCkZhY3RzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJJChVHZXRUcmFqZWN0b3J5UmVzcG9uc2USMAoFbGluZXMYASADKAsyIS50aWxsbWVzaC5xdWVyeS52MS5UcmFqZWN0b3J5TGluZTK9AgoMUXVlcnlTZXJ2aWNlEl4KCkdldFBheW1lbnQSJC50aWxsbWVzaC5xdWVyeS52MS5HZXRQYXltZW50UmVxdWVzdBolLnRpbGxtZXNoLnF1ZXJ5LnYxLkdldFBheW1lbnRSZXNwb25zZSIDkAIBEmQKDExpc3RQYXltZW50cxImLnRpbGxtZXNoLnF1ZXJ5LnYxLkxpc3RQYXltZW50c1JlcXVlc3QaJy50aWxsbWVzaC5xdWVyeS52MS5MaXN0UGF5bWVudHNSZXNwb25zZSIDkAIBEmcKDUdldFRyYWplY3RvcnkSJy50aWxsbWVzaC5xdWVyeS52MS5HZXRUcmFqZWN0b3J5UmVxdWVzdBooLnRpbGxtZXNoLnF1ZXJ5LnYxLkdldFRyYWplY3RvcnlSZXNwb25zZSIDkAIBYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp, file_tillmesh_payment_v1_payment]);
+  fileDesc("CiV0aWxsbWVzaC9xdWVyeS92MS9xdWVyeV9zZXJ2aWNlLnByb3RvEhF0aWxsbWVzaC5xdWVyeS52MSJNChFHZXRQYXltZW50UmVxdWVzdBI4CgdwYXltZW50GAEgASgLMh8udGlsbG1lc2gucGF5bWVudC52MS5QYXltZW50UmVmQga6SAPIAQEiQwoSR2V0UGF5bWVudFJlc3BvbnNlEi0KB3BheW1lbnQYASABKAsyHC50aWxsbWVzaC5wYXltZW50LnYxLlBheW1lbnQioAIKE0xpc3RQYXltZW50c1JlcXVlc3QSMAoLbWVyY2hhbnRfaWQYASABKAlCG7pIGHIWEAEYIDIQXlswLTlBLVphLXpfLV0rJBIoCgRmcm9tGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBImCgJ0bxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGwoJcGFnZV9zaXplGAQgASgNQgi6SAUqAxjIARIcCgpwYWdlX3Rva2VuGAUgASgJQgi6SAVyAxiAEBI7CgZzdGF0ZXMYBiADKA4yIS50aWxsbWVzaC5wYXltZW50LnYxLlBheW1lbnRTdGF0ZUIIukgFkgECEAUSDQoFZnJlc2gYByABKAgi7AEKFExpc3RQYXltZW50c1Jlc3BvbnNlEi4KCHBheW1lbnRzGAEgAygLMhwudGlsbG1lc2gucGF5bWVudC52MS5QYXltZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRIaChJtaXNzaW5nX2dyb3VwX3RhZ3MYAyADKA0SEgoKaW5jb21wbGV0ZRgEIAEoCBItCgZzb3VyY2UYBSABKA4yHS50aWxsbWVzaC5xdWVyeS52MS5MaXN0U291cmNlEiwKCXN0YWxlbmVzcxgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiI8ChRHZXRUcmFqZWN0b3J5UmVxdWVzdBIkCghvcmRlcl9ubxgBIAEoCUISukgPcg0yC15bMC05XXsyNX0kIssBCg5UcmFqZWN0b3J5TGluZRIvCgtoYXBwZW5lZF9hdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGc291cmNlGAIgASgJEg0KBWV2ZW50GAMgASgJEjsKBWZhY3RzGAQgAygLMiwudGlsbG1lc2gucXVlcnkudjEuVHJhamVjdG9yeUxpbmUuRmFjdHNFbnRyeRosCgpGYWN0c0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiSQoVR2V0VHJhamVjdG9yeVJlc3BvbnNlEjAKBWxpbmVzGAEgAygLMiEudGlsbG1lc2gucXVlcnkudjEuVHJhamVjdG9yeUxpbmUqXQoKTGlzdFNvdXJjZRIbChdMSVNUX1NPVVJDRV9VTlNQRUNJRklFRBAAEhoKFkxJU1RfU09VUkNFX1BST0pFQ1RJT04QARIWChJMSVNUX1NPVVJDRV9HUk9VUFMQAjK9AgoMUXVlcnlTZXJ2aWNlEl4KCkdldFBheW1lbnQSJC50aWxsbWVzaC5xdWVyeS52MS5HZXRQYXltZW50UmVxdWVzdBolLnRpbGxtZXNoLnF1ZXJ5LnYxLkdldFBheW1lbnRSZXNwb25zZSIDkAIBEmQKDExpc3RQYXltZW50cxImLnRpbGxtZXNoLnF1ZXJ5LnYxLkxpc3RQYXltZW50c1JlcXVlc3QaJy50aWxsbWVzaC5xdWVyeS52MS5MaXN0UGF5bWVudHNSZXNwb25zZSIDkAIBEmcKDUdldFRyYWplY3RvcnkSJy50aWxsbWVzaC5xdWVyeS52MS5HZXRUcmFqZWN0b3J5UmVxdWVzdBooLnRpbGxtZXNoLnF1ZXJ5LnYxLkdldFRyYWplY3RvcnlSZXNwb25zZSIDkAIBYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_tillmesh_payment_v1_payment]);
 
 /**
  * Which payment.
@@ -68,21 +68,21 @@ export const GetPaymentResponseSchema: GenMessage<GetPaymentResponse> = /*@__PUR
  */
 export type ListPaymentsRequest = Message<"tillmesh.query.v1.ListPaymentsRequest"> & {
   /**
-   * Whose payments, 1 to 32 characters.
+   * Whose payments, 1 to 32 characters of 0-9 A-Z a-z _ -.
    *
    * @generated from field: string merchant_id = 1;
    */
   merchantId: string;
 
   /**
-   * Not before this.
+   * Not before this. Default: 31 days before `to`, or before the first page was asked for. At most 93 days before `to`.
    *
    * @generated from field: google.protobuf.Timestamp from = 2;
    */
   from?: Timestamp | undefined;
 
   /**
-   * Before this.
+   * Before this. Default: no bound.
    *
    * @generated from field: google.protobuf.Timestamp to = 3;
    */
@@ -96,11 +96,25 @@ export type ListPaymentsRequest = Message<"tillmesh.query.v1.ListPaymentsRequest
   pageSize: number;
 
   /**
-   * From the page before; empty for the first.
+   * The next_page_token of the page before, with the same merchant, times and states; empty for the first page.
    *
    * @generated from field: string page_token = 5;
    */
   pageToken: string;
+
+  /**
+   * Only payments in one of these states, at most 5; empty: all.
+   *
+   * @generated from field: repeated tillmesh.payment.v1.PaymentState states = 6;
+   */
+  states: PaymentState[];
+
+  /**
+   * Reads from the order groups even where the store of lists could answer: newer, and dearer for the groups.
+   *
+   * @generated from field: bool fresh = 7;
+   */
+  fresh: boolean;
 };
 
 /**
@@ -117,25 +131,48 @@ export const ListPaymentsRequestSchema: GenMessage<ListPaymentsRequest> = /*@__P
  */
 export type ListPaymentsResponse = Message<"tillmesh.query.v1.ListPaymentsResponse"> & {
   /**
-   * Newest first.
+   * Newest first, at most page_size. Fewer, or none, do not mean that the list ends here: next_page_token tells. The page
+   * after an incomplete one may begin with payments that are newer than the last one shown: those of a group that is back.
    *
    * @generated from field: repeated tillmesh.payment.v1.Payment payments = 1;
    */
   payments: Payment[];
 
   /**
-   * Empty on the last page.
+   * Empty on the last page. While a group does not answer it stays, so that its payments can still be had: on an
+   * incomplete page without payments wait a moment before asking again.
    *
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken: string;
 
   /**
-   * Groups that did not answer in time: the page lacks their payments.
+   * Groups that did not answer in time: the page lacks their payments. next_page_token keeps their places.
    *
    * @generated from field: repeated uint32 missing_group_tags = 3;
    */
   missingGroupTags: number[];
+
+  /**
+   * True where missing_group_tags names any.
+   *
+   * @generated from field: bool incomplete = 4;
+   */
+  incomplete: boolean;
+
+  /**
+   * Who answered.
+   *
+   * @generated from field: tillmesh.query.v1.ListSource source = 5;
+   */
+  source: ListSource;
+
+  /**
+   * How far the answer may be behind what is written now; unset where nobody knows.
+   *
+   * @generated from field: google.protobuf.Duration staleness = 6;
+   */
+  staleness?: Duration | undefined;
 };
 
 /**
@@ -230,6 +267,47 @@ export const GetTrajectoryResponseSchema: GenMessage<GetTrajectoryResponse> = /*
   messageDesc(file_tillmesh_query_v1_query_service, 6);
 
 /**
+ * Who answered a list.
+ *
+ * @generated from enum tillmesh.query.v1.ListSource
+ */
+export const ListSource = {
+  /**
+   * Not set.
+   *
+   * @generated from enum value: LIST_SOURCE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * The store of lists, which follows the order groups.
+   *
+   * @generated from enum value: LIST_SOURCE_PROJECTION = 1;
+   */
+  PROJECTION: 1,
+
+  /**
+   * The order groups themselves.
+   *
+   * @generated from enum value: LIST_SOURCE_GROUPS = 2;
+   */
+  GROUPS: 2,
+} as const;
+
+/**
+ * Who answered a list.
+ *
+ * @generated from enum tillmesh.query.v1.ListSource
+ */
+export type ListSource = (typeof ListSource)[keyof typeof ListSource] | UnknownEnum;
+
+/**
+ * Describes the enum tillmesh.query.v1.ListSource.
+ */
+export const ListSourceSchema: GenEnum<ListSource> = /*@__PURE__*/
+  enumDesc(file_tillmesh_query_v1_query_service, 0);
+
+/**
  * Reads from the replicas of the order groups through connections of its own: neither the cashier nor the order
  * store notices it, and it goes on while they are down. An answer may be up to a second old.
  *
@@ -248,8 +326,10 @@ export const QueryService: GenService<{
     output: typeof GetPaymentResponseSchema;
   },
   /**
-   * Pages through a merchant's payments, newest first.
-   * UNIMPLEMENTED with NOT_YET_IMPLEMENTED in this version.
+   * Pages through a merchant's payments, newest first: by the time in the order number, and by the number itself where
+   * that is equal. Answered by a store of its own that follows the order groups; by the groups themselves where that
+   * store is away or too far behind. Groups that do not answer in time are named; their payments come with a later page.
+   * UNAVAILABLE with DEPENDENCY_UNAVAILABLE where nobody at all answers.
    *
    * @generated from rpc tillmesh.query.v1.QueryService.ListPayments
    */

@@ -1,0 +1,78 @@
+import { repeat, systemClock, systemRandom } from '@tillmesh/clock';
+import { loadConfig } from '@tillmesh/config';
+import { createOrderReader } from '@tillmesh/order-groups';
+import { runService } from '@tillmesh/rpc';
+import { withoutSpans } from '@tillmesh/telemetry';
+import { createApply } from './apply-changes.ts';
+import { openChangeQueue } from './change-queue.ts';
+import { ProjectorConfig } from './config.ts';
+import { followGroups } from './follow-groups.ts';
+import { openStore } from './open-store.ts';
+
+const PREPARE_EVERY_MS = 1_000;
+
+await runService({
+  name: 'projector',
+  version: '0.1.0',
+  load: (env) => loadConfig(ProjectorConfig, env),
+  build: async (config, log, stop) => {
+    const clock = systemClock;
+    const orders = createOrderReader({ config: config.orders, clock, log });
+    const store = openStore(config, clock);
+    const queue = openChangeQueue({
+      redis: config.redis,
+      concurrent: config.jobsMax,
+      doneMsMax: config.doneMsMax,
+      instance: systemRandom.hex(8),
+      clock,
+      log,
+    });
+    const { changes } = orders;
+    const { everyMs, changesMax, saveEveryMs } = config;
+
+    const begin = (): void => {
+      const apply = createApply({ changes, store, clock });
+      // A job is of many payments: it belongs to none of their traces.
+      queue.work((job) => withoutSpans(() => apply(job)));
+      followGroups({
+        tags: changes.tags,
+        changes,
+        store,
+        queue,
+        settings: { everyMs, changesMax, saveEveryMs },
+        clock,
+        log,
+        signal: stop,
+      }).catch((error: unknown) => log.fatal({ err: error }, 'no group is followed any more'));
+    };
+
+    /** The store may be away when we start: nothing can be followed before its tables are there. */
+    const prepareAndBegin = async (): Promise<void> => {
+      const prepared = new AbortController();
+      await repeat({
+        clock,
+        everyMs: PREPARE_EVERY_MS,
+        signal: AbortSignal.any([stop, prepared.signal]),
+        task: async () => {
+          await store.prepare();
+          prepared.abort(new Error('the store is prepared'));
+        },
+        onError: (error) => log.warn({ err: error }, 'the store of lists is away; lists fall behind'),
+      });
+      if (!stop.aborted) begin();
+    };
+
+    return {
+      services: [],
+      begin: async () => {
+        await orders.look();
+        prepareAndBegin().catch((error: unknown) => log.fatal({ err: error }, 'lists are not kept'));
+      },
+      end: async () => {
+        await queue.close();
+        await orders.close();
+        store.close();
+      },
+    };
+  },
+});
