@@ -89,7 +89,7 @@ export const createChangeFeed = (options: {
   const deadlineNow = (): Deadline => ({ atMs: clock.monotonicMs() + statementMsMax });
   const ask = async (tag: GroupTag, statement: Statement, parameters: readonly Parameter[]) => {
     const deadline = deadlineNow();
-    return groups.of(tag).read(deadline, (connection) => connection.run(statement, parameters, deadline));
+    return groups.of(tag).read(deadline, (connection, until) => connection.run(statement, parameters, until));
   };
 
   return {
@@ -114,7 +114,7 @@ export const createChangeFeed = (options: {
     payments: async (tag, keys, way) => {
       const deadline = deadlineNow();
       const client = groups.of(tag);
-      const work = readPayments(rows, keys, deadline, onTampered);
+      const work = readPayments(rows, keys, onTampered);
       return way === 'nearby' ? (await client.readNearby(deadline, work)).value : client.write(deadline, work);
     },
     paymentsAfter: async (tag, key, limit) => {
@@ -127,7 +127,7 @@ export const createChangeFeed = (options: {
           deadline,
         );
         const keys = answer.rows.map((row) => big(row, 'order_no') as OrderKey);
-        const found = await readPayments(rows, keys, deadline, onTampered)(connection);
+        const found = await readPayments(rows, keys, onTampered)(connection, deadline);
         return { payments: [...found.values()], lastKey: keys.at(-1), isEnd: keys.length < limit };
       });
     },

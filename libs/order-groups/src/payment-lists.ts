@@ -1,7 +1,14 @@
 import type { Clock } from '@tillmesh/clock';
-import type { GroupTag, MerchantId, OrderKey, PaymentState } from '@tillmesh/domain';
+import {
+  fromOrderKey,
+  type GroupTag,
+  groupTagOf,
+  type MerchantId,
+  type OrderKey,
+  type PaymentState,
+} from '@tillmesh/domain';
 import { big, text } from './columns.ts';
-import { bigintParameter, type Connection, type Deadline } from './connection.ts';
+import { bigintParameter, type Deadline } from './connection.ts';
 import { DatabaseError } from './database-error.ts';
 import type { GroupClient, ReadFrom } from './group-client.ts';
 import type { GroupClients } from './group-clients.ts';
@@ -77,18 +84,18 @@ export const createPaymentLists = (options: {
     const nothing = { client, scan: { tag: client.tag, keys: [], reachedTo: floor } };
     if (place <= floor) return { ...nothing, from: { fromReplica: false, staleMs: 0 } };
     const limit = states === undefined ? pageSize : Math.max(pageSize, SCANNED_MAX);
-    const deadline = within();
-    const { value, ...from } = await client.readNearby(deadline, (connection) =>
+    const { value, ...from } = await client.readNearby(within(), (connection, until) =>
       connection.run(
         states === undefined ? SELECT_MERCHANT_KEYS : SELECT_MERCHANT_STATES,
         [merchantId, bigintParameter(floor), bigintParameter(place), bigintParameter(BigInt(limit))],
-        deadline,
+        until,
       ),
     );
-    const found = value.rows.map((row) => ({
-      key: big(row, 'order_no') as OrderKey,
-      fits: states === undefined || states.has(text(row, 'state') as PaymentState),
-    }));
+    const found = value.rows.map((row) => {
+      const key = big(row, 'order_no') as OrderKey;
+      const fits = states === undefined || states.has(text(row, 'state') as PaymentState);
+      return { key, fits: fits && isHeldBy(client, key) };
+    });
     // More than a page of one group never goes into a page: the rest is looked at again.
     const fitting = found.filter(({ fits }) => fits).map(({ key }) => key);
     const keys = fitting.slice(0, pageSize);
@@ -97,18 +104,20 @@ export const createPaymentLists = (options: {
     return { client, scan: { tag: client.tag, keys, reachedTo }, from };
   };
 
+  /** What another group's orders have sent ahead here is listed there, until they have moved. */
+  const isHeldBy = (client: GroupClient, key: OrderKey): boolean =>
+    groups.find(groupTagOf(fromOrderKey(key)))?.tag === client.tag;
+
   /** The chosen payments of one group. A key that its replica does not show was read from another one: the primary has it. */
   const fetch = async (client: GroupClient, keys: readonly OrderKey[]): Promise<ReadonlyMap<bigint, ReadPayment>> => {
     const found = new Map<bigint, ReadPayment>();
     const keep = ({ value, ...from }: ReadFrom<ReadonlyMap<bigint, StoredPayment>>): void => {
       for (const [key, stored] of value) found.set(key, { stored, ...from });
     };
-    const deadline = within();
-    keep(await client.readNearby(deadline, readPayments(rows, keys, deadline)));
+    keep(await client.readNearby(within(), readPayments(rows, keys)));
     const lacking = keys.filter((key) => !found.has(key));
     if (lacking.length > 0) {
-      const more = within();
-      keep(await client.read(more, (connection: Connection) => readPayments(rows, lacking, more)(connection)));
+      keep(await client.read(within(), readPayments(rows, lacking)));
     }
     return found;
   };

@@ -19,8 +19,8 @@ const COUNTS = [1, 4, 16, 64, PAYMENTS_READ_MAX];
  * @param onTampered gets what does not bear its seal, which is then left out; without it the whole reading is rejected.
  */
 export const readPayments =
-  (rows: RowCodec, keys: readonly OrderKey[], deadline: Deadline, onTampered?: (error: RowTampered) => void) =>
-  async (connection: Connection): Promise<ReadonlyMap<bigint, StoredPayment>> => {
+  (rows: RowCodec, keys: readonly OrderKey[], onTampered?: (error: RowTampered) => void) =>
+  async (connection: Connection, deadline: Deadline): Promise<ReadonlyMap<bigint, StoredPayment>> => {
     if (keys.length === 0) return new Map();
     const size = COUNTS.findIndex((count) => count >= keys.length);
     const statement = SIZES[size];
