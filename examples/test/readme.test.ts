@@ -22,7 +22,13 @@ test('the grpcurl that readers are told to install is the one that the blocks ar
 
 test('the table of reasons has every reason that a caller of the cashier can meet', () => {
   // Said inside the mesh, or by calls that callers of the cashier do not make.
-  const notForCallers = ['UNSPECIFIED', 'NOT_YET_IMPLEMENTED', 'ACCOUNT_UNKNOWN', 'VERSION_CONFLICT', 'MAP_CHANGE_REFUSED'];
+  const notForCallers = [
+    'UNSPECIFIED',
+    'NOT_YET_IMPLEMENTED',
+    'ACCOUNT_UNKNOWN',
+    'VERSION_CONFLICT',
+    'MAP_CHANGE_REFUSED',
+  ];
   const table = README.slice(README.indexOf('What a program does about a reason'), README.indexOf('## Traces'));
   const told = [...table.matchAll(/`([A-Z][A-Z_]+)`/g)].map(([, name = '']) => name);
   const reasons = Object.keys(ErrorReason).filter((name) => !notForCallers.includes(name));
