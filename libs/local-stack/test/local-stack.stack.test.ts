@@ -134,10 +134,11 @@ describe('a group', () => {
 });
 
 describe('the accounts', () => {
-  const GRANTS: readonly (readonly ['app' | 'migrate' | 'read' | 'replication', readonly string[]])[] = [
+  const GRANTS: readonly (readonly ['app' | 'lists' | 'migrate' | 'read' | 'replication', readonly string[]])[] = [
     ['app', ['GRANT SLAVE MONITOR ON *.*', 'GRANT SELECT, INSERT, UPDATE, DELETE ON `tillmesh`.*']],
     ['migrate', ['GRANT USAGE ON *.*', 'GRANT ALL PRIVILEGES ON `tillmesh`.*']],
-    ['read', ['GRANT SLAVE MONITOR ON *.*', 'GRANT SELECT ON `tillmesh`.*']],
+    ['read', ['GRANT SLAVE MONITOR ON *.*', 'GRANT SELECT ON `tillmesh`.*', 'GRANT SELECT ON `tillmesh_lists`.*']],
+    ['lists', ['GRANT USAGE ON *.*', 'GRANT ALL PRIVILEGES ON `tillmesh_lists`.*']],
     ['replication', ['GRANT REPLICATION SLAVE ON *.*']],
   ];
   for (const [name, grants] of GRANTS) {
@@ -168,6 +169,7 @@ describe('the accounts', () => {
     );
     expect(users).toEqual([
       'app@127.0.0.1',
+      'lists@127.0.0.1',
       'migrate@127.0.0.1',
       'read@127.0.0.1',
       'replication@127.0.0.1',
