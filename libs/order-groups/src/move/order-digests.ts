@@ -26,9 +26,9 @@ const digestsOf = (
   range: OrderRange,
 ): Statement => ({
   summary: `SELECT ${table} digests`,
-  // 60 bits of each row's MD5, added up: two equal rows do not cancel each other.
+  // 60 bits of each row's SHA-256 (MySQL 9 has no MD5), added up: two equal rows do not cancel each other.
   sql: `SELECT order_no, COUNT(*) AS row_count,
-          CAST(SUM(CAST(CONV(LEFT(MD5(CONCAT_WS(',', ${columns.map(valueOf).join(', ')})), 15), 16, 10) AS UNSIGNED)) AS CHAR) AS digest
+          CAST(SUM(CAST(CONV(LEFT(SHA2(CONCAT_WS(',', ${columns.map(valueOf).join(', ')}), 256), 15), 16, 10) AS UNSIGNED)) AS CHAR) AS digest
         FROM ${table} WHERE ${within(range)} AND ${tagIn(tags)} GROUP BY order_no`,
   text: true,
 });
