@@ -10,22 +10,16 @@ import { openGroup, startPrimary } from './start-node.ts';
 import { allOrNone } from './waiting.ts';
 
 /** A first start creates the schema: whoever reads from a replica right afterwards must find it there. */
-const catchUp = async (
-  group: GroupContext,
-  replicas: readonly MariadbProcess[],
+const catchUp = (
+  { clock, onProgress }: GroupContext,
+  replica: MariadbProcess,
+  position: string,
   signal: AbortSignal | undefined,
-): Promise<void> => {
-  const { clock, onProgress } = group;
-  const position = await primaryOf(group).ask(binlogPosition);
-  await Promise.all(
-    replicas.map((replica) =>
-      replica.ask(
-        (connection) => awaitCaughtUp(replica.name, connection, position, { clock, signal, onProgress }),
-        EXECUTE_MS_MAX,
-      ),
-    ),
+): Promise<void> =>
+  replica.ask(
+    (connection) => awaitCaughtUp(replica.name, connection, position, { clock, signal, onProgress }),
+    EXECUTE_MS_MAX,
   );
-};
 
 const isBroken = (error: unknown): error is LocalStackError =>
   error instanceof LocalStackError && error.problem === 'replication_broken';
@@ -82,26 +76,38 @@ export const startGroup = async (
     (node) => (inner: AbortSignal) => gate(() => startFollower(group, node, onFailure, inner)),
   );
   await allOrNone([(inner) => gate(() => startPrimary(group, inner)), ...starts], signal);
+  /** The same of every node that works so far; one that turns out to be broken is left behind. */
+  const ofEach = async (
+    nodes: readonly MariadbProcess[],
+    work: (node: MariadbProcess) => Promise<void>,
+  ): Promise<MariadbProcess[]> => {
+    await Promise.all(
+      nodes.map((node) =>
+        work(node).catch((error: unknown) => {
+          if (!isBroken(error)) throw error;
+          onFailure(node, error);
+        }),
+      ),
+    );
+    return nodes.filter((node) => !failures.has(node));
+  };
   const started = followers.filter((node) => !failures.has(node));
-  await Promise.all(
-    started.map((node) =>
-      attached(group, node, signal).catch((error: unknown) => {
-        if (!isBroken(error)) throw error;
-        onFailure(node, error);
-      }),
-    ),
-  );
+  await ofEach(started, (node) => attached(group, node, signal));
   // Before the primary opens: after two failures in a row one of these may be its only replica.
   await rejoinExcluded(group);
-  const following = followersOf(group).filter((node) => !failures.has(node));
-  if (following.length === 0) {
+  const candidates = followersOf(group).filter((node) => !failures.has(node));
+  if (candidates.length === 0) {
     const [failure] = failures.values();
     if (failure !== undefined) throw failure;
     group.onProgress(`group ${group.tag} takes no writes: no replica is left; rebuild() one`);
     return 0;
   }
   await openGroup(group, signal);
-  await catchUp(group, following, signal);
+  const position = await primaryOf(group).ask(binlogPosition);
+  // One that was seen to execute may come to what it cannot execute only now.
+  const following = await ofEach(candidates, (node) => catchUp(group, node, position, signal));
+  const [failure] = failures.values();
+  if (following.length === 0 && failure !== undefined) throw failure;
   // A server knows which logs an attached replica still reads, and nothing of one that is away.
   if (failures.size === 0) {
     const running = [primaryOf(group), ...following];
