@@ -76,7 +76,11 @@ describe.skipIf(missing)('a stack on MySQL (skipped where there is none: npm run
     const GRANTS = [
       ['app', ['GRANT REPLICATION CLIENT ON *.*', 'GRANT SELECT, INSERT, UPDATE, DELETE ON `tillmesh`.*']],
       ['migrate', ['GRANT USAGE ON *.*', 'GRANT ALL PRIVILEGES ON `tillmesh`.*']],
-      ['read', ['GRANT REPLICATION CLIENT ON *.*', 'GRANT SELECT ON `tillmesh`.*']],
+      [
+        'read',
+        ['GRANT REPLICATION CLIENT ON *.*', 'GRANT SELECT ON `tillmesh`.*', 'GRANT SELECT ON `tillmesh_lists`.*'],
+      ],
+      ['lists', ['GRANT USAGE ON *.*', 'GRANT ALL PRIVILEGES ON `tillmesh_lists`.*']],
       ['replication', ['GRANT REPLICATION SLAVE ON *.*']],
     ] as const;
     for (const node of nodes()) {
