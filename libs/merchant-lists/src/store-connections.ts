@@ -2,13 +2,12 @@ import type { Clock } from '@tillmesh/clock';
 import {
   type Connection,
   type ConnectionPool,
+  connectToPrimary,
   createConnectionPool,
   DatabaseError,
   type Deadline,
+  isWritable,
   OWN_CODES,
-  openConnection,
-  optionalText,
-  type Statement,
 } from '@tillmesh/order-groups';
 import type { ListStoreConfig } from './store-config.ts';
 import { createDatabase, LIST_TABLES } from './store-schema.ts';
@@ -24,7 +23,6 @@ export type StoreConnections = {
   close(): void;
 };
 
-const READ_ONLY: Statement = { summary: 'SELECT read_only', sql: 'SELECT @@global.read_only AS read_only', text: true };
 const BUSY: ReadonlySet<string> = new Set([OWN_CODES.poolFull, 'ER_LOCK_DEADLOCK', 'ER_LOCK_WAIT_TIMEOUT']);
 const IDLE_MIN = 1;
 const PREPARE_MS_MAX = 20_000;
@@ -37,9 +35,6 @@ export const createStoreConnections = (config: ListStoreConfig, clock: Clock): S
   const pools = endpoints.map((endpoint) => createConnectionPool({ endpoint, account, limits, clock }));
   let primary: ConnectionPool | undefined;
   const within = (ms: number): Deadline => ({ atMs: clock.monotonicMs() + ms });
-
-  const isWritable = async (connection: Connection, deadline: Deadline): Promise<boolean> =>
-    optionalText((await connection.run(READ_ONLY, [], deadline)).rows[0], 'read_only') === '0';
 
   /** Asks all at once: a server that does not answer must not use up the time of the others. */
   const findPrimary = async (deadline: Deadline): Promise<ConnectionPool> => {
@@ -55,19 +50,8 @@ export const createStoreConnections = (config: ListStoreConfig, clock: Clock): S
     return found;
   };
 
-  const openWritable = async (deadline: Deadline, schema: string): Promise<Connection> => {
-    let last: unknown = new DatabaseError(OWN_CODES.noPrimary, 'not_written');
-    for (const endpoint of endpoints) {
-      try {
-        const connection = await openConnection(endpoint, { ...account, database: schema }, deadline, clock);
-        if (await isWritable(connection, deadline)) return connection;
-        connection.cut();
-      } catch (error) {
-        last = error;
-      }
-    }
-    throw last;
-  };
+  const openWritable = (deadline: Deadline, schema: string): Promise<Connection> =>
+    connectToPrimary(endpoints, { ...account, database: schema }, clock, deadline);
 
   return {
     use: async (work) => {

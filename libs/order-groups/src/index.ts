@@ -55,6 +55,7 @@ export { type GroupScan, type MergedPage, mergePage, type PagePosition, placeOf 
 export type { ListedPage, ListQuestion, PaymentLists } from './payment-lists.ts';
 export type { ReadPayment } from './payment-reader.ts';
 export type { Applied, AttemptNews, Continued } from './payment-store.ts';
+export { connectToPrimary, isWritable } from './primary-connection.ts';
 export type { ChannelRefundNews, NewRefund, RefundCreated } from './refund-store.ts';
 export { type RotationReport, rotateRowKeys } from './rotate-row-keys.ts';
 export { openRowKeys, RowKeysConfig } from './row-keys.ts';
@@ -63,3 +64,4 @@ export type { NodeFinding } from './safety-watch.ts';
 export { SCHEMA_VERSION } from './schema.ts';
 export { assertSchemas, type GroupSchema, SchemaBehind } from './schema-version.ts';
 export { paymentAsWritten, type StoredPayment, type StoredRefund } from './stored-payment.ts';
+export { transaction } from './transaction.ts';

@@ -1,4 +1,5 @@
 import type { Clock } from '@tillmesh/clock';
+import type { GroupTag } from '@tillmesh/domain';
 import { optionalText } from './columns.ts';
 import type { Account, Connection, Deadline, Statement } from './connection.ts';
 import { DatabaseError } from './database-error.ts';
@@ -59,7 +60,7 @@ export const migrateGroup = async (options: {
   const { group, account, retentionDays, to = SCHEMA_VERSION, clock } = options;
   // A step may rebuild a large table; nobody pays while waiting for it.
   const deadline: Deadline = { atMs: clock.monotonicMs() + 3_600_000 };
-  const connection = await connectToPrimary(group, account, clock, deadline);
+  const connection = await connectToPrimary(group.endpoints, account, clock, deadline);
   try {
     const { rows: locked } = await connection.run(LOCK, [], deadline);
     if (optionalText(locked[0], 'locked') !== '1') throw new DatabaseError('TILLMESH_MIGRATION_LOCKED', 'not_written');
@@ -100,19 +101,23 @@ export const migrateGroups = async (options: {
   readonly onFailed?: (group: GroupDescription, error: unknown) => void;
 }): Promise<void> => {
   const { groups, account, retentionDays, clock, onDone, onFailed } = options;
+  const reached = new Map<GroupTag, number>();
+  let haveAll = true;
   for (const { version } of MIGRATIONS) {
-    let haveAll = true;
     const keep = version === SCHEMA_VERSION ? retentionDays : undefined;
-    for (const group of groups) {
+    // While one lacks the version before, the others get no later one; what they have already is cared for.
+    const these = haveAll ? groups : groups.filter(({ tag }) => (reached.get(tag) ?? 0) >= version);
+    for (const group of these) {
       try {
-        onDone(await migrateGroup({ group, account, retentionDays: keep, to: version, clock }));
+        const report = await migrateGroup({ group, account, retentionDays: keep, to: version, clock });
+        reached.set(group.tag, report.to);
+        onDone(report);
       } catch (error) {
         if (onFailed === undefined) throw error;
         onFailed(group, error);
         haveAll = false;
       }
     }
-    if (!haveAll) break;
   }
 };
 

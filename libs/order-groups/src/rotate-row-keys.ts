@@ -59,7 +59,7 @@ export const rotateRowKeys = async (options: {
 }): Promise<RotationReport> => {
   const { group, account, keys, rowsPerSecondMax, clock, signal, onProgress = () => undefined } = options;
   const within = (): Deadline => ({ atMs: clock.monotonicMs() + STATEMENT_MS_MAX });
-  const connection = await connectToPrimary(group, account, clock, within());
+  const connection = await connectToPrimary(group.endpoints, account, clock, within());
   const tables = rotatedTables(createRowCodec(keys));
   const tampered = new Set<string>();
   let rewritten = 0;
