@@ -11,7 +11,7 @@ import { startOrderLoad } from './orders/order-load.ts';
 import { bySeconds, terminalChart } from './orders/second-chart.ts';
 import { startSecondOrderStore } from './orders/second-order-store.ts';
 import { svgChart } from './orders/svg-chart.ts';
-import type { Mark } from './second-table.ts';
+import { createMarks } from './second-table.ts';
 
 const ANSWER_MS_MAX = 1_000;
 const WAIT_MS_MAX = 60_000;
@@ -79,11 +79,7 @@ export const expandShrink: Drill = {
         random,
         clock,
       });
-      const marks: Mark[] = [];
-      const mark = (text: string) => {
-        marks.push({ atMs: load.sinceBegin(), text });
-        onProgress(text);
-      };
+      const { marks, mark } = createMarks(load.sinceBegin, onProgress);
       const groups = createGroupsCommand(mesh, env, clock);
       const groupOf = (tag: number): LocalGroup => {
         const group = mesh.stack.groups.find((candidate) => candidate.tag === tag);

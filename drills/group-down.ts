@@ -9,7 +9,7 @@ import { bookTargets, readOrderBooks } from './orders/order-books.ts';
 import { type OrderLoad, startOrderLoad } from './orders/order-load.ts';
 import { bySeconds, successOf, terminalChart } from './orders/second-chart.ts';
 import { svgChart } from './orders/svg-chart.ts';
-import type { Mark } from './second-table.ts';
+import { createMarks } from './second-table.ts';
 
 /** An order that is answered later has failed, whatever the answer says (W11). */
 const ANSWER_MS_MAX = 1_000;
@@ -105,11 +105,7 @@ export const groupDown: Drill = {
         clock,
       });
       const watch = watchGroups(target, clock, load.sinceBegin);
-      const marks: Mark[] = [];
-      const mark = (text: string) => {
-        marks.push({ atMs: load.sinceBegin(), text });
-        onProgress(text);
-      };
+      const { marks, mark } = createMarks(load.sinceBegin, onProgress);
       // A share for each fault: some of it before, when everything is well, the rest while the group is down.
       const shareMs = (seconds * 1_000) / GROUP_FAULTS.length;
       const phases: Phase[] = [];

@@ -10,7 +10,7 @@ import { bookTargets, readOrderBooks } from './orders/order-books.ts';
 import { startOrderLoad } from './orders/order-load.ts';
 import type { OrderSample } from './orders/order-till.ts';
 import { bySeconds, terminalChart } from './orders/second-chart.ts';
-import type { Mark } from './second-table.ts';
+import { createMarks } from './second-table.ts';
 
 const DEAD_TAGS = [1, 2] as const;
 const ANSWER_MS_MAX = 1_000;
@@ -62,11 +62,7 @@ export const groupsDown: Drill = {
         clock,
       });
       const watch = watchGroups(target, clock, load.sinceBegin);
-      const marks: Mark[] = [];
-      const mark = (text: string) => {
-        marks.push({ atMs: load.sinceBegin(), text });
-        onProgress(text);
-      };
+      const { marks, mark } = createMarks(load.sinceBegin, onProgress);
       const all = async (isAvoided: boolean) => {
         await Promise.all(DEAD_TAGS.map((tag) => watch.await(tag, isAvoided, WAIT_MS_MAX)));
       };

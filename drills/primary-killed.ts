@@ -4,7 +4,7 @@ import { startOtlpReceiver } from '@tillmesh/testing';
 import type { Drill } from './drill.ts';
 import { closeAccounts } from './final-accounts.ts';
 import { startPaymentStream } from './payment-stream.ts';
-import { bySecond, type Mark, secondTable } from './second-table.ts';
+import { bySecond, createMarks, secondTable } from './second-table.ts';
 
 const VICTIM_TAG = 2;
 const SETTLED_WITHIN_MS = 150_000;
@@ -24,12 +24,8 @@ export const primaryKilled: Drill = {
     try {
       const group = mesh.stack.groups.find(({ tag }) => tag === VICTIM_TAG);
       if (group === undefined) throw new Error(`there is no group ${VICTIM_TAG}`);
-      const marks: Mark[] = [];
       const beganMs = clock.monotonicMs();
-      const mark = (text: string) => {
-        marks.push({ atMs: clock.monotonicMs() - beganMs, text });
-        onProgress(text);
-      };
+      const { marks, mark } = createMarks(() => clock.monotonicMs() - beganMs, onProgress);
       const random = seededRandom(seed);
       const stream = startPaymentStream({ mesh, rate, seconds, random, clock });
       await clock.sleep((seconds * 1_000) / 4);

@@ -5,6 +5,21 @@ import type { Sample } from './payment-stream.ts';
 /** Something that happened during a stream, for the table. */
 export type Mark = { readonly atMs: number; readonly text: string };
 
+/** Keeps what happens during a drill, and tells it at once. */
+export const createMarks = (
+  sinceBegin: () => number,
+  onProgress: (line: string) => void,
+): { readonly marks: readonly Mark[]; readonly mark: (text: string) => void } => {
+  const marks: Mark[] = [];
+  return {
+    marks,
+    mark: (text) => {
+      marks.push({ atMs: sinceBegin(), text });
+      onProgress(text);
+    },
+  };
+};
+
 /** Samples by the second in which they began. */
 export const bySecond = (samples: readonly Sample[]): Sample[][] => {
   const seconds: Sample[][] = [];

@@ -83,12 +83,14 @@ export {
   type Attempt,
   type ClientAction,
   isFinalPayment,
+  isVisible,
   liveAttempt,
   PAYMENT_MOVES,
   PAYMENT_STATES,
   type Payment,
   type PaymentEvent,
   type PaymentState,
+  type VisiblePaymentState,
 } from './payment.ts';
 export {
   REFUND_CAUSES,

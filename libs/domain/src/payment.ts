@@ -14,6 +14,12 @@ export const PAYMENT_STATES = ['unbound', 'paying', 'declined', 'succeeded', 'fa
  */
 export type PaymentState = (typeof PAYMENT_STATES)[number];
 
+/** The states that callers see: to them an order in another one is on its way, or is another order. */
+export type VisiblePaymentState = Exclude<PaymentState, 'unbound' | 'void'>;
+
+/** Whether callers are shown a payment in this state. */
+export const isVisible = (state: PaymentState): state is VisiblePaymentState => state !== 'unbound' && state !== 'void';
+
 /** What can happen to a payment. */
 export type PaymentEvent =
   | 'bound'

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import type { Clock } from '@tillmesh/clock';
 import type { Connection } from 'mysql2/promise';
 import { type AllAccounts, accountsSql } from './accounts.ts';
-import { asAdministrator, NoAnswerError, rowsOf } from './administrator.ts';
+import { asAdministrator, NoAnswerError } from './administrator.ts';
+import { startDatabaseProcess } from './database-process.ts';
 import { LocalStackError } from './local-stack-error.ts';
 import { mariadbConfig } from './mariadb-settings.ts';
 import { copyTemplate } from './mariadb-template.ts';
@@ -68,11 +69,6 @@ const isSilence = (error: unknown): boolean => {
   return fatal === true || code === 'PROTOCOL_SEQUENCE_TIMEOUT';
 };
 
-// Crash recovery of the little data of a local stack takes a second or two even on a busy machine.
-const READY_WITHIN_MS = 60_000;
-// Writing the last pages takes well under a second; whoever waits longer hangs, and crash recovery mends it.
-const STOP_GRACE_MS = 1_400;
-
 /**
  * A server as it will be; nothing is started.
  *
@@ -124,24 +120,7 @@ export const createMariadbProcess = (
     start: async (signal) => {
       signal?.throwIfAborted();
       await writeConfiguration();
-      await supervisor.start(
-        {
-          name: place.name,
-          command: server.path,
-          args: [`--defaults-file=${join(home, 'my.cnf')}`],
-          cwd: home,
-          ready: () =>
-            administer(async (connection) => {
-              // Another server on this socket would be a bug of ours that no write may find out.
-              const row = (await rowsOf(connection, 'SELECT @@server_id AS id'))[0];
-              if (Number(row?.['id']) !== place.serverId) throw new Error('another server answers');
-            }),
-          readyWithinMs: READY_WITHIN_MS,
-          restart: false,
-          stopGraceMs: STOP_GRACE_MS,
-        },
-        signal,
-      );
+      await startDatabaseProcess(supervisor, { ...place, program: server.path, home, administer }, signal);
       await onChange('up');
     },
     kill: async (signal) => {

@@ -1,7 +1,6 @@
 import type { Clock } from '@tillmesh/clock';
 import type { Connection } from 'mysql2/promise';
 import { DATABASE } from './accounts.ts';
-import { rowsOf } from './administrator.ts';
 import { removeOldBinlogs } from './binlog-space.ts';
 import type { ControlledGroup } from './local-group.ts';
 import type { LocalNode } from './local-node.ts';
@@ -16,6 +15,7 @@ import {
   followPrimary,
   openPrimary,
 } from './mysql-replication.ts';
+import { makeDatabase } from './opening-primary.ts';
 import { LOCAL_HOST } from './ports.ts';
 import { createServerLife } from './server-life.ts';
 import { allOrNone } from './waiting.ts';
@@ -48,9 +48,7 @@ const nodeOf = (process: MysqlProcess, startAgain: (process: MysqlProcess) => Pr
 const letWrite = (clock: Clock, primary: MysqlProcess, signal: AbortSignal | undefined): Promise<void> =>
   primary.administer(async (connection) => {
     await openPrimary(clock, primary.name, connection, signal);
-    // Asked first: IF NOT EXISTS alone would write a transaction to the binlog at every start.
-    const present = await rowsOf(connection, `SHOW DATABASES LIKE '${DATABASE}'`);
-    if (present.length === 0) await connection.query(`CREATE DATABASE ${DATABASE}`);
+    await makeDatabase(connection);
   });
 
 /** A first start creates the schema: whoever reads from a replica right afterwards must find it there. */

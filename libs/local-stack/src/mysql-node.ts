@@ -2,7 +2,8 @@ import { writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Connection } from 'mysql2/promise';
-import { asAdministrator, rowsOf } from './administrator.ts';
+import { asAdministrator } from './administrator.ts';
+import { startDatabaseProcess } from './database-process.ts';
 import type { NodePlace, NodeSurroundings } from './mariadb-node.ts';
 import { copyTemplate } from './mariadb-template.ts';
 import { mysqlAccountsSql } from './mysql-accounts.ts';
@@ -22,11 +23,6 @@ export type MysqlProcess = NodePlace & {
   pid(): number | undefined;
   administer<T>(work: (connection: Connection) => Promise<T>): Promise<T>;
 };
-
-// Crash recovery of the little data of a local stack takes a few seconds even on a busy machine.
-const READY_WITHIN_MS = 60_000;
-// An orderly end takes a second or two, and up to ten when replicas are away; crash recovery mends what was cut short.
-const STOP_GRACE_MS = 1_400;
 
 /** A server as it will be; nothing is started. */
 export const createMysqlProcess = (place: NodePlace, surroundings: MysqlSurroundings): MysqlProcess => {
@@ -51,24 +47,7 @@ export const createMysqlProcess = (place: NodePlace, surroundings: MysqlSurround
     start: async (signal) => {
       signal?.throwIfAborted();
       await writeConfiguration();
-      await supervisor.start(
-        {
-          name: place.name,
-          command: server.path,
-          args: [`--defaults-file=${join(home, 'my.cnf')}`],
-          cwd: home,
-          ready: () =>
-            administer(async (connection) => {
-              // Another server on this socket would be a bug of ours that no write may find out.
-              const row = (await rowsOf(connection, 'SELECT @@server_id AS id'))[0];
-              if (Number(row?.['id']) !== place.serverId) throw new Error('another server answers');
-            }),
-          readyWithinMs: READY_WITHIN_MS,
-          restart: false,
-          stopGraceMs: STOP_GRACE_MS,
-        },
-        signal,
-      );
+      await startDatabaseProcess(supervisor, { ...place, program: server.path, home, administer }, signal);
     },
     kill: (signal) => supervisor.kill(place.name, signal),
     stop: () => supervisor.stop(place.name),

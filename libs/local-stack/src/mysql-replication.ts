@@ -3,11 +3,11 @@ import type { Connection } from 'mysql2/promise';
 import type { Account } from './accounts.ts';
 import { rowsOf } from './administrator.ts';
 import { LocalStackError } from './local-stack-error.ts';
+import { ATTACH_MS, awaitReplica } from './opening-primary.ts';
 import { pollUntil } from './waiting.ts';
 
 // What replication.ts and execute-relay-log.ts do on MariaDB, in MySQL's words.
 
-const ATTACH_MS = 20_000;
 const EXECUTE_SECONDS = 30;
 const CATCH_UP_SECONDS = 60;
 const POLL_MS = 50;
@@ -102,22 +102,9 @@ export const openPrimary = async (
   connection: Connection,
   signal?: AbortSignal,
 ): Promise<void> => {
-  const answer = await pollUntil({
-    clock,
-    everyMs: POLL_MS,
-    withinMs: ATTACH_MS,
-    signal,
-    probe: async () => {
-      const row = (await rowsOf(connection, "SHOW GLOBAL STATUS LIKE 'Rpl_semi_sync_source_clients'"))[0];
-      return Number(row?.['Value'] ?? 0) >= 1 ? 'attached' : undefined;
-    },
-  });
-  if (answer === 'late') {
-    throw new LocalStackError(
-      'replication_broken',
-      `${name} stays read-only: no replica attached itself within ${ATTACH_MS} ms. Start one: the primary opens with it.`,
-    );
-  }
+  const replicas = async () =>
+    Number((await rowsOf(connection, "SHOW GLOBAL STATUS LIKE 'Rpl_semi_sync_source_clients'"))[0]?.['Value'] ?? 0);
+  await awaitReplica(name, replicas, { clock, signal });
   await connection.query('SET GLOBAL rpl_semi_sync_source_enabled = ON');
   // Takes super_read_only off as well.
   await connection.query('SET GLOBAL read_only = OFF');

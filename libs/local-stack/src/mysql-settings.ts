@@ -1,35 +1,30 @@
-import type { NodeSettings, Setting } from './mariadb-settings.ts';
-import { LOCAL_HOST } from './ports.ts';
+import {
+  CLIENTS,
+  configText,
+  DURABILITY,
+  LOG_SIZE_REASON,
+  MEMORY,
+  type NodeSettings,
+  READ_ONLY_REASON,
+  REPLICATION,
+  type Setting,
+  STORAGE,
+} from './server-settings.ts';
 
 /** The same at the making of the template and in every node: the files depend on it. */
 export const MYSQL_STORAGE_SETTINGS: readonly Setting[] = [
-  [
-    'innodb_redo_log_capacity',
-    '32M',
-    'Small, as the template is copied for every node; enough for a bench of minutes.',
-  ],
-  ['innodb_use_native_aio', 'OFF', 'Nine servers together run into the limits of io_uring and aio in containers.'],
-  ['character_set_server', 'utf8mb4', 'Names and descriptions come from people.'],
-  ['collation_server', 'utf8mb4_bin', 'Order numbers and merchant ids are compared exactly.'],
+  ['innodb_redo_log_capacity', '32M', LOG_SIZE_REASON],
+  ...STORAGE,
 ];
 
-const DURABILITY: readonly Setting[] = [
-  ['log_bin', 'binlog', 'Replication.'],
-  ['max_binlog_size', '64M', 'Old files are removed at a start, file by file.'],
-  ['sync_binlog', '1', 'A commit that was answered survives a crash of the machine.'],
-  ['innodb_flush_log_at_trx_commit', '1', 'The same for the engine; anything else would make benches lie.'],
+const MYSQL_DURABILITY: readonly Setting[] = [
   ['gtid_mode', 'ON', 'Every transaction has a number by which nodes compare what they have.'],
   ['enforce_gtid_consistency', 'ON', 'What cannot have one number is refused.'],
   ['log_replica_updates', 'ON', 'Any replica can become the primary.'],
-  ['log_bin_trust_function_creators', 'ON', 'Lets the migration account make triggers without SUPER; rows are logged.'],
 ];
 
-const REPLICATION: readonly Setting[] = [
-  [
-    'super_read_only',
-    'ON',
-    'A node that comes back writes nothing before somebody has decided that it is the primary.',
-  ],
+const MYSQL_REPLICATION: readonly Setting[] = [
+  ['super_read_only', 'ON', READ_ONLY_REASON],
   ['skip_replica_start', 'ON', 'The local stack starts replication when it knows who the primary is.'],
   ['plugin_load_add', 'semisync_source.so', 'The side that waits for an acknowledgement.'],
   ['plugin_load_add', 'semisync_replica.so', 'The side that acknowledges.'],
@@ -40,56 +35,28 @@ const REPLICATION: readonly Setting[] = [
   ['rpl_semi_sync_source_wait_for_replica_count', '1', 'One acknowledgement is enough: a row is then on two of three.'],
   ['rpl_semi_sync_replica_enabled', 'ON', 'Replicas acknowledge; a primary ignores it.'],
   ['replica_net_timeout', '4', 'Seconds until a replica notices a silent primary; the default of 60 hides a failure.'],
-  ['relay_log', 'relay', 'A name that does not contain the host name, which may change.'],
   ['relay_log_recovery', 'OFF', 'ON throws away at a start what was received and acknowledged, but not executed.'],
 ];
 
-const CLIENTS: readonly Setting[] = [
-  ['skip_name_resolve', 'ON', 'No DNS between a client and its connection.'],
+const MYSQL_CLIENTS: readonly Setting[] = [
   ['mysqlx', 'OFF', 'Its port would be the same for all nodes, and nobody speaks its protocol.'],
-  ['max_connections', '200', 'A connection costs memory; the services share far fewer.'],
-  [
-    'innodb_lock_wait_timeout',
-    '1',
-    'Seconds. An order has one second in all; the default of 50 would hold its connection.',
-  ],
-  [
-    'sql_mode',
-    'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO',
-    'Wrong data is refused, not cut.',
-  ],
-  ['default_time_zone', '+00:00', 'All times are UTC.'],
-  ['local_infile', 'OFF', 'Nobody loads files.'],
   ['secure_file_priv', 'NULL', 'Nor writes them; the default is a folder that only an installed server has.'],
 ];
 
-/** Small, so that nine servers fit beside everything else. */
-const MEMORY: readonly Setting[] = [
-  ['innodb_buffer_pool_size', '32M', 'The data of a local stack is small.'],
-  ['innodb_log_buffer_size', '4M', 'Our transactions are a few rows.'],
-  ['performance_schema', 'OFF', 'Costs 100 MB or more for each server.'],
-  ['key_buffer_size', '64K', 'MyISAM is not used.'],
-  ['table_open_cache', '200', 'A dozen tables per session in use.'],
+const MYSQL_MEMORY: readonly Setting[] = [
   ['innodb_temp_data_file_path', 'ibtmp1:12M:autoextend:max:256M', 'Written in full at each start, and has a limit.'],
-  ['innodb_buffer_pool_dump_at_shutdown', 'OFF', 'Stopping is quick, and there is little to warm up.'],
-  ['innodb_buffer_pool_load_at_startup', 'OFF', 'As above.'],
 ];
 
 /** The text of a `my.cnf`, with the reasons in it. */
-export const mysqlConfig = (node: NodeSettings): string => {
-  const identity: readonly Setting[] = [
-    ['server_id', String(node.serverId), 'Different for every node of the stack.'],
-    ['bind_address', LOCAL_HOST, 'Nobody outside this machine.'],
-    ['port', String(node.port), ''],
-    ['socket', node.socket, "The administrator's way in."],
-    ['datadir', node.dataFolder, ''],
-    ['tmpdir', node.temporaryFolder, 'A server that starts deletes temporary tables it finds there, also of others.'],
-    ['init_file', node.initFile, 'The accounts.'],
-    ['pid_file', 'mysqld.pid', ''],
-    ...(node.asRoot ? [['user', 'root', 'The server refuses to run as root unless it is told so.'] as const] : []),
-  ];
-  const lines = [...identity, ...MYSQL_STORAGE_SETTINGS, ...DURABILITY, ...REPLICATION, ...CLIENTS, ...MEMORY].flatMap(
-    ([name, value, reason]) => [...(reason === '' ? [] : [`# ${reason}`]), `${name} = ${value}`],
-  );
-  return `# Written at every start of the local stack; changes here are lost.\n[mysqld]\n${lines.join('\n')}\n`;
-};
+export const mysqlConfig = (node: NodeSettings): string =>
+  configText('mysqld', node, [
+    ...MYSQL_STORAGE_SETTINGS,
+    ...DURABILITY,
+    ...MYSQL_DURABILITY,
+    ...REPLICATION,
+    ...MYSQL_REPLICATION,
+    ...CLIENTS,
+    ...MYSQL_CLIENTS,
+    ...MEMORY,
+    ...MYSQL_MEMORY,
+  ]);

@@ -1,5 +1,5 @@
-import type { Setting } from './mariadb-settings.ts';
 import { LOCAL_HOST } from './ports.ts';
+import { type Setting, settingsText } from './server-settings.ts';
 
 /** The text of a `redis.conf`, with the reasons in it. Valkey reads the same. */
 export const redisConfig = (node: { readonly port: number; readonly dataFolder: string }): string => {
@@ -20,9 +20,5 @@ export const redisConfig = (node: { readonly port: number; readonly dataFolder: 
     ['maxmemory-policy', 'noeviction', 'A full Redis refuses; a schedule that vanished quietly would be worse.'],
     ['tcp-backlog', '128', 'The kernel caps it here anyway, and the default of 511 makes Redis warn.'],
   ];
-  const lines = settings.flatMap(([name, value, reason]) => [
-    ...(reason === '' ? [] : [`# ${reason}`]),
-    `${name} ${value}`,
-  ]);
-  return `# Written at every start of the local stack; changes here are lost.\n${lines.join('\n')}\n`;
+  return settingsText(settings, { separator: ' ' });
 };

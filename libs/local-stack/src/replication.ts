@@ -4,6 +4,7 @@ import type { Account } from './accounts.ts';
 import { rowsOf, run } from './administrator.ts';
 import { awaitExecuted, type LongWait } from './await-executed.ts';
 import { LocalStackError } from './local-stack-error.ts';
+import { ATTACH_MS, awaitReplica } from './opening-primary.ts';
 import { pollUntil } from './waiting.ts';
 
 /** Where a replica gets its rows from and how it fares. */
@@ -73,7 +74,6 @@ export const followPrimary = async (
   await run(connection, 'START SLAVE');
 };
 
-const ATTACH_MS = 20_000;
 /** The most that waiting for a replica takes altogether, with the statements before and after it. */
 export const ATTACH_MS_MAX = 30_000;
 const POLL_MS = 50;
@@ -140,19 +140,7 @@ export const openPrimary = async (
   connection: Connection,
   signal?: AbortSignal,
 ): Promise<void> => {
-  const answer = await pollUntil({
-    clock,
-    everyMs: POLL_MS,
-    withinMs: ATTACH_MS,
-    signal,
-    probe: async () => ((await readSemiSyncState(connection)).clients >= 1 ? 'attached' : undefined),
-  });
-  if (answer === 'late') {
-    throw new LocalStackError(
-      'replication_broken',
-      `${name} stays read-only: no replica attached itself within ${ATTACH_MS} ms. Start one: the primary opens with it.`,
-    );
-  }
+  await awaitReplica(name, async () => (await readSemiSyncState(connection)).clients, { clock, signal });
   await run(connection, 'SET GLOBAL rpl_semi_sync_master_enabled = ON');
   await run(connection, 'SET GLOBAL read_only = OFF');
 };

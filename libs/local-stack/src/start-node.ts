@@ -1,8 +1,9 @@
 import { DATABASE } from './accounts.ts';
-import { rowsOf, run } from './administrator.ts';
+import { run } from './administrator.ts';
 import { attached, startReplica } from './following.ts';
 import { type GroupContext, primaryOf } from './group-context.ts';
 import type { MariadbProcess } from './mariadb-node.ts';
+import { makeDatabase } from './opening-primary.ts';
 import { ceaseToBeReplica } from './primary-change.ts';
 import { rejoin } from './rejoin.ts';
 import { ATTACH_MS_MAX, openPrimary, readReplicaState } from './replication.ts';
@@ -23,9 +24,7 @@ export const openGroup = async (group: GroupContext, signal?: AbortSignal): Prom
   const primary = primaryOf(group);
   await primary.ask(async (connection) => {
     await openPrimary(group.clock, primary.name, connection, signal);
-    // Asked first: IF NOT EXISTS alone would write a transaction to the binlog at every start.
-    const present = await rowsOf(connection, `SHOW DATABASES LIKE '${DATABASE}'`);
-    if (present.length === 0) await run(connection, `CREATE DATABASE ${DATABASE}`);
+    await makeDatabase(connection);
   }, ATTACH_MS_MAX);
   group.primaryWaits = false;
 };

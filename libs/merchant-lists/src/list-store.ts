@@ -3,21 +3,23 @@ import {
   fromOrderKey,
   type GroupTag,
   groupTag,
+  isVisible,
   type MerchantId,
   type OrderKey,
+  PAYMENT_STATES,
   type PaymentState,
 } from '@tillmesh/domain';
 import {
   big,
   bigintParameter,
   type ColumnCipher,
-  type Connection,
   type Deadline,
   optionalBytes,
   optionalText,
   type Parameter,
   type Statement,
   text,
+  transaction,
   whole,
 } from '@tillmesh/order-groups';
 import { CONTENT_COLUMN } from './content-column.ts';
@@ -86,7 +88,9 @@ export type RebuildSession = {
 const SCANNED_MAX = 1_000;
 /** A TRUNCATE, and the copy of some hundred rows, may wait for others. */
 const REBUILD_STEP_MS_MAX = 30_000;
-const SHOWN: readonly PaymentState[] = ['paying', 'declined', 'succeeded', 'failed', 'closed'];
+/** How a transaction of the store ends. */
+const KEPT = { commit: true, value: undefined } as const;
+const SHOWN: readonly PaymentState[] = PAYMENT_STATES.filter(isVisible);
 
 const statusOf = (rows: readonly Readonly<Record<string, unknown>>[]): ListStatus => {
   const phase = text(rows[0], 'phase');
@@ -174,11 +178,14 @@ export const createListStore = (options: {
         };
       },
       copy: async (tag, entries, progress) => {
-        await step(sql.BEGIN);
-        await writeEntries(connection, entries, within(), { cipher, clock });
         const { copiedTo, rows: copied, isDone } = progress;
-        await step(sql.SAVE_PROGRESS, [tag, bigintParameter(copiedTo), copied, Number(isDone)]);
-        await step(sql.COMMIT);
+        const deadline = within();
+        await transaction(connection, deadline, async () => {
+          await writeEntries(connection, entries, deadline, { cipher, clock });
+          const saved = [tag, bigintParameter(copiedTo), copied, Number(isDone)];
+          await connection.run(sql.SAVE_PROGRESS, saved, deadline);
+          return KEPT;
+        });
       },
       finish: async () => {
         await step(sql.SET_PHASE, ['live', 0]);
@@ -191,17 +198,12 @@ export const createListStore = (options: {
   return {
     prepare: connections.prepare,
     apply: (entries) =>
-      connections.use(async (connection: Connection, deadline) => {
-        await connection.run(sql.BEGIN, [], deadline);
-        try {
+      connections.use((connection, deadline) =>
+        transaction(connection, deadline, async () => {
           await writeEntries(connection, entries, deadline, { cipher, clock });
-          await connection.run(sql.COMMIT, [], deadline);
-        } catch (error) {
-          // A transaction that is left open would hold its locks until somebody else gets the connection.
-          connection.cut();
-          throw error;
-        }
-      }),
+          return KEPT;
+        }),
+      ),
     page,
     status: async () => statusOf((await run(sql.SELECT_STATUS, [])).rows),
     readCursor: async (tag) => optionalText((await run(sql.SELECT_CURSOR, [tag])).rows[0], 'places'),

@@ -72,6 +72,3 @@ export const LOCK_REBUILD: Statement = {
   sql: "SELECT GET_LOCK('tillmesh_lists_rebuild', 0) AS locked",
   text: true,
 };
-
-export const BEGIN: Statement = { summary: 'BEGIN', sql: 'START TRANSACTION', text: true };
-export const COMMIT: Statement = { summary: 'COMMIT', sql: 'COMMIT', text: true };

@@ -1,5 +1,5 @@
 import type { Clock } from '@tillmesh/clock';
-import { type GroupTag, groupTagOf, type OrderNo, type PaymentState } from '@tillmesh/domain';
+import { type GroupTag, groupTagOf, isVisible, type OrderNo } from '@tillmesh/domain';
 import { counter, type Log } from '@tillmesh/telemetry';
 import type { Deadline } from './connection.ts';
 import { differingField } from './differing-field.ts';
@@ -89,9 +89,6 @@ const isPlacedHere = ({ view, payment, placement }: Work, { mapVersion, jumpedFr
   // What a forgotten map placed was decided long ago.
   return map === undefined || isSamePlacement(placementOf(map, payment.merchantId, payment.merchantOrderNo), placement);
 };
-
-/** An order of this number that callers may be shown; void ones lost to another. */
-const isVisible = (state: PaymentState): boolean => state !== 'void' && state !== 'unbound';
 
 /**
  * Writes new orders, around faulty groups, so that one merchant order number never yields two payable orders.

@@ -1,12 +1,11 @@
-import type { Clock } from '@tillmesh/clock';
 import type { GroupTag } from '@tillmesh/domain';
-import { type Log, withSpan } from '@tillmesh/telemetry';
-import type { Account, Connection, Deadline } from './connection.ts';
+import { withSpan } from '@tillmesh/telemetry';
+import type { Connection, Deadline } from './connection.ts';
 import { DatabaseError, OWN_CODES } from './database-error.ts';
 import { anyDialect } from './dialect.ts';
-import type { GroupDescription, GroupState } from './group-map.ts';
+import type { GroupState } from './group-map.ts';
 import type { GroupNode } from './group-node.ts';
-import { createGroupWatch, type GroupClientConfig, type GroupStatus } from './group-watch.ts';
+import { createGroupWatch, type GroupClientOptions, type GroupStatus } from './group-watch.ts';
 import { firstOf, inTime } from './in-time.ts';
 import type { Claim, MerchantOrder } from './order-group.ts';
 
@@ -61,15 +60,7 @@ export const quorumOf = (nodeCount: number): number => Math.max(2, nodeCount - 1
 
 const DRAIN_MARGIN_MS = 20;
 /** Creates the client of a group and starts to watch it. */
-export const createGroupClient = (options: {
-  readonly group: GroupDescription;
-  readonly account: Account;
-  readonly config: GroupClientConfig;
-  /** Names this instance's heartbeats; undefined for readers: they write nothing. */
-  readonly instanceId: number | undefined;
-  readonly clock: Clock;
-  readonly log: Log;
-}): GroupClient => {
+export const createGroupClient = (options: GroupClientOptions): GroupClient => {
   const { group, clock } = options;
   const watch = createGroupWatch(options);
 

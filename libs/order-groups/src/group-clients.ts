@@ -1,10 +1,7 @@
-import type { Clock } from '@tillmesh/clock';
 import type { GroupTag } from '@tillmesh/domain';
-import type { Log } from '@tillmesh/telemetry';
-import type { Account } from './connection.ts';
 import { createGroupClient, type GroupClient } from './group-client.ts';
 import { type GroupDescription, type GroupMap, holderOf } from './group-map.ts';
-import type { GroupClientConfig } from './group-watch.ts';
+import type { GroupClientOptions } from './group-watch.ts';
 
 /** An order number names a group that is not on the map. */
 export class UnknownGroup extends Error {
@@ -28,15 +25,9 @@ export type GroupClients = {
 };
 
 /** Creates a client for each group of the map. */
-export const createGroupClients = (options: {
-  readonly map: GroupMap;
-  readonly account: Account;
-  readonly config: GroupClientConfig;
-  /** Names this instance's heartbeats; undefined for readers: they write nothing. */
-  readonly instanceId: number | undefined;
-  readonly clock: Clock;
-  readonly log: Log;
-}): GroupClients => {
+export const createGroupClients = (
+  options: Omit<GroupClientOptions, 'group'> & { readonly map: GroupMap },
+): GroupClients => {
   const { map: first, ...rest } = options;
   const clients = new Map<GroupTag, GroupClient>();
   let map = first;

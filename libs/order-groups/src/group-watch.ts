@@ -64,8 +64,7 @@ export type GroupWatch = {
   close(): void;
 };
 
-/** Begins to watch a group. */
-export const createGroupWatch = (options: {
+export type GroupClientOptions = {
   readonly group: GroupDescription;
   readonly account: Account;
   readonly config: GroupClientConfig;
@@ -73,7 +72,10 @@ export const createGroupWatch = (options: {
   readonly instanceId: number | undefined;
   readonly clock: Clock;
   readonly log: Log;
-}): GroupWatch => {
+};
+
+/** Begins to watch a group. */
+export const createGroupWatch = (options: GroupClientOptions): GroupWatch => {
   const { group, account, config, instanceId, clock, log } = options;
   const { statementMsMax } = config;
   const circuit = new GroupCircuit(config.circuit, clock);

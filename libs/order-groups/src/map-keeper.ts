@@ -27,12 +27,10 @@ const LOOK_AGAIN_MS = 20;
 /** In so many ways at most the maps of the last window have placed orders: each is consulted for a number. A change beyond is refused. */
 export const EARLIER_MAPS_MAX = 16;
 
-const Content = GroupMapConfig;
-
 /** The map as text, in the form that groups keep. */
 export const mapText = (map: GroupMap): string => JSON.stringify(map);
 
-const mapOf = (content: string): GroupMap => Content.parse(JSON.parse(content));
+const mapOf = (content: string): GroupMap => GroupMapConfig.parse(JSON.parse(content));
 
 /** Reads the versions of the map that a server has, above one that is known. */
 export const readMaps = async (
@@ -54,8 +52,6 @@ export type MapKeeper = GroupMaps & {
   refresh(): Promise<void>;
   /** A version that was begun and is not in force yet. */
   prepared(): GroupMap | undefined;
-  /** Called after a newer map came into force. */
-  onChange(listener: (map: GroupMap) => void): void;
   close(): void;
 };
 
@@ -75,7 +71,6 @@ export const createMapKeeper = (options: {
 }): MapKeeper => {
   const { seed, groups, idempotencyMs, statementMsMax, clock, log } = options;
   const stop = new AbortController();
-  const listeners: ((map: GroupMap) => void)[] = [];
   const kept = new Map<number, KeptMap>([[seed.version, { map: seed, activatedAtMs: 0 }]]);
   let view: MapView = { map: seed, earlier: [] };
   let viewedAtMs = clock.monotonicMs();
@@ -120,7 +115,6 @@ export const createMapKeeper = (options: {
     groups.follow(view.map);
     versionGauge.set({}, view.map.version);
     log.info({ from: before, to: view.map.version }, 'the group map has changed');
-    for (const listener of listeners) listener(view.map);
   };
 
   const ask = async (client: GroupClient): Promise<void> => {
@@ -180,7 +174,6 @@ export const createMapKeeper = (options: {
       );
       return next.sort((a, b) => a.map.version - b.map.version)[0]?.map;
     },
-    onChange: (listener) => listeners.push(listener),
     close: () => stop.abort(new Error('the map keeper was closed')),
   };
 };

@@ -3,6 +3,7 @@ import {
   fromOrderKey,
   type GroupTag,
   groupTagOf,
+  isVisible,
   type MerchantId,
   type OrderKey,
   type PaymentState,
@@ -56,8 +57,6 @@ export type PaymentLists = {
 
 /** Keys of one group that are looked at for one page that wants certain states: more would not end within its deadline. */
 export const SCANNED_MAX = 1_000;
-
-const isShown = (state: PaymentState): boolean => state !== 'void' && state !== 'unbound';
 
 type Scanned = {
   readonly client: GroupClient;
@@ -169,7 +168,7 @@ export const createPaymentLists = (options: {
         return {
           payments: merged.chosen
             .flatMap(({ key }) => found.get(key) ?? [])
-            .filter(({ stored }) => isShown(stored.payment.state)),
+            .filter(({ stored }) => isVisible(stored.payment.state)),
           next: merged.next,
           missing: tags.filter((tag) => !here.has(tag)),
           staleMs: answered.map(({ from }) => from.staleMs).reduce(olderOf, 0),

@@ -2,6 +2,7 @@ import type { Clock } from '@tillmesh/clock';
 import {
   type GroupTag,
   groupTagOf,
+  isVisible,
   type MerchantId,
   type MerchantOrderNo,
   type OrderNo,
@@ -38,7 +39,7 @@ export type PaymentReader = {
 export const selectPayment = (rows: RowCodec, orderNo: OrderNo) => async (connection: Connection, deadline: Deadline) =>
   rows.readPayment((await connection.run(SELECT_PAYMENT, [bigintParameter(toOrderKey(orderNo))], deadline)).rows);
 
-const isShown = ({ payment: { state } }: StoredPayment): boolean => state !== 'void' && state !== 'unbound';
+const isShown = ({ payment: { state } }: StoredPayment): boolean => isVisible(state);
 
 /** A jumped order is shown only once it is bound; then the one at home, should there be one, lost. */
 const jumpedFirst = (a: ReadPayment, b: ReadPayment): number =>

@@ -1,7 +1,6 @@
 import { systemClock, systemRandom } from '@tillmesh/clock';
 import {
   type AttemptNo,
-  type ChannelTransactionId,
   definiteFailure,
   type GroupTag,
   groupTag,
@@ -9,13 +8,11 @@ import {
   type MerchantRefundNo,
   money,
   type OrderNo,
-  type Outcome,
   toOrderKey,
 } from '@tillmesh/domain';
 import type { RowDataPacket } from 'mysql2';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import {
-  type AttemptNews,
   type GroupAdministration,
   type MoveProgress,
   MoveRefused,
@@ -23,6 +20,7 @@ import {
   type NewPayment,
   type OrderGroups,
 } from '../src/index.ts';
+import { attemptNews, succeeded } from './attempt-news.ts';
 import { type GroupsUnderTest, startGroups } from './groups-under-test.ts';
 import { newPayment } from './new-payment.ts';
 
@@ -44,25 +42,7 @@ afterAll(async () => {
   await underTest.close();
 });
 
-const succeeded = (): Outcome => ({
-  kind: 'succeeded',
-  paid: money('CNY', 1_234n),
-  channelTransactionId: `tx-${systemRandom.hex(6)}` as ChannelTransactionId,
-  paidAtMs: 1_700_000_000_000,
-});
-
-const news = (outcome: Outcome, changes: Partial<AttemptNews> = {}): AttemptNews => ({
-  attemptNo: 1 as AttemptNo,
-  outcome,
-  learnedBy: 'query',
-  channelCode: 'CODE',
-  action: undefined,
-  nextAttempt: undefined,
-  nextCheckAfterMs: 5_000,
-  source: 'test',
-  ...changes,
-});
-
+const paidNow = () => succeeded(`tx-${systemRandom.hex(6)}`);
 const plan = () => ({ ...newPayment().attempt, token: systemRandom.hex(8) });
 const declined = () =>
   definiteFailure({ transport: 'answered', signature: 'verified', ruleId: 'r-1' }, 'payment_code_invalid');
@@ -86,7 +66,7 @@ const createAt = async (at: GroupTag, changes: Partial<NewPayment> = {}): Promis
 
 const paidAt = async (at: GroupTag): Promise<Kept> => {
   const kept = await createAt(at);
-  await orders.payments.apply(kept.orderNo, news(succeeded()));
+  await orders.payments.apply(kept.orderNo, attemptNews(paidNow()));
   return kept;
 };
 
@@ -158,7 +138,7 @@ test('a copy that was changed is found before the switch and named; nothing is s
   for (let n = 0; n < 10; n += 1) before.paid.push(await paidAt(tag(3)));
   for (let n = 0; n < 3; n += 1) {
     const kept = await createAt(tag(3), { kind: 'payment_code' });
-    await orders.payments.apply(kept.orderNo, news(declined()));
+    await orders.payments.apply(kept.orderNo, attemptNews(declined()));
     before.declined.push(kept);
   }
   const broken = await paidAt(tag(3));
@@ -200,7 +180,7 @@ test('orders on their way are read as their own group has them, not as their cop
   const kept = before.waiting.pop();
   if (kept === undefined) throw new Error('no order is left');
   const { payment, orderNo } = kept;
-  await orders.payments.apply(orderNo, news(succeeded()));
+  await orders.payments.apply(orderNo, attemptNews(paidNow()));
   await expect(
     administration.move(request(tag(3), tag(1), { again: true, onProgress: dieIn('verify') })),
   ).rejects.toThrow('died');
@@ -221,7 +201,7 @@ test('under load, every order is where its number leads: read, repeated, continu
     })(),
     (async () => {
       for (const { orderNo } of waiting) {
-        await orders.payments.apply(orderNo, news(succeeded())).catch((error: unknown) => failures.push(error));
+        await orders.payments.apply(orderNo, attemptNews(paidNow())).catch((error: unknown) => failures.push(error));
         await systemClock.sleep(5);
       }
     })(),
@@ -262,7 +242,7 @@ test('under load, every order is where its number leads: read, repeated, continu
       source: 'test',
     });
     expect(continued?.kind).toBe('started');
-    const applied = await other.payments.apply(orderNo, news(succeeded(), { attemptNo: 2 as AttemptNo }));
+    const applied = await other.payments.apply(orderNo, attemptNews(succeeded(), { attemptNo: 2 as AttemptNo }));
     expect(applied).toMatchObject({ changed: true, kept: false, stored: { payment: { state: 'succeeded' } } });
   }
 });
@@ -315,7 +295,7 @@ test('a run that dies in its last step leaves changes refused for a while, loses
 
   await expect(refund(paid.orderNo, 'R-closed', 100n)).rejects.toMatchObject({ code: 'ER_READ_ONLY_MODE' });
   // A channel's answer is not refused: it is kept elsewhere.
-  expect(await orders.payments.apply(orderNo, news(succeeded()))).toMatchObject({ kept: true });
+  expect(await orders.payments.apply(orderNo, attemptNews(paidNow()))).toMatchObject({ kept: true });
   expect((await orders.payments.read(paid.orderNo))?.stored.payment.state).toBe('succeeded');
 
   const again = await underTest.administer();

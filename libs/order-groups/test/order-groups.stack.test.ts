@@ -1,7 +1,6 @@
 import { systemClock, systemRandom } from '@tillmesh/clock';
 import {
   type AttemptNo,
-  type ChannelTransactionId,
   definiteFailure,
   formatOrderNo,
   groupTag,
@@ -9,11 +8,11 @@ import {
   type MerchantRefundNo,
   money,
   type OrderNo,
-  type Outcome,
   parseOrderNo,
 } from '@tillmesh/domain';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type AttemptNews, type Created, type NewPayment, type OrderGroups, placementOf } from '../src/index.ts';
+import { type Created, type NewPayment, type OrderGroups, placementOf } from '../src/index.ts';
+import { attemptNews, succeeded } from './attempt-news.ts';
 import { type GroupsUnderTest, startGroups } from './groups-under-test.ts';
 import { newPayment } from './new-payment.ts';
 
@@ -38,25 +37,6 @@ const payableNo = (created: Created): OrderNo => {
   expect(created.kind).toBe('payable');
   return (created as Extract<Created, { kind: 'payable' }>).orderNo;
 };
-
-const succeeded = (transaction = 'tx-1', minorUnits = 1_234n): Outcome => ({
-  kind: 'succeeded',
-  paid: money('CNY', minorUnits),
-  channelTransactionId: transaction as ChannelTransactionId,
-  paidAtMs: 1_700_000_000_000,
-});
-
-const news = (outcome: Outcome, changes: Partial<AttemptNews> = {}): AttemptNews => ({
-  attemptNo: 1 as AttemptNo,
-  outcome,
-  learnedBy: 'query',
-  channelCode: 'CODE',
-  action: undefined,
-  nextAttempt: undefined,
-  nextCheckAfterMs: 5_000,
-  source: 'test',
-  ...changes,
-});
 
 const homeOf = (payment: NewPayment) => placementOf(underTest.map, payment.merchantId, payment.merchantOrderNo);
 
@@ -116,7 +96,7 @@ describe('a new payment', () => {
     const payment = newPayment();
     const orderNo = payableNo(await groups.create(payment));
     expect(await groups.create(payment)).toMatchObject({ kind: 'payable', orderNo, way: 'repeat' });
-    await groups.payments.apply(orderNo, news({ kind: 'pending_payer' }));
+    await groups.payments.apply(orderNo, attemptNews({ kind: 'pending_payer' }));
     expect(await groups.create(payment)).toMatchObject({ kind: 'existing', stored: { payment: { orderNo } } });
   });
 
@@ -135,7 +115,7 @@ describe('a new payment', () => {
 describe('news about an attempt', () => {
   test('moves payment and attempt in one commit, with a row of the trajectory, and a duplicate changes nothing', async () => {
     const orderNo = payableNo(await groups.create(newPayment()));
-    const applied = await groups.payments.apply(orderNo, news(succeeded()));
+    const applied = await groups.payments.apply(orderNo, attemptNews(succeeded()));
     expect(applied).toMatchObject({
       changed: true,
       stored: {
@@ -149,7 +129,7 @@ describe('news about an attempt', () => {
         },
       },
     });
-    expect(await groups.payments.apply(orderNo, news(succeeded()))).toMatchObject({
+    expect(await groups.payments.apply(orderNo, attemptNews(succeeded()))).toMatchObject({
       changed: false,
       stored: { payment: { version: 2 } },
     });
@@ -158,7 +138,7 @@ describe('news about an attempt', () => {
   test('from ten at once is applied once', async () => {
     const orderNo = payableNo(await groups.create(newPayment()));
     const answers = await Promise.all(
-      Array.from({ length: 10 }, () => groups.payments.apply(orderNo, news(succeeded()))),
+      Array.from({ length: 10 }, () => groups.payments.apply(orderNo, attemptNews(succeeded()))),
     );
     expect(answers.filter((answer) => answer?.changed)).toHaveLength(1);
   });
@@ -167,7 +147,7 @@ describe('news about an attempt', () => {
     const orderNo = payableNo(await groups.create(newPayment()));
     const failure = definiteFailure({ transport: 'answered', signature: 'verified', ruleId: 'r-1' }, 'account_refused');
     const nextAttempt = { ...newPayment().attempt, accountId: 'wechat-b' as never };
-    const applied = await groups.payments.apply(orderNo, news(failure, { nextAttempt }));
+    const applied = await groups.payments.apply(orderNo, attemptNews(failure, { nextAttempt }));
     expect(applied).toMatchObject({
       nextAttemptStarted: true,
       stored: {
@@ -181,7 +161,7 @@ describe('news about an attempt', () => {
       },
     });
     // The answer was lost and the caller asks again: the second attempt is still its own.
-    expect(await groups.payments.apply(orderNo, news(failure, { nextAttempt }))).toMatchObject({
+    expect(await groups.payments.apply(orderNo, attemptNews(failure, { nextAttempt }))).toMatchObject({
       changed: false,
       nextAttemptStarted: true,
     });
@@ -192,8 +172,8 @@ describe('news about an attempt', () => {
     const closed = definiteFailure({ transport: 'answered', signature: 'verified', ruleId: 'r-1' }, 'payer_cancelled', {
       closed: true,
     });
-    await groups.payments.apply(orderNo, news(closed));
-    const late = await groups.payments.apply(orderNo, news(succeeded('tx-late')));
+    await groups.payments.apply(orderNo, attemptNews(closed));
+    const late = await groups.payments.apply(orderNo, attemptNews(succeeded('tx-late')));
     expect(late).toMatchObject({
       changed: true,
       stored: { payment: { state: 'closed', attempts: [{ state: 'surplus', channelTransactionId: 'tx-late' }] } },
@@ -206,7 +186,7 @@ describe('news about an attempt', () => {
 
   test('of another amount holds the payment for a person and moves nothing', async () => {
     const orderNo = payableNo(await groups.create(newPayment()));
-    const applied = await groups.payments.apply(orderNo, news(succeeded('tx-1', 1_233n)));
+    const applied = await groups.payments.apply(orderNo, attemptNews(succeeded('tx-1', 1_233n)));
     expect(applied?.changed).toBe(false);
     const read = await groups.payments.read(orderNo);
     expect(read?.stored.payment).toMatchObject({ state: 'paying' });
@@ -216,7 +196,9 @@ describe('news about an attempt', () => {
 
 describe('a declined payment', () => {
   const refusedCode = () =>
-    news(definiteFailure({ transport: 'answered', signature: 'verified', ruleId: 'r-1' }, 'payment_code_invalid'));
+    attemptNews(
+      definiteFailure({ transport: 'answered', signature: 'verified', ruleId: 'r-1' }, 'payment_code_invalid'),
+    );
   const options = { nextCheckAfterMs: 5_000, source: 'test' };
 
   test('is continued once for each token, whatever became of that attempt', async () => {
@@ -254,7 +236,7 @@ describe('a declined payment', () => {
 describe('the database itself', () => {
   test('refuses an illegal move, whatever a program sends', async () => {
     const orderNo = payableNo(await groups.create(newPayment()));
-    await groups.payments.apply(orderNo, news(succeeded()));
+    await groups.payments.apply(orderNo, attemptNews(succeeded()));
     const { openConnection } = await import('../src/connection.ts');
     const { app } = underTest.stack.accounts;
     const primary = localGroup(groupTagOf(orderNo)).primary();
@@ -287,7 +269,7 @@ describe('refunds', () => {
 
   test('reserve what they take, never more than was paid, also when asked for at once', async () => {
     const orderNo = payableNo(await groups.create(newPayment()));
-    await groups.payments.apply(orderNo, news(succeeded()));
+    await groups.payments.apply(orderNo, attemptNews(succeeded()));
     const answers = await Promise.all(Array.from({ length: 8 }, (_, n) => refundOf(orderNo, `R${n}`, 400n)));
     expect(answers.filter(({ kind }) => kind === 'created')).toHaveLength(3);
     expect(answers.filter(({ kind }) => kind === 'exceeds')).toHaveLength(5);
@@ -299,7 +281,7 @@ describe('refunds', () => {
 
   test('of the same merchant refund number are one refund', async () => {
     const orderNo = payableNo(await groups.create(newPayment()));
-    await groups.payments.apply(orderNo, news(succeeded()));
+    await groups.payments.apply(orderNo, attemptNews(succeeded()));
     const answers = await Promise.all(Array.from({ length: 5 }, () => refundOf(orderNo, 'R1', 400n)));
     expect(answers.filter(({ kind }) => kind === 'created')).toHaveLength(1);
     expect(answers.filter(({ kind }) => kind === 'existing')).toHaveLength(4);
@@ -307,7 +289,7 @@ describe('refunds', () => {
 
   test('free their amount when the channel refuses them and count as given back when it does not', async () => {
     const orderNo = payableNo(await groups.create(newPayment()));
-    await groups.payments.apply(orderNo, news(succeeded()));
+    await groups.payments.apply(orderNo, attemptNews(succeeded()));
     const first = await refundOf(orderNo, 'R1', 1_000n);
     const second = await refundOf(orderNo, 'R2', 234n);
     if (first.kind !== 'created' || second.kind !== 'created') throw new Error('not created');
@@ -335,7 +317,7 @@ describe('due work', () => {
   test('is handed out once, again after its visibility, and never when it is final', async () => {
     const open = payableNo(await groups.create(newPayment({ firstCheckAfterMs: -1_000 })));
     const paid = payableNo(await groups.create(newPayment({ firstCheckAfterMs: -1_000 })));
-    await groups.payments.apply(paid, news(succeeded()));
+    await groups.payments.apply(paid, attemptNews(succeeded()));
     const claims = await Promise.all(
       Array.from({ length: 3 }, () => groups.claimDue({ limit: 100, visibilityMs: 1_000, overdueByMs: 0 })),
     );

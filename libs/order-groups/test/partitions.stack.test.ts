@@ -1,9 +1,10 @@
 import { type Clock, systemClock } from '@tillmesh/clock';
-import { type AttemptNo, type ChannelTransactionId, DAY_MS, money, type OrderNo, toOrderKey } from '@tillmesh/domain';
+import { DAY_MS, type OrderNo, toOrderKey } from '@tillmesh/domain';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openConnection } from '../src/connection.ts';
 import { type GroupMap, migrateGroup, type NewPayment, type OrderGroups, placementOf } from '../src/index.ts';
 import { DAILY_TABLES, DAYS_AHEAD, dayOf, partitionedDays } from '../src/partitions.ts';
+import { attemptNews, succeeded } from './attempt-news.ts';
 import { administer, see } from './conformance/node-control.ts';
 import { type GroupsUnderTest, startGroups } from './groups-under-test.ts';
 import { newPayment } from './new-payment.ts';
@@ -61,22 +62,7 @@ const createAt = async (tag: number): Promise<{ payment: NewPayment; orderNo: Or
   }
 };
 
-const pay = (orderNo: OrderNo) =>
-  groups.payments.apply(orderNo, {
-    attemptNo: 1 as AttemptNo,
-    outcome: {
-      kind: 'succeeded',
-      paid: money('CNY', 1_234n),
-      channelTransactionId: 'tx-1' as ChannelTransactionId,
-      paidAtMs: 1_700_000_000_000,
-    },
-    learnedBy: 'query',
-    channelCode: '',
-    action: undefined,
-    nextAttempt: undefined,
-    nextCheckAfterMs: 5_000,
-    source: 'test',
-  });
+const pay = (orderNo: OrderNo) => groups.payments.apply(orderNo, attemptNews(succeeded()));
 
 const rowsIn = (tag: number, table: string, partition: string) =>
   see(localGroup(tag).primary(), `SELECT COUNT(*) FROM ${table} PARTITION (${partition})`);

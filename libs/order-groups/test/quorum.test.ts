@@ -4,8 +4,9 @@ import { describe, expect, test } from 'vitest';
 import { claimOf } from '../src/claim-reader.ts';
 import type { Connection, Row } from '../src/connection.ts';
 import { DatabaseError, OWN_CODES } from '../src/database-error.ts';
-import { type GroupClient, quorumOf } from '../src/group-client.ts';
+import { quorumOf } from '../src/group-client.ts';
 import { createSqlOrderGroup } from '../src/sql-order-group.ts';
+import { clientThatAnswers, never } from './client-that-answers.ts';
 import { newPayment } from './new-payment.ts';
 import { rowCodec } from './row-codec.ts';
 
@@ -37,9 +38,6 @@ const orderNo = formatOrderNo({ day: 1, msOfDay: 1, groupTag: groupTag(2), worke
 const otherNo = formatOrderNo({ day: 1, msOfDay: 2, groupTag: groupTag(2), workerId: 1, sequence: 1 });
 const claimRow = (state: string, of = orderNo): Row => ({ order_no: toOrderKey(of).toString(), state, home_tag: 5 });
 const HOME = groupTag(5);
-const never = (): never => {
-  throw new Error('this is not to be asked');
-};
 
 const nodeThatAnswers = (rows: readonly Row[]): Connection => ({
   endpoint: { host: 'db.example', port: 1 },
@@ -53,16 +51,7 @@ const groupWith = (parts: {
   readonly atPrimary: readonly Row[] | 'away';
   readonly atNodes: readonly (readonly Row[])[] | 'too_few';
 }) => {
-  const client: GroupClient = {
-    tag: groupTag(2),
-    admitsNewOrders: never,
-    state: never,
-    setState: never,
-    mapVersion: never,
-    write: never,
-    read: never,
-    readNearby: never,
-    readConfirmed: never,
+  const client = clientThatAnswers({
     readClaimConfirmed: async () => {
       if (parts.atPrimary === 'away') throw new DatabaseError(OWN_CODES.noPrimary, 'not_written');
       const [row] = parts.atPrimary;
@@ -72,10 +61,7 @@ const groupWith = (parts: {
       parts.atNodes === 'too_few'
         ? undefined
         : Promise.all(parts.atNodes.map((rows) => work(nodeThatAnswers(rows), until))),
-    status: never,
-    look: never,
-    close: never,
-  };
+  });
   return createSqlOrderGroup({ client, rows: rowCodec(), batchRowsMax: 1, clock });
 };
 

@@ -2,21 +2,15 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock, systemRandom } from '@tillmesh/clock';
-import {
-  type AttemptNo,
-  type ChannelTransactionId,
-  type MerchantRefundNo,
-  money,
-  type OrderNo,
-  toOrderKey,
-} from '@tillmesh/domain';
+import { type MerchantRefundNo, money, type OrderNo, toOrderKey } from '@tillmesh/domain';
 import type { RowDataPacket } from 'mysql2/promise';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { bigintParameter, openConnection } from '../src/connection.ts';
-import type { AttemptNews, OrderGroups } from '../src/index.ts';
+import type { OrderGroups } from '../src/index.ts';
 import { createRowCodec } from '../src/payment-rows.ts';
 import { rotateRowKeys } from '../src/rotate-row-keys.ts';
 import { openRowKeys } from '../src/row-keys.ts';
+import { attemptNews, succeeded } from './attempt-news.ts';
 import { type GroupsUnderTest, startGroups } from './groups-under-test.ts';
 import { newPayment } from './new-payment.ts';
 
@@ -37,18 +31,6 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-const news = (changes: Partial<AttemptNews>): AttemptNews => ({
-  attemptNo: 1 as AttemptNo,
-  outcome: { kind: 'pending_payer' },
-  learnedBy: 'query',
-  channelCode: '',
-  action: undefined,
-  nextAttempt: undefined,
-  nextCheckAfterMs: 60_000,
-  source: 'test',
-  ...changes,
-});
-
 const paying = async (): Promise<OrderNo> => {
   const created = await groups.create(newPayment());
   if (created.kind !== 'payable') throw new Error('the order was not written');
@@ -57,13 +39,7 @@ const paying = async (): Promise<OrderNo> => {
 
 const paid = async (): Promise<OrderNo> => {
   const orderNo = await paying();
-  const outcome = {
-    kind: 'succeeded' as const,
-    paid: money('CNY', 1_234n),
-    channelTransactionId: 'tx-1' as ChannelTransactionId,
-    paidAtMs: 1_700_000_000_000,
-  };
-  await groups.payments.apply(orderNo, news({ outcome }));
+  await groups.payments.apply(orderNo, attemptNews(succeeded(), { nextCheckAfterMs: 60_000 }));
   return orderNo;
 };
 
@@ -130,7 +106,13 @@ const rotate = (changes: Partial<Parameters<typeof rotateRowKeys>[0]> = {}) => {
 
 test('a key is replaced while orders are written: new rows take the new one, old rows follow, and the old key can go', async () => {
   const withAction = await paying();
-  await groups.payments.apply(withAction, news({ action: { kind: 'qr_code', content: 'weixin://pay' } as never }));
+  await groups.payments.apply(
+    withAction,
+    attemptNews(
+      { kind: 'pending_payer' },
+      { nextCheckAfterMs: 60_000, action: { kind: 'qr_code', content: 'weixin://pay' } as never },
+    ),
+  );
   const withRefund = await paid();
   const refundNo = await refundOf(withRefund);
   const forged = await paid();

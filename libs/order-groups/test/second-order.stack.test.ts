@@ -1,15 +1,16 @@
 import { systemClock } from '@tillmesh/clock';
-import { type AttemptNo, type ChannelTransactionId, groupTagOf, money, type OrderNo } from '@tillmesh/domain';
+import { groupTagOf, money, type OrderNo } from '@tillmesh/domain';
 import { createLog } from '@tillmesh/telemetry';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createGroupClients, type GroupClients } from '../src/group-clients.ts';
-import { type AttemptNews, type NewPayment, type OrderGroups, placementOf } from '../src/index.ts';
+import { type NewPayment, type OrderGroups, placementOf } from '../src/index.ts';
 import type { OrderGroup } from '../src/order-group.ts';
 import { createOrderNumberSource } from '../src/order-number-source.ts';
 import { createRowCodec } from '../src/payment-rows.ts';
 import { openRowKeys } from '../src/row-keys.ts';
 import { secondOrderRefundNo } from '../src/second-order.ts';
 import { createSqlOrderGroup } from '../src/sql-order-group.ts';
+import { attemptNews, succeeded } from './attempt-news.ts';
 import { type GroupsUnderTest, startGroups } from './groups-under-test.ts';
 import { newPayment } from './new-payment.ts';
 
@@ -48,21 +49,7 @@ afterAll(async () => {
   await underTest.close();
 });
 
-const paid = (transaction: string): AttemptNews => ({
-  attemptNo: 1 as AttemptNo,
-  outcome: {
-    kind: 'succeeded',
-    paid: money('CNY', 1_234n),
-    channelTransactionId: transaction as ChannelTransactionId,
-    paidAtMs: 1_700_000_000_000,
-  },
-  learnedBy: 'query',
-  channelCode: '',
-  action: undefined,
-  nextAttempt: undefined,
-  nextCheckAfterMs: 5_000,
-  source: 'test',
-});
+const news = (transaction: string) => attemptNews(succeeded(transaction), { channelCode: '' });
 
 const placeOf = (payment: NewPayment) => {
   const { home, buddy } = placementOf(underTest.map, payment.merchantId, payment.merchantOrderNo);
@@ -113,8 +100,8 @@ const reopenClaims = () =>
 describe('two paid orders of one merchant order number', () => {
   test('give the money of the one at home back, once, however often they are met', async () => {
     const { payment, kept, second } = await twoOrders();
-    await groups.payments.apply(second, paid('tx-home'));
-    await groups.payments.apply(kept, paid('tx-jumped'));
+    await groups.payments.apply(second, news('tx-home'));
+    await groups.payments.apply(kept, news('tx-jumped'));
     const other = await underTest.open({ sweepEveryMs: 600_000 });
     await Promise.all([groups.sweep(), other.sweep()]);
     // As after a crash between the refund and the end of the claim.
@@ -159,8 +146,8 @@ describe('two paid orders of one merchant order number', () => {
 
   test('give back only what the merchant has not given back itself', async () => {
     const { kept, second } = await twoOrders();
-    await groups.payments.apply(second, paid('tx-home'));
-    await groups.payments.apply(kept, paid('tx-jumped'));
+    await groups.payments.apply(second, news('tx-home'));
+    await groups.payments.apply(kept, news('tx-jumped'));
     await groups.refunds.create({
       orderNo: second,
       merchantRefundNo: 'R1' as never,
@@ -177,11 +164,11 @@ describe('two paid orders of one merchant order number', () => {
 
   test('are waited for while the number’s own order may still be paid: nothing goes back, and the alarm stays', async () => {
     const { kept, second } = await twoOrders();
-    await groups.payments.apply(second, paid('tx-home'));
+    await groups.payments.apply(second, news('tx-home'));
     expect(await groups.sweep()).toMatchObject({ twoOrders: 1 });
     expect(await groups.sweep()).toMatchObject({ twoOrders: 1 });
     expect(await groups.refunds.readOfOrder(second, secondOrderRefundNo(kept))).toBeUndefined();
-    await groups.payments.apply(kept, paid('tx-jumped'));
+    await groups.payments.apply(kept, news('tx-jumped'));
     await groups.sweep();
     expect(await groups.refunds.readOfOrder(second, secondOrderRefundNo(kept))).toBeDefined();
   });

@@ -1,13 +1,10 @@
-import { groupTag } from '@tillmesh/domain';
 import { describe, expect, test } from 'vitest';
 import { DatabaseError, OWN_CODES } from '../src/database-error.ts';
 import type { GroupClient, ReadFrom } from '../src/group-client.ts';
 import { readAt, readFound } from '../src/sure-read.ts';
+import { clientThatAnswers, never } from './client-that-answers.ts';
 
 const deadline = { atMs: 1_000 };
-const never = (): never => {
-  throw new Error('this is not to be asked');
-};
 
 type Answers = {
   readonly read?: ReadFrom<unknown>;
@@ -18,18 +15,8 @@ type Answers = {
 /** A group that gives these answers, whatever is asked: what is read is what the answer's own work returns. */
 const groupThatAnswers = (answers: Answers) => {
   const asked: string[] = [];
-  const client = {
-    tag: groupTag(2),
-    admitsNewOrders: never,
-    state: never,
-    setState: never,
-    mapVersion: never,
-    write: never,
-    readConfirmed: never,
-    readClaimConfirmed: never,
-    status: never,
-    look: never,
-    close: never,
+  // The answers stand in for what a work would have read.
+  const client = clientThatAnswers({
     read: async () => {
       asked.push('read');
       return answers.read ?? never();
@@ -42,9 +29,8 @@ const groupThatAnswers = (answers: Answers) => {
       asked.push('quorum');
       return answers.quorum === 'too_few' ? undefined : (answers.quorum ?? never());
     },
-  };
-  // The answers stand in for what a work would have read.
-  return { client: client as unknown as GroupClient, asked };
+  } as unknown as Partial<GroupClient>);
+  return { client, asked };
 };
 
 const work = async (): Promise<unknown> => never();

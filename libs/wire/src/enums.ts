@@ -4,11 +4,11 @@ import type {
   LearnedBy,
   Outcome,
   PaymentKind,
-  PaymentState,
   RefundCause,
   RefundState,
   SignatureState,
   Transport,
+  VisiblePaymentState,
   Wallet,
 } from '@tillmesh/domain';
 import * as attempt from '@tillmesh/proto/tillmesh/payment/v1/attempt_pb.ts';
@@ -51,9 +51,6 @@ export const kindMap = enumMap<PaymentKind, payment.PaymentKind>({
   pc_redirect: payment.PaymentKind.PC_REDIRECT,
   card: payment.PaymentKind.CARD,
 });
-
-/** Callers never see `unbound` and `void`: to them such an order is on its way, or is another order. */
-export type VisiblePaymentState = Exclude<PaymentState, 'unbound' | 'void'>;
 
 export const paymentStateMap = enumMap<VisiblePaymentState, payment.PaymentState>({
   paying: payment.PaymentState.PAYING,

@@ -11,7 +11,6 @@ export {
   refundStateMap,
   signatureMap,
   transportMap,
-  type VisiblePaymentState,
   walletMap,
 } from './enums.ts';
 export { moneyFromWire, moneyToWire } from './money.ts';

@@ -5,6 +5,7 @@ import {
   assertNever,
   type ClientAction,
   groupTagOf,
+  isVisible,
   type OrderNo,
   type Payment,
   type Refund,
@@ -83,7 +84,7 @@ export const attemptToWire = (orderNo: OrderNo, attempt: Attempt): MessageInitSh
 
 const stateToWire = (state: Payment['state']): PaymentState =>
   // An order that is not bound yet may still become payable; one that is void belongs to another number. Neither is final to a caller.
-  state === 'unbound' || state === 'void' ? PaymentState.PAYING : paymentStateMap.toWire(state);
+  isVisible(state) ? paymentStateMap.toWire(state) : PaymentState.PAYING;
 
 /** A payment for the wire. */
 export const paymentToWire = (

@@ -6,6 +6,7 @@ import {
   type AttemptNo,
   type ChannelId,
   equalMoney,
+  isVisible,
   type MerchantId,
   type MerchantOrderNo,
   type MerchantRefundNo,
@@ -170,9 +171,7 @@ export const createOrderStoreService = (
         ref.kind === 'order'
           ? await orders.payments.read(ref.orderNo)
           : await orders.payments.readOfMerchant(ref.merchantId, ref.merchantOrderNo, false);
-      const state = read?.stored.payment.state;
-      if (read === undefined || state === 'void' || state === 'unbound')
-        throw rpcErrors.paymentUnknown(UNKNOWN_PAYMENT);
+      if (read === undefined || !isVisible(read.stored.payment.state)) throw rpcErrors.paymentUnknown(UNKNOWN_PAYMENT);
       const { stored } = read;
       return {
         payment: shown(stored.payment, read),

@@ -1,5 +1,5 @@
 import { timestampMs } from '@bufbuild/protobuf/wkt';
-import { firstOrderKeyAt, type MerchantId, type PaymentState, parseMerchantId } from '@tillmesh/domain';
+import { DAY_MS, firstOrderKeyAt, type MerchantId, type PaymentState, parseMerchantId } from '@tillmesh/domain';
 import type { PagePosition } from '@tillmesh/order-groups';
 import type { ListPaymentsRequest } from '@tillmesh/proto/tillmesh/query/v1/query_service_pb.ts';
 import { rpcErrors } from '@tillmesh/rpc';
@@ -17,7 +17,6 @@ export type AskedPage = {
   readonly question: string;
 };
 
-const DAY_MS = 86_400_000;
 const DAYS_BY_DEFAULT = 31;
 const DAYS_MAX = 93;
 const PAGE_SIZE_BY_DEFAULT = 50;

@@ -1,5 +1,5 @@
 import type { Clock } from '@tillmesh/clock';
-import { parseMerchantId, parseMerchantOrderNo, parseOrderNo } from '@tillmesh/domain';
+import { isVisible, parseMerchantId, parseMerchantOrderNo, parseOrderNo } from '@tillmesh/domain';
 import { DatabaseError, type OrderReader, type ReadPayment, RowTampered, UnknownGroup } from '@tillmesh/order-groups';
 import type { PaymentRef } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
 import type { QueryService } from '@tillmesh/proto/tillmesh/query/v1/query_service_pb.ts';
@@ -48,8 +48,7 @@ export const createQueryService = (options: {
     getPayment: async (request) => {
       try {
         const read = await find(request.payment);
-        const state = read?.stored.payment.state;
-        if (read === undefined || state === 'void' || state === 'unbound')
+        if (read === undefined || !isVisible(read.stored.payment.state))
           throw rpcErrors.paymentUnknown('no such payment');
         const { payment } = read.stored;
         return {
