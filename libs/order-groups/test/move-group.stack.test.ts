@@ -49,11 +49,20 @@ const declined = () =>
 
 type Kept = { readonly payment: NewPayment; readonly orderNo: OrderNo };
 
+const REPEATS_MAX = 20;
+const REPEAT_AFTER_MS = 100;
+
+/** Creates as callers do: an answer that says to repeat with the same number is repeated, by the same call's token. */
 const create = async (changes: Partial<NewPayment> = {}): Promise<Kept> => {
   const payment = newPayment(changes);
-  const created = await orders.create(payment);
-  if (created.kind !== 'payable') throw new Error(`not payable: ${JSON.stringify(created)}`);
-  return { payment, orderNo: created.orderNo };
+  for (let repeats = 0; ; repeats += 1) {
+    const created = await orders.create(payment);
+    if (created.kind === 'payable') return { payment, orderNo: created.orderNo };
+    if (created.kind !== 'repeat' || repeats === REPEATS_MAX) {
+      throw new Error(`not payable: ${JSON.stringify(created)}`);
+    }
+    await systemClock.sleep(REPEAT_AFTER_MS);
+  }
 };
 
 /** An order that this group's databases hold. */
