@@ -1,12 +1,19 @@
 import { z } from 'zod';
 import { secretFile } from './secret.ts';
 
-/** host:port of a neighbour. `dns:///name:port` asks DNS for every address, which headless services need. */
+/**
+ * host:port of a neighbour. `dns:///name:port` asks DNS for every address, which headless services need; `ipv4:a:1,b:2` lists them.
+ */
 export const target = (neighbour: string) =>
   z
     .string()
-    .regex(/^(?:dns:\/\/\/)?[0-9A-Za-z.-]+:[0-9]{1,5}$/, 'is not host:port or dns:///host:port')
-    .describe(`Where ${neighbour} answers: host:port, or dns:///host:port for a headless service.`);
+    .regex(
+      /^(?:(?:dns:\/\/\/)?[0-9A-Za-z.-]+:[0-9]{1,5}|ipv4:[0-9.]+:[0-9]{1,5}(?:,[0-9.]+:[0-9]{1,5})*)$/,
+      'is not host:port, dns:///host:port or ipv4:a:1,b:2',
+    )
+    .describe(
+      `Where ${neighbour} answers: host:port, dns:///host:port for a headless service, or ipv4:a:1,b:2 for a list.`,
+    );
 
 /**
  * The adapters of all channels: `channelId` and `target` of each, 1 to 64.

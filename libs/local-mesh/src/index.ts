@@ -1,11 +1,17 @@
+export {
+  accountOfChannel,
+  type FurtherChannel,
+  type MeshProcess,
+  type RepeatableService,
+  SERVICES,
+  type ServiceName,
+} from './mesh-plan.ts';
 export { LISTENERS, type Listener, type MeshPorts } from './mesh-ports.ts';
 export { MERCHANTS } from './service-configs.ts';
 export {
   type Mesh,
   type MeshOptions,
   ownerOfMesh,
-  SERVICES,
-  type ServiceName,
   startMesh,
   stopMesh,
 } from './start-mesh.ts';

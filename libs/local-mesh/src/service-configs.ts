@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { LocalStack } from '@tillmesh/local-stack';
 import type { GeneratedKeys } from './generated-keys.ts';
+import { type AdapterId, accountOfChannel, type FurtherChannel, type MeshProcess } from './mesh-plan.ts';
 import type { MeshPorts } from './mesh-ports.ts';
 
 /** The simulated accounts, in the order in which routing tries them. */
@@ -19,6 +20,8 @@ const AMOUNT_MAX = 5_000_000;
 export type ConfigInputs = {
   readonly folder: string;
   readonly ports: MeshPorts;
+  readonly processes: readonly MeshProcess[];
+  readonly channels: readonly FurtherChannel[];
   readonly stack: LocalStack;
   readonly keys: GeneratedKeys;
   /** Path of the key that seals and encrypts rows. */
@@ -33,34 +36,44 @@ const HOST = '127.0.0.1';
 
 const address = (port: number): string => `${HOST}:${port}`;
 
-const routingTable = () => ({
+type Channel = { readonly channelId: string; readonly adapter: AdapterId; readonly accountIds: readonly string[] };
+
+const channelsOf = (further: readonly FurtherChannel[]): readonly Channel[] => [
+  { channelId: 'wechat', adapter: 'wechat', accountIds: WECHAT_ACCOUNTS },
+  { channelId: 'alipay', adapter: 'alipay', accountIds: ALIPAY_ACCOUNTS },
+  ...further.map((channel) => ({ ...channel, accountIds: [accountOfChannel(channel.channelId)] })),
+];
+
+/** Every account at the simulated channels that an adapter serves, those of further channels included. */
+export const accountsOf = (adapter: AdapterId, further: readonly FurtherChannel[]): readonly string[] =>
+  channelsOf(further).flatMap((channel) => (channel.adapter === adapter ? channel.accountIds : []));
+
+const KINDS: Readonly<Record<AdapterId, readonly string[]>> = {
+  wechat: ['payment_code', 'merchant_qr', 'jsapi'],
+  alipay: ['payment_code', 'merchant_qr'],
+};
+
+const routingTable = (channels: readonly Channel[]) => ({
   merchants: MERCHANTS,
-  accounts: [
-    ...WECHAT_ACCOUNTS.map((accountId, rank) => ({
+  accounts: channels.flatMap(({ channelId, adapter, accountIds }) =>
+    accountIds.map((accountId, rank) => ({
       accountId,
-      channelId: 'wechat',
-      wallets: ['wechat'],
-      kinds: ['payment_code', 'merchant_qr', 'jsapi'],
+      channelId,
+      wallets: [adapter],
+      kinds: KINDS[adapter],
       currencies: ['CNY'],
       amountMax: AMOUNT_MAX,
       rank,
     })),
-    ...ALIPAY_ACCOUNTS.map((accountId, rank) => ({
-      accountId,
-      channelId: 'alipay',
-      wallets: ['alipay'],
-      kinds: ['payment_code', 'merchant_qr'],
-      currencies: ['CNY'],
-      amountMax: AMOUNT_MAX,
-      rank,
-    })),
-  ],
+  ),
 });
 
-/** Every configuration file of a mesh on this machine, by file name: the same form as in a cluster. */
-export const serviceConfigs = (inputs: ConfigInputs): Readonly<Record<string, unknown>> => {
-  const { folder, ports, stack, keys, rowKeyFile, logLevel, notificationTimeScale, otherSettings } = inputs;
-  const server = (port: number) => ({ host: HOST, port, reflection: true, drainMs: 3_000 });
+/** The configuration of every service of a mesh on this machine, by name: the same form as in a cluster. */
+export const serviceConfigs = (inputs: ConfigInputs): Readonly<Record<string, object>> => {
+  const { folder, ports, processes, stack, keys, rowKeyFile, logLevel, notificationTimeScale, otherSettings } = inputs;
+  const channels = channelsOf(inputs.channels);
+  // The port is each process's own.
+  const server = { host: HOST, reflection: true, drainMs: 3_000 };
   const map = {
     version: 1,
     groups: stack.groups.map(({ tag, nodes }) => ({
@@ -81,12 +94,9 @@ export const serviceConfigs = (inputs: ConfigInputs): Readonly<Record<string, un
     const statementMsMax = name === 'read' ? 200 : 2_000;
     return { endpoints: map.groups[0]?.endpoints ?? [], user, password: passwordFile, statementMsMax };
   };
-  const orderStore = { target: address(ports['order-store']) };
-  const channels = [
-    { channelId: 'wechat', target: address(ports['channel-wechat']) },
-    { channelId: 'alipay', target: address(ports['channel-alipay']) },
-  ];
-  const baseUrls = (port: number) => [`http://${address(port)}`];
+  const target = (service: string) => targetOf(service, processes);
+  const orderStore = { target: target('order-store') };
+  const channelTargets = channels.map(({ channelId }) => ({ channelId, target: target(`channel-${channelId}`) }));
   const configs: Record<string, object> = {
     sandbox: {
       logLevel,
@@ -97,9 +107,9 @@ export const serviceConfigs = (inputs: ConfigInputs): Readonly<Record<string, un
       ...keys.sandbox,
     },
     migrate: { logLevel, orders: account('migrate'), orderStore },
-    'order-store': { server: server(ports['order-store']), logLevel, orders: { ...account('app'), rowKeys } },
+    'order-store': { server, logLevel, orders: { ...account('app'), rowKeys } },
     query: {
-      server: server(ports.query),
+      server,
       logLevel,
       orders: { ...account('read'), rowKeys },
       lists: { store: listStore('read') },
@@ -109,7 +119,7 @@ export const serviceConfigs = (inputs: ConfigInputs): Readonly<Record<string, un
       ? {}
       : {
           projector: {
-            server: server(ports.projector),
+            server,
             logLevel,
             orders: { ...account('read'), rowKeys, connectionsMax: 12 },
             store: listStore('lists'),
@@ -117,59 +127,97 @@ export const serviceConfigs = (inputs: ConfigInputs): Readonly<Record<string, un
           },
         }),
     routing: {
-      server: server(ports.routing),
+      server,
       logLevel,
       tableFile: join(folder, 'routing-table.json'),
       stateFile: join(folder, 'routing-switches.json'),
       orderStore,
     },
-    'channel-wechat': {
-      server: server(ports['channel-wechat']),
-      logLevel,
-      accounts: keys.wechat.accounts.map((wechat) => ({
-        accountId: wechat.accountId,
-        baseUrls: baseUrls(ports['sandbox-wechat']),
-        mchId: wechat.mchid,
-        appId: wechat.appid,
-        merchantSerialNo: wechat.merchantSerialNo,
-        privateKeyFile: wechat.merchantPrivateKeyFile,
-        apiV3KeyFile: wechat.apiV3KeyFile,
-        apiV2KeyFile: wechat.apiV2KeyFile,
-        wechatpayKeys: [{ id: keys.wechat.publicKeyId, keyFile: keys.wechat.publicKeyFile }],
-      })),
-    },
-    'channel-alipay': {
-      server: server(ports['channel-alipay']),
-      logLevel,
-      accounts: keys.alipay.accounts.map((alipay) => ({
-        accountId: alipay.accountId,
-        baseUrls: baseUrls(ports['sandbox-alipay']),
-        appId: alipay.appId,
-        sellerId: alipay.sellerId,
-        privateKeyFile: alipay.appPrivateKeyFile,
-        alipayPublicKeys: [keys.alipay.publicKeyFile],
-      })),
-    },
+    ...Object.fromEntries(
+      channels.map(({ channelId, adapter, accountIds }) => [
+        `channel-${channelId}`,
+        { server, logLevel, accounts: accountSettings(adapter, accountIds, inputs) },
+      ]),
+    ),
     cashier: {
-      server: { ...server(ports.cashier), drainMs: 5_000 },
+      server: { ...server, drainMs: 5_000 },
       logLevel,
       orderStore,
-      routing: { target: address(ports.routing), snapshotFile: join(folder, 'routing-snapshot.bin') },
-      channels,
+      routing: { target: target('routing'), snapshotFile: join(folder, 'routing-snapshot.bin') },
+      channels: channelTargets,
       ...redis,
       notifyBaseUrl: `http://${address(ports['edge-http'])}`,
     },
-    syncer: { server: server(ports.syncer), logLevel, orderStore, channels, ...redis },
+    syncer: { server, logLevel, orderStore, channels: channelTargets, ...redis },
     edge: {
-      server: server(ports.edge),
+      server,
       logLevel,
       http: { host: HOST, port: ports['edge-http'] },
       orderStore,
-      channels,
+      channels: channelTargets,
     },
-    'routing-table': routingTable(),
+    'routing-table': routingTable(channels),
   };
   return Object.fromEntries(
-    Object.entries(configs).map(([name, config]) => [`${name}.json`, { ...config, ...otherSettings[name] }]),
+    Object.entries(configs).map(([name, config]) => [name, { ...config, ...otherSettings[name] }]),
   );
 };
+
+/** Where a service's processes answer, as its clients' configuration says it. */
+const targetOf = (service: string, processes: readonly MeshProcess[]): string => {
+  const addresses = processes.filter((process) => process.service === service).map(({ port }) => address(port));
+  // A service that is not started is configured all the same: nobody answers there.
+  if (addresses.length === 0) return address(1);
+  return addresses.length === 1 ? (addresses[0] ?? '') : `ipv4:${addresses.join(',')}`;
+};
+
+const accountSettings = (
+  adapter: AdapterId,
+  accountIds: readonly string[],
+  inputs: ConfigInputs,
+): readonly object[] => {
+  const { keys, ports } = inputs;
+  const baseUrls = [`http://${address(ports[`sandbox-${adapter}`])}`];
+  const isServed = ({ accountId }: { readonly accountId: string }) => accountIds.includes(accountId);
+  if (adapter === 'wechat') {
+    return keys.wechat.accounts.filter(isServed).map((wechat) => ({
+      accountId: wechat.accountId,
+      baseUrls,
+      mchId: wechat.mchid,
+      appId: wechat.appid,
+      merchantSerialNo: wechat.merchantSerialNo,
+      privateKeyFile: wechat.merchantPrivateKeyFile,
+      apiV3KeyFile: wechat.apiV3KeyFile,
+      apiV2KeyFile: wechat.apiV2KeyFile,
+      wechatpayKeys: [{ id: keys.wechat.publicKeyId, keyFile: keys.wechat.publicKeyFile }],
+    }));
+  }
+  return keys.alipay.accounts.filter(isServed).map((alipay) => ({
+    accountId: alipay.accountId,
+    baseUrls,
+    appId: alipay.appId,
+    sellerId: alipay.sellerId,
+    privateKeyFile: alipay.appPrivateKeyFile,
+    alipayPublicKeys: [keys.alipay.publicKeyFile],
+  }));
+};
+
+/** A process's own configuration: its service's, with its own ports and files. */
+export const configOf = (
+  { name, service, port, metricsPort }: MeshProcess,
+  configs: Readonly<Record<string, object>>,
+  folder: string,
+): object => {
+  const config: Readonly<Record<string, unknown>> = { ...configs[service] };
+  if (service === 'sandbox') return config;
+  const own = { ...config, server: { ...objectOf(config['server']), port, metricsPort } };
+  if (name === service) return own;
+  // What two processes would write or listen on at the same time.
+  if (service === 'cashier') {
+    return { ...own, routing: { ...objectOf(config['routing']), snapshotFile: join(folder, `${name}-routing.bin`) } };
+  }
+  if (service === 'edge') return { ...own, http: { ...objectOf(config['http']), port: 0 } };
+  return own;
+};
+
+const objectOf = (value: unknown): object => (typeof value === 'object' && value !== null ? value : {});

@@ -14,25 +14,19 @@ import {
 } from '@tillmesh/local-stack';
 import { isServing } from '@tillmesh/rpc';
 import { readGeneratedKeys } from './generated-keys.ts';
+import {
+  type FurtherChannel,
+  type MeshProcess,
+  planFurther,
+  planProcesses,
+  type RepeatableService,
+  SERVICES,
+  type ServiceName,
+} from './mesh-plan.ts';
 import { chooseMeshPorts, type MeshPorts } from './mesh-ports.ts';
 import { openRowKey } from './row-key.ts';
 import { runOnce } from './run-once.ts';
-import { ALIPAY_ACCOUNTS, serviceConfigs, WECHAT_ACCOUNTS } from './service-configs.ts';
-
-/** The processes of a mesh; each is one process, as in production. */
-export const SERVICES = [
-  'sandbox',
-  'order-store',
-  'query',
-  'projector',
-  'routing',
-  'channel-wechat',
-  'channel-alipay',
-  'cashier',
-  'syncer',
-  'edge',
-] as const;
-export type ServiceName = (typeof SERVICES)[number];
+import { accountsOf, configOf, serviceConfigs } from './service-configs.ts';
 
 export type MeshOptions = {
   /** Absolute path of the data folder; data of an earlier start is used again. */
@@ -42,6 +36,10 @@ export type MeshOptions = {
   readonly groupTags?: readonly number[];
   /** Which services to start; all unless told. */
   readonly services?: readonly ServiceName[];
+  /** How many processes of a service; one unless told. Their clients get all addresses. */
+  readonly instances?: Readonly<Partial<Record<RepeatableService, number>>>;
+  /** Channels beside wechat and alipay. Merchants get their accounts through the setting of the routing table. */
+  readonly channels?: readonly FurtherChannel[];
   /** Switches at every database node, see LocalNode.network; not unless told. */
   readonly proxies?: boolean;
   /** Database nodes with a small disk of their own, megabytes by name, see LocalNode.disk. */
@@ -71,6 +69,14 @@ export type Mesh = {
   address(listener: keyof MeshPorts): string;
   /** The services' processes: kill them, count their restarts. */
   readonly services: Pick<Supervisor, 'kill' | 'pid' | 'restartsOf' | 'logPath'>;
+  /** The processes that were started and not stopped for good. */
+  processes(): readonly MeshProcess[];
+  /** Starts one more process of a service. */
+  startFurther(service: RepeatableService): Promise<MeshProcess>;
+  /** Ends a process for good, in order: SIGTERM, then its drain. */
+  stopProcess(name: string): Promise<void>;
+  /** Starts a process again that was ended for good, where it was. */
+  startAgain(process: MeshProcess): Promise<void>;
   /** Ends everything in order. */
   stop(): Promise<void>;
 };
@@ -114,7 +120,8 @@ export const stopMesh = async (folder: string, clock: Clock): Promise<boolean> =
 
 /** Starts databases, Redis, the simulated channels and every service, each as its own process, and keeps them. */
 export const startMesh = async (options: MeshOptions): Promise<Mesh> => {
-  const { folder, basePort, clock, onProgress = () => undefined, signal } = options;
+  const { folder, basePort, clock, onProgress = () => undefined, signal, channels = [] } = options;
+  const { services = SERVICES, instances = {} } = options;
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const runFolder = join(folder, 'run');
   mkdirSync(runFolder, { recursive: true, mode: 0o700 });
@@ -130,9 +137,9 @@ export const startMesh = async (options: MeshOptions): Promise<Mesh> => {
     '--out',
     keysFolder,
     '--wechat',
-    WECHAT_ACCOUNTS.join(','),
+    accountsOf('wechat', channels).join(','),
     '--alipay',
-    ALIPAY_ACCOUNTS.join(','),
+    accountsOf('alipay', channels).join(','),
   ];
 
   const [stack] = await Promise.all([
@@ -151,6 +158,7 @@ export const startMesh = async (options: MeshOptions): Promise<Mesh> => {
   ]);
   // After the databases: a port that is free but promised cannot be told from one that is free.
   const ports = await chooseMeshPorts(basePort);
+  const processes = [...(await planProcesses({ services, instances, channels, ports }))];
   const logFolder = logFolderOf(folder);
   const leftovers = await stopLeftovers(logFolder, clock);
   if (leftovers.length > 0) onProgress(`stopped services that an earlier start left running: ${leftovers.join(', ')}`);
@@ -168,6 +176,8 @@ export const startMesh = async (options: MeshOptions): Promise<Mesh> => {
     const configs = serviceConfigs({
       folder: runFolder,
       ports,
+      processes,
+      channels,
       stack,
       keys: readGeneratedKeys(join(keysFolder, 'accounts.json')),
       rowKeyFile: openRowKey(join(folder, 'row-key.hex')),
@@ -175,60 +185,64 @@ export const startMesh = async (options: MeshOptions): Promise<Mesh> => {
       notificationTimeScale: options.notificationTimeScale ?? 1,
       otherSettings: options.settings ?? {},
     });
-    for (const [name, config] of Object.entries(configs)) writePrivately(join(runFolder, name), config);
-    await runOnce(node('order-store/src/migrate-main.ts', [], { TILLMESH_CONFIG: join(runFolder, 'migrate.json') }));
+    const configFile = (name: string) => join(runFolder, `${name}.json`);
+    for (const name of ['migrate', 'routing-table']) writePrivately(configFile(name), configs[name]);
+    await runOnce(node('order-store/src/migrate-main.ts', [], { TILLMESH_CONFIG: configFile('migrate') }));
     onProgress(`the schema is in place in ${stack.groups.length} groups`);
-    const { services = SERVICES } = options;
-    await startServices({ services, supervisor, node, runFolder, ports, onProgress, signal });
-  } catch (error) {
-    await stop();
-    throw error;
-  }
-  return {
-    folder,
-    stack,
-    ports,
-    address: (listener) => `127.0.0.1:${ports[listener]}`,
-    services: supervisor,
-    stop,
-  };
-};
 
-const startServices = async (inputs: {
-  readonly services: readonly ServiceName[];
-  readonly supervisor: Supervisor;
-  readonly node: (
-    script: string,
-    args?: readonly string[],
-    env?: Record<string, string>,
-  ) => Omit<ChildSpec, 'name' | 'ready' | 'restart' | 'stopGraceMs'>;
-  readonly runFolder: string;
-  readonly ports: MeshPorts;
-  readonly onProgress: (line: string) => void;
-  readonly signal: AbortSignal | undefined;
-}): Promise<void> => {
-  const { services, supervisor, node, runFolder, ports, onProgress, signal } = inputs;
-  let ready = 0;
-  await Promise.all(
-    services.map(async (name) => {
+    const startProcess = async (process: MeshProcess): Promise<void> => {
+      writePrivately(configFile(process.name), configOf(process, configs, runFolder));
       const spec: ChildSpec = {
-        ...node(`${name}/src/main.ts`, [], { TILLMESH_CONFIG: join(runFolder, `${name}.json`) }),
-        name,
-        ready: (asked) => readiness(name, ports, asked),
+        ...node(process.script, [], { TILLMESH_CONFIG: configFile(process.name) }),
+        name: process.name,
+        ready: (asked) => readiness(process, asked),
         readyWithinMs: READY_WITHIN_MS,
         restart: true,
         stopGraceMs: 6_000,
       };
       await supervisor.start(spec, signal);
-      ready += 1;
-      onProgress(`${name} is ready (${ready} of ${services.length})`);
-    }),
-  );
+    };
+    let ready = 0;
+    await Promise.all(
+      processes.map(async (process) => {
+        await startProcess(process);
+        ready += 1;
+        onProgress(`${process.name} is ready (${ready} of ${processes.length})`);
+      }),
+    );
+    return {
+      folder,
+      stack,
+      ports,
+      address: (listener) => `127.0.0.1:${ports[listener]}`,
+      services: supervisor,
+      processes: () => [...processes],
+      startFurther: async (service) => {
+        const process = await planFurther(service, processes);
+        processes.push(process);
+        await startProcess(process);
+        return process;
+      },
+      stopProcess: async (name) => {
+        await supervisor.stop(name);
+        const place = processes.findIndex((process) => process.name === name);
+        if (place >= 0) processes.splice(place, 1);
+      },
+      startAgain: async (process) => {
+        processes.push(process);
+        await startProcess(process);
+      },
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
 };
 
-const readiness = async (name: ServiceName, ports: MeshPorts, signal: AbortSignal): Promise<void> => {
-  if (name === 'sandbox') {
-    const { ok, status } = await fetch(`http://127.0.0.1:${ports['sandbox-control']}/control/health`, { signal });
+const readiness = async ({ name, service, port }: MeshProcess, signal: AbortSignal): Promise<void> => {
+  if (service === 'sandbox') {
+    const { ok, status } = await fetch(`http://127.0.0.1:${port}/control/health`, { signal });
     if (!ok) throw new Error(`the sandbox answers ${status}`);
-  } else if (!(await isServing(`127.0.0.1:${ports[name]}`))) throw new Error(`${name} does not serve yet`);
+  } else if (!(await isServing(`127.0.0.1:${port}`))) throw new Error(`${name} does not serve yet`);
 };

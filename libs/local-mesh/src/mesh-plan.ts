@@ -1,0 +1,124 @@
+import { freePorts } from '@tillmesh/local-stack';
+import type { MeshPorts } from './mesh-ports.ts';
+
+/** The processes of a mesh; each is one process, as in production. */
+export const SERVICES = [
+  'sandbox',
+  'order-store',
+  'query',
+  'projector',
+  'routing',
+  'channel-wechat',
+  'channel-alipay',
+  'cashier',
+  'syncer',
+  'edge',
+] as const;
+export type ServiceName = (typeof SERVICES)[number];
+
+/** Services of which a mesh can have several processes. */
+export const REPEATABLE = [
+  'order-store',
+  'query',
+  'channel-wechat',
+  'channel-alipay',
+  'cashier',
+  'syncer',
+  'edge',
+] as const satisfies readonly ServiceName[];
+export type RepeatableService = (typeof REPEATABLE)[number];
+
+/** The adapters of which a mesh can have further channels. */
+export type AdapterId = 'wechat' | 'alipay';
+
+/** A further channel: another process of an adapter, with accounts of its own at the simulated channel. */
+export type FurtherChannel = {
+  /** Such as `wechat-2`; its process is `channel-wechat-2`, its account `wechat-2-a`. */
+  readonly channelId: string;
+  readonly adapter: AdapterId;
+};
+
+/** The account of a further channel. */
+export const accountOfChannel = (channelId: string): string => `${channelId}-a`;
+
+/** One process of a mesh. */
+export type MeshProcess = {
+  /** Name of the process and of its log and configuration: the service, or service and number. */
+  readonly name: string;
+  /** Whose configuration it has. */
+  readonly service: string;
+  /** Path of its program in `services/`. */
+  readonly script: string;
+  readonly port: number;
+  /** Of GET /metrics; 0 takes a free one. */
+  readonly metricsPort: number;
+};
+
+/** Processes of one service at most. */
+const INSTANCES_MAX = 16;
+
+const nameOf = (service: string, number: number): string => (number === 1 ? service : `${service}-i${number}`);
+
+const assertCount = (service: string, count: number): number => {
+  if (Number.isInteger(count) && count >= 1 && count <= INSTANCES_MAX) return count;
+  throw new RangeError(`${service}: 1 to ${INSTANCES_MAX} instances can be started, not ${count}`);
+};
+
+/** Every process that a mesh starts with. */
+export const planProcesses = async (options: {
+  readonly services: readonly ServiceName[];
+  readonly instances: Readonly<Partial<Record<RepeatableService, number>>>;
+  readonly channels: readonly FurtherChannel[];
+  readonly ports: MeshPorts;
+}): Promise<readonly MeshProcess[]> => {
+  const { services, channels, ports } = options;
+  const instances: Readonly<Partial<Record<ServiceName, number>>> = options.instances;
+  const counts = services.map((service) => [service, assertCount(service, instances[service] ?? 1)] as const);
+  const further = counts.flatMap(([service, count]) =>
+    Array.from({ length: count - 1 }, (_, place) => ({ service, number: place + 2 })),
+  );
+  const measured = services.filter((service) => instances[service] !== undefined);
+  const count = 2 * further.length + channels.length + measured.length;
+  const free = (await freePorts(count, new Set<number>(Object.values(ports)))).values();
+  const take = (): number => free.next().value ?? 0;
+  return [
+    ...services.map((service) => ({
+      name: service,
+      service,
+      script: scriptOf(service),
+      port: service === 'sandbox' ? ports['sandbox-control'] : ports[service],
+      metricsPort: measured.includes(service) ? take() : 0,
+    })),
+    ...further.map(({ service, number }) => ({
+      name: nameOf(service, number),
+      service,
+      script: scriptOf(service),
+      port: take(),
+      metricsPort: take(),
+    })),
+    ...channels.map(({ channelId, adapter }) => ({
+      name: `channel-${channelId}`,
+      service: `channel-${channelId}`,
+      script: scriptOf(`channel-${adapter}`),
+      port: take(),
+      metricsPort: 0,
+    })),
+  ];
+};
+
+/** One more process of a service that has some already. */
+export const planFurther = async (
+  service: RepeatableService,
+  processes: readonly MeshProcess[],
+): Promise<MeshProcess> => {
+  const names = new Set(processes.map(({ name }) => name));
+  const taken = new Set(processes.flatMap(({ port, metricsPort }) => [port, metricsPort]));
+  const [port = 0, metricsPort = 0] = await freePorts(2, taken);
+  for (let number = 1; number <= INSTANCES_MAX; number += 1) {
+    const name = nameOf(service, number);
+    if (!names.has(name)) return { name, service, script: scriptOf(service), port, metricsPort };
+  }
+  throw new RangeError(`${service}: ${INSTANCES_MAX} instances run already; stop one first`);
+};
+
+const scriptOf = (service: string): string => `${service}/src/main.ts`;
