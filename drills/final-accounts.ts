@@ -88,7 +88,8 @@ export const closeAccounts = async (
   const finals = new Map<Sample, Payment | undefined>();
 
   const read = async (sample: Sample): Promise<'rests' | 'open'> => {
-    const value = { merchantId: 'demo-cafe', merchantOrderNo: sample.merchantOrderNo };
+    const { merchantId, merchantOrderNo } = sample;
+    const value = { merchantId, merchantOrderNo };
     try {
       const { payment } = await cashier.getPayment({ payment: { ref: { case: 'merchantOrder', value } } });
       finals.set(sample, payment);

@@ -8,6 +8,7 @@ import { createSandboxControl, type SandboxControl } from '../scripts/demo/sandb
 /** One payment of the stream, as its till saw it. */
 export type Sample = {
   readonly what: string;
+  readonly merchantId: string;
   readonly merchantOrderNo: string;
   readonly minorUnits: bigint;
   /** From the beginning of the stream, ms. */
@@ -56,6 +57,7 @@ const MIX: readonly Kind[] = [
   },
 ];
 
+const MERCHANT = 'demo-cafe';
 const REPEATS_MAX = 40;
 const REPEAT_AFTER_MS = 250;
 const REPEATABLE: ReadonlySet<Code> = new Set([
@@ -124,6 +126,7 @@ export const startPaymentStream = (options: {
     const startedMs = clock.monotonicMs();
     const sample: Sample = {
       what: kind.what,
+      merchantId: MERCHANT,
       merchantOrderNo: `DRILL-${random.hex(8)}`,
       minorUnits: BigInt(100 + random.below(50_000)),
       atMs: startedMs - beganMs,
@@ -132,11 +135,11 @@ export const startPaymentStream = (options: {
       errors: [],
     };
     samples.push(sample);
-    const { merchantOrderNo, minorUnits } = sample;
+    const { merchantId, merchantOrderNo, minorUnits } = sample;
     const amount = { currency: 'CNY', minorUnits };
     await takeAsATill(
       cashier,
-      { merchantId: 'demo-cafe', merchantOrderNo, amount, subject: kind.what, ...request },
+      { merchantId, merchantOrderNo, amount, subject: kind.what, ...request },
       sample,
       clock,
     );

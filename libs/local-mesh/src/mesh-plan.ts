@@ -36,6 +36,8 @@ export type FurtherChannel = {
   /** Such as `wechat-2`; its process is `channel-wechat-2`, its account `wechat-2-a`. */
   readonly channelId: string;
   readonly adapter: AdapterId;
+  /** Whether the mesh reaches its process through a switch that can be cut, see Mesh.networkOf; not unless told. */
+  readonly switched?: boolean;
 };
 
 /** The account of a further channel. */
@@ -50,6 +52,8 @@ export type MeshProcess = {
   /** Path of its program in `services/`. */
   readonly script: string;
   readonly port: number;
+  /** Where its clients find it: its own port, or that of the switch in front of it. */
+  readonly clientPort: number;
   /** Of GET /metrics; 0 takes a free one. */
   readonly metricsPort: number;
 };
@@ -78,31 +82,23 @@ export const planProcesses = async (options: {
     Array.from({ length: count - 1 }, (_, place) => ({ service, number: place + 2 })),
   );
   const measured = services.filter((service) => instances[service] !== undefined);
-  const count = 2 * further.length + channels.length + measured.length;
+  const switched = channels.filter((channel) => channel.switched === true);
+  const count = 2 * further.length + channels.length + switched.length + measured.length;
   const free = (await freePorts(count, new Set<number>(Object.values(ports)))).values();
   const take = (): number => free.next().value ?? 0;
   return [
-    ...services.map((service) => ({
-      name: service,
-      service,
-      script: scriptOf(service),
-      port: service === 'sandbox' ? ports['sandbox-control'] : ports[service],
-      metricsPort: measured.includes(service) ? take() : 0,
-    })),
-    ...further.map(({ service, number }) => ({
-      name: nameOf(service, number),
-      service,
-      script: scriptOf(service),
-      port: take(),
-      metricsPort: take(),
-    })),
-    ...channels.map(({ channelId, adapter }) => ({
-      name: `channel-${channelId}`,
-      service: `channel-${channelId}`,
-      script: scriptOf(`channel-${adapter}`),
-      port: take(),
-      metricsPort: 0,
-    })),
+    ...services.map((service) => {
+      const port = service === 'sandbox' ? ports['sandbox-control'] : ports[service];
+      return at(port, measured.includes(service) ? take() : 0, { name: service, service, script: scriptOf(service) });
+    }),
+    ...further.map(({ service, number }) =>
+      at(take(), take(), { name: nameOf(service, number), service, script: scriptOf(service) }),
+    ),
+    ...channels.map((channel) => {
+      const name = `channel-${channel.channelId}`;
+      const own = at(take(), 0, { name, service: name, script: scriptOf(`channel-${channel.adapter}`) });
+      return switched.includes(channel) ? { ...own, clientPort: take() } : own;
+    }),
   ];
 };
 
@@ -112,13 +108,19 @@ export const planFurther = async (
   processes: readonly MeshProcess[],
 ): Promise<MeshProcess> => {
   const names = new Set(processes.map(({ name }) => name));
-  const taken = new Set(processes.flatMap(({ port, metricsPort }) => [port, metricsPort]));
+  const taken = new Set(processes.flatMap(({ port, clientPort, metricsPort }) => [port, clientPort, metricsPort]));
   const [port = 0, metricsPort = 0] = await freePorts(2, taken);
   for (let number = 1; number <= INSTANCES_MAX; number += 1) {
     const name = nameOf(service, number);
-    if (!names.has(name)) return { name, service, script: scriptOf(service), port, metricsPort };
+    if (!names.has(name)) return at(port, metricsPort, { name, service, script: scriptOf(service) });
   }
   throw new RangeError(`${service}: ${INSTANCES_MAX} instances run already; stop one first`);
 };
+
+const at = (
+  port: number,
+  metricsPort: number,
+  named: Pick<MeshProcess, 'name' | 'service' | 'script'>,
+): MeshProcess => ({ ...named, port, clientPort: port, metricsPort });
 
 const scriptOf = (service: string): string => `${service}/src/main.ts`;

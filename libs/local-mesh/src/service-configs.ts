@@ -165,7 +165,9 @@ export const serviceConfigs = (inputs: ConfigInputs): Readonly<Record<string, ob
 
 /** Where a service's processes answer, as its clients' configuration says it. */
 const targetOf = (service: string, processes: readonly MeshProcess[]): string => {
-  const addresses = processes.filter((process) => process.service === service).map(({ port }) => address(port));
+  const addresses = processes
+    .filter((process) => process.service === service)
+    .map(({ clientPort }) => address(clientPort));
   // A service that is not started is configured all the same: nobody answers there.
   if (addresses.length === 0) return address(1);
   return addresses.length === 1 ? (addresses[0] ?? '') : `ipv4:${addresses.join(',')}`;

@@ -6,6 +6,7 @@ import {
   type ChildSpec,
   createSupervisor,
   type LocalStack,
+  type NetworkSwitch,
   ownerOfLocalStack,
   type Supervisor,
   startLocalStack,
@@ -13,6 +14,7 @@ import {
   stopLocalStack,
 } from '@tillmesh/local-stack';
 import { isServing } from '@tillmesh/rpc';
+import { openSwitches } from './channel-switches.ts';
 import { readGeneratedKeys } from './generated-keys.ts';
 import {
   type FurtherChannel,
@@ -69,6 +71,8 @@ export type Mesh = {
   address(listener: keyof MeshPorts): string;
   /** The services' processes: kill them, count their restarts. */
   readonly services: Pick<Supervisor, 'kill' | 'pid' | 'restartsOf' | 'logPath'>;
+  /** Between the mesh and a further channel's process that was started with `switched`. */
+  networkOf(channelId: string): NetworkSwitch;
   /** The processes that were started and not stopped for good. */
   processes(): readonly MeshProcess[];
   /** Starts one more process of a service. */
@@ -163,10 +167,12 @@ export const startMesh = async (options: MeshOptions): Promise<Mesh> => {
   const leftovers = await stopLeftovers(logFolder, clock);
   if (leftovers.length > 0) onProgress(`stopped services that an earlier start left running: ${leftovers.join(', ')}`);
   const supervisor = createSupervisor({ clock, logFolder });
+  const switches = await openSwitches(channels, processes, clock);
   let stopping: Promise<void> | undefined;
   const stop = (): Promise<void> => {
     stopping ??= (async () => {
       await supervisor.stopAll();
+      await switches.close();
       await stack.stop();
     })();
     return stopping;
@@ -216,6 +222,7 @@ export const startMesh = async (options: MeshOptions): Promise<Mesh> => {
       ports,
       address: (listener) => `127.0.0.1:${ports[listener]}`,
       services: supervisor,
+      networkOf: switches.of,
       processes: () => [...processes],
       startFurther: async (service) => {
         const process = await planFurther(service, processes);

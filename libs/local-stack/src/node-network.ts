@@ -48,7 +48,8 @@ export const combined = (faults: readonly LineFault[]): LineFault => {
   return ms === 0 ? NONE : { kind: 'slow', ms };
 };
 
-const createSwitch = (set: (fault: LineFault) => Promise<void>): NetworkSwitch => ({
+/** A switch over whatever carries out the fault. */
+export const createSwitch = (set: (fault: LineFault) => Promise<void>): NetworkSwitch => ({
   cut: () => set({ kind: 'cut' }),
   reset: () => set({ kind: 'reset' }),
   delay: (ms) => set({ kind: 'slow', ms }),
