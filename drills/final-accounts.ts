@@ -37,7 +37,7 @@ const READERS = 8;
 const COMPLAINTS_MAX = 20;
 
 /** Every order number that the simulated channels know, summed up by payment. */
-const readLedger = async (mesh: Mesh): Promise<Map<string, Charged>> => {
+export const readLedger = async (mesh: Mesh): Promise<Map<string, Charged>> => {
   const byPayment = new Map<string, Charged>();
   let after = '';
   for (;;) {

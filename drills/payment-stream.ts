@@ -137,12 +137,7 @@ export const startPaymentStream = (options: {
     samples.push(sample);
     const { merchantId, merchantOrderNo, minorUnits } = sample;
     const amount = { currency: 'CNY', minorUnits };
-    await takeAsATill(
-      cashier,
-      { merchantId, merchantOrderNo, amount, subject: kind.what, ...request },
-      sample,
-      clock,
-    );
+    await takeAsATill(cashier, { merchantId, merchantOrderNo, amount, subject: kind.what, ...request }, sample, clock);
     sample.tookMs = clock.monotonicMs() - startedMs;
     if (sample.answer?.action?.action.case === 'qrCode') await sandbox.scan(sample.answer.action.action.value, 0.2);
   };

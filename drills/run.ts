@@ -8,6 +8,7 @@ import { type Drill, isHeld } from './drill.ts';
 import { expandShrink } from './expand-shrink.ts';
 import { groupDown } from './group-down.ts';
 import { groupsDown } from './groups-down.ts';
+import { hang } from './hang.ts';
 import { primaryKilled } from './primary-killed.ts';
 import { serviceKilled } from './service-killed.ts';
 
@@ -15,7 +16,7 @@ import { serviceKilled } from './service-killed.ts';
 // Prints a table; with --json one JSON object as the last line. The status says whether the run was valid; `held` in the JSON
 // whether every target was met.
 
-const DRILLS: readonly Drill[] = [primaryKilled, serviceKilled, groupDown, groupsDown, expandShrink, chaos];
+const DRILLS: readonly Drill[] = [primaryKilled, serviceKilled, groupDown, groupsDown, expandShrink, chaos, hang];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

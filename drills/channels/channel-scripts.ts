@@ -1,0 +1,77 @@
+import { EIGHT_CHANNELS } from './eight-channels.ts';
+
+/** What customers buy: the channel hangs before it takes the money of the one, and after it has taken that of the other. */
+export const SUBJECTS = ['tea', 'cake'] as const;
+
+/** How long a healthy channel takes for a payment, ms: what real ones take, so that calls overlap. */
+const PAY_MS = 300;
+const CALL_MS_MAX = 5_000;
+
+type Rule = {
+  readonly match: object;
+  readonly operations: readonly string[];
+  readonly script: readonly object[];
+};
+
+const slow = (accountId: string): Rule => ({
+  match: { account: accountId },
+  operations: ['pay'],
+  script: [{ do: 'delay', ms: PAY_MS, when: 'after_commit' }],
+});
+
+const hanging = (accountId: string): readonly Rule[] => [
+  {
+    match: { account: accountId, description: SUBJECTS[0] },
+    operations: ['pay'],
+    script: [{ do: 'answer_lost_before_commit', how: 'hang' }],
+  },
+  {
+    match: { account: accountId },
+    operations: ['pay'],
+    script: [{ do: 'answer_lost_after_commit', how: 'hang' }],
+  },
+  {
+    match: { account: accountId },
+    operations: ['query', 'close', 'reverse', 'refund', 'refund_query'],
+    script: [{ do: 'answer_lost_before_commit', how: 'hang' }],
+  },
+];
+
+/** How the simulated channels of a drill behave. */
+export type ChannelScripts = {
+  /** All are well. */
+  allWell(): Promise<void>;
+  /** One answers nothing any more, whatever it is asked. */
+  hang(accountId: string): Promise<void>;
+};
+
+/** @param address host:port of the sandbox' control API. */
+export const createChannelScripts = (address: string): ChannelScripts => {
+  const call = async (method: 'POST' | 'DELETE', body?: object): Promise<void> => {
+    const response = await fetch(`http://${address}/control/scripts`, {
+      method,
+      signal: AbortSignal.timeout(CALL_MS_MAX),
+      ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+    });
+    if (!response.ok) throw new Error(`the sandbox answers ${response.status}: ${await response.text()}`);
+  };
+  // All at once: the oldest rule that fits is used, and between two calls a channel would be well for a moment.
+  const replace = async (rules: readonly Rule[]): Promise<void> => {
+    await call('DELETE');
+    await Promise.all(rules.map((rule) => call('POST', rule)));
+  };
+  const slowOnes = EIGHT_CHANNELS.map(({ accountId }) => slow(accountId));
+  return {
+    allWell: () => replace(slowOnes),
+    hang: async (accountId) => {
+      await call('DELETE');
+      // One after the other: their order decides.
+      for (const rule of hanging(accountId)) await call('POST', rule);
+      await Promise.all(
+        EIGHT_CHANNELS.filter((channel) => channel.accountId !== accountId).map((channel) =>
+          call('POST', slow(channel.accountId)),
+        ),
+      );
+    },
+  };
+};

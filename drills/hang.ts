@@ -1,0 +1,158 @@
+import { seededRandom } from '@tillmesh/clock';
+import { type Mesh, startMesh } from '@tillmesh/local-mesh';
+import { type ChannelLoad, startChannelLoad } from './channels/channel-load.ts';
+import { type ChannelScripts, createChannelScripts } from './channels/channel-scripts.ts';
+import { EIGHT_CHANNELS, eightMerchants, FURTHER_CHANNELS, VICTIM } from './channels/eight-channels.ts';
+import { type HangFigures, type HangTimes, judgeHang } from './channels/hang-phase.ts';
+import { wrongfullyRefused } from './channels/wrongfully-refused.ts';
+import type { Drill, DrillOptions, Target } from './drill.ts';
+import { closeAccounts } from './final-accounts.ts';
+
+/** The sick channel gets so many times its normal load: customers try again. */
+const LOAD_FACTOR = 3;
+/** A phase of each way: as long before the hang as during it, and this share of it afterwards. */
+const RECOVERY_SHARE = 0.75;
+const WARM_UP_MS = 5_000;
+const SETTLED_WITHIN_MS = 180_000;
+/** The channels here are simulated: nobody has to wait two real minutes to be sure that an order never arrived. */
+const PLAN_TIME_SCALE = 0.25;
+
+const victimAccount = `${VICTIM}-a`;
+const victimProcess = `channel-${VICTIM}`;
+
+type Way = {
+  readonly name: 'channel' | 'process' | 'network';
+  readonly title: string;
+  readonly hang: (mesh: Mesh, scripts: ChannelScripts) => Promise<void>;
+  readonly heal: (mesh: Mesh, scripts: ChannelScripts) => Promise<void>;
+};
+
+/** How a channel can hang: nobody refuses, nobody answers. */
+const WAYS: readonly Way[] = [
+  {
+    name: 'channel',
+    title: 'the channel answers nothing any more',
+    hang: (_mesh, scripts) => scripts.hang(victimAccount),
+    heal: (_mesh, scripts) => scripts.allWell(),
+  },
+  {
+    name: 'process',
+    title: 'the adapter’s process is frozen',
+    hang: (mesh) => mesh.services.kill(victimProcess, 'SIGSTOP'),
+    heal: (mesh) => mesh.services.kill(victimProcess, 'SIGCONT'),
+  },
+  {
+    name: 'network',
+    title: 'the network to the adapter swallows everything',
+    hang: (mesh) => mesh.networkOf(VICTIM).cut(),
+    heal: (mesh) => mesh.networkOf(VICTIM).heal(),
+  },
+];
+
+const run = async (
+  way: Way,
+  inputs: { readonly mesh: Mesh; readonly scripts: ChannelScripts; readonly load: ChannelLoad; readonly rate: number },
+  options: DrillOptions,
+  sinceBegin: () => number,
+): Promise<HangTimes> => {
+  const { mesh, scripts, load, rate } = inputs;
+  const { clock, seconds, onProgress } = options;
+  const baselineFromMs = sinceBegin();
+  await clock.sleep(seconds * 1_000);
+  await way.hang(mesh, scripts);
+  load.setRate(VICTIM, rate * LOAD_FACTOR);
+  const hungAtMs = sinceBegin();
+  onProgress(`${way.title}; ${LOAD_FACTOR} times its load from now on`);
+  await clock.sleep(seconds * 1_000);
+  load.setRate(VICTIM, rate);
+  await way.heal(mesh, scripts);
+  const healedAtMs = sinceBegin();
+  onProgress('healed');
+  await clock.sleep(seconds * RECOVERY_SHARE * 1_000);
+  return { baselineFromMs, hungAtMs, healedAtMs, endMs: sinceBegin() };
+};
+
+const targetsOf = (way: string, figures: HangFigures): readonly Target[] => [
+  { name: `${way}: others paid at once, share`, measured: figures.othersPaid, op: '>=', target: 0.9999 },
+  {
+    name: `${way}: others' p99 against their own before`,
+    measured: Number((figures.hungP99Ms / figures.baselineP99Ms).toFixed(3)),
+    op: '<=',
+    target: 1.1,
+  },
+  { name: `${way}: lane open after, ms`, measured: Math.round(figures.openedAfterMs), op: '<=', target: 2_000 },
+  { name: `${way}: back at 95 % after, ms`, measured: Math.round(figures.backAfterMs), op: '<=', target: 5_000 },
+  { name: `${way}: payments of the sick channel that were rerouted`, measured: figures.rerouted, op: '==', target: 0 },
+];
+
+/** One of eight channels hangs, in three ways, under three times its load: nobody else notices. */
+export const hang: Drill = {
+  name: 'hang',
+  title: 'one of eight channels hangs under three times its load; the others notice nothing',
+  defaults: { seconds: 20, rate: 24 },
+  run: async (options) => {
+    const { seconds, rate, seed, folder, env, clock, onProgress } = options;
+    const perChannel = rate / EIGHT_CHANNELS.length;
+    const mesh = await startMesh({
+      folder,
+      env,
+      clock,
+      logLevel: 'warn',
+      channels: FURTHER_CHANNELS,
+      settings: { syncer: { planTimeScale: PLAN_TIME_SCALE }, 'routing-table': { merchants: eightMerchants } },
+      onProgress,
+    });
+    try {
+      const scripts = createChannelScripts(mesh.address('sandbox-control'));
+      await scripts.allWell();
+      const beganMs = clock.monotonicMs();
+      const sinceBegin = () => clock.monotonicMs() - beganMs;
+      const load = await startChannelLoad({ mesh, rate: perChannel, random: seededRandom(seed), clock, beganMs });
+      await clock.sleep(WARM_UP_MS);
+      const times: HangTimes[] = [];
+      for (const way of WAYS)
+        times.push(await run(way, { mesh, scripts, load, rate: perChannel }, options, sinceBegin));
+      await load.stop();
+      onProgress('the load is over; waiting for what is on its way');
+      const accounts = await closeAccounts(mesh, load.samples, clock, SETTLED_WITHIN_MS);
+      const refusedThoughTaken = await wrongfullyRefused(mesh, load.samples);
+      const judged = WAYS.map((way, place) => {
+        const own = times[place];
+        if (own === undefined) throw new Error(`${way.name} was not run`);
+        return { way, figures: judgeHang(load.samples, VICTIM, own) };
+      });
+      return {
+        conditions: { seconds_a_phase: seconds, rate, channels: EIGHT_CHANNELS.length, load_factor: LOAD_FACTOR },
+        figures: {
+          payments: load.samples.length,
+          ...Object.fromEntries(
+            judged.flatMap(({ way, figures }) =>
+              Object.entries(figures).map(([name, value]) => [`${way.name}_${name}`, Number(value.toFixed(4))]),
+            ),
+          ),
+          paid: accounts.paid,
+          not_paid: accounts.notPaid,
+          settled_after_ms: Math.round(accounts.settledAfterMs),
+        },
+        targets: [
+          ...judged.flatMap(({ way, figures }) => targetsOf(way.name, figures)),
+          { name: 'refused although the channel took the money', measured: refusedThoughTaken, op: '==', target: 0 },
+          { name: 'charged twice', measured: accounts.chargedTwice, op: '==', target: 0 },
+          { name: 'accepted and lost', measured: accounts.lost, op: '==', target: 0 },
+          { name: 'unsettled at the end', measured: accounts.unsettled, op: '==', target: 0 },
+          { name: 'our books and the channels’ differ', measured: accounts.differing, op: '==', target: 0 },
+        ],
+        lines: [
+          ...judged.map(
+            ({ way, figures }) =>
+              `${way.title}: of ${figures.othersCount} payments at the others ${(figures.othersPaid * 100).toFixed(2)} % paid at once, p99 ${figures.hungP99Ms.toFixed(0)} ms (${figures.baselineP99Ms.toFixed(0)} before); at the sick one ${figures.processing} on their way, ${figures.refused} refused`,
+          ),
+          ...accounts.complaints.map((complaint) => `✗ ${complaint}`),
+        ],
+      };
+    } finally {
+      await mesh.services.kill(victimProcess, 'SIGCONT').catch(() => undefined);
+      await mesh.stop();
+    }
+  },
+};
