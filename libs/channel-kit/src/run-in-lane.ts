@@ -32,7 +32,7 @@ export const runInLane = async <Report>(options: {
 }): Promise<LaneResult<Report>> => {
   const { lane, context, clock, floorMs, work, factsOf } = options;
   const noTime = { kind: 'refused', cause: 'no_time_left' } as const;
-  const leftMs = () => Math.min(lane.config.timeoutMs, remainingMs(clock, context));
+  const leftMs = () => Math.min(lane.limits.timeoutMs, remainingMs(clock, context));
   if (remainingMs(clock, context) < floorMs) return noTime;
 
   const withinTime = async (laneSignal: AbortSignal): Promise<LaneResult<Report>> => {
@@ -51,6 +51,7 @@ export const runInLane = async <Report>(options: {
     return await lane.run(withinTime, {
       signal: context.signal,
       budgetMs: remainingMs(clock, context),
+      merchant: context.merchant,
       // What an adapter throws is a bug of ours, not an illness of the channel.
       isSick: () => false,
       isSickAnswer: (result: LaneResult<Report>) => {

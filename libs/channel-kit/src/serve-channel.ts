@@ -1,5 +1,5 @@
 import type { Clock, Random } from '@tillmesh/clock';
-import { createLane, type Lane, type LaneStatistics } from '@tillmesh/lane';
+import { createLane, type Lane } from '@tillmesh/lane';
 import { ChannelService } from '@tillmesh/proto/tillmesh/channel/v1/channel_service_pb.ts';
 import { type Binding, bind, type CallContext, notYet, notYetStream, rpcErrors } from '@tillmesh/rpc';
 import type { Log } from '@tillmesh/telemetry';
@@ -33,7 +33,7 @@ import {
 /** A channel at work. */
 export type ServedChannel = {
   readonly binding: Binding;
-  readonly laneStatistics: () => Readonly<Record<LaneName, LaneStatistics>>;
+  readonly lanes: Readonly<Record<LaneName, Lane>>;
 };
 
 export type ServeChannelOptions<Account extends AccountSettings> = {
@@ -146,7 +146,7 @@ export const serveChannel = <Account extends AccountSettings>(options: ServeChan
       }
       throw rpcErrors.laneFull(`the lane to the channel takes no more (${cause}); nothing was done`, {
         retryAfterMs: LANE_FULL_RETRY_MS,
-        metadata: { lane: lanes[lane].config.name },
+        metadata: { lane: lanes[lane].name },
       });
     },
     onOutOfTime: () => undone(MAYBE_SENT, 'out_of_time'),
@@ -281,15 +281,7 @@ export const serveChannel = <Account extends AccountSettings>(options: ServeChan
     fetchBill: notYetStream('FetchBill'),
   });
 
-  return {
-    binding,
-    laneStatistics: () => ({
-      pay: lanes.pay.statistics(),
-      refund: lanes.refund.statistics(),
-      query: lanes.query.statistics(),
-      notify: lanes.notify.statistics(),
-    }),
-  };
+  return { binding, lanes };
 };
 
 const OPERATIONS = [

@@ -132,9 +132,9 @@ const startChannel = async <Account extends AccountSettings>(
     accounts: settings.accounts,
     // The suite disturbs every second exchange: a breaker that opened on it would answer in the channel's place.
     lanes: {
-      pay: { ...lanes.pay, callsMin: 100_000, breakerWindow: 100_000 },
-      refund: { ...lanes.refund, callsMin: 100_000, breakerWindow: 100_000 },
-      query: { ...lanes.query, callsMin: 100_000, breakerWindow: 100_000 },
+      pay: { ...lanes.pay, callsMin: 100_000 },
+      refund: { ...lanes.refund, callsMin: 100_000 },
+      query: { ...lanes.query, callsMin: 100_000 },
       notify: lanes.notify,
     },
     sendFloorMs: settings.sendFloorMs,

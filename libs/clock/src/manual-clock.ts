@@ -46,6 +46,12 @@ export class ManualClock implements Clock {
     this.#wallMs += byMs;
   }
 
+  /** Moves both clocks and runs nothing: the process stood still, and what fell due comes late, with the next advance. */
+  jump(byMs: number): void {
+    this.#wallMs += byMs;
+    this.#monotonicMs += byMs;
+  }
+
   /** Moves both clocks and runs what falls due, in order; lets promises run between callbacks. */
   async advance(byMs: number): Promise<void> {
     const endMs = this.#monotonicMs + byMs;
@@ -56,8 +62,10 @@ export class ManualClock implements Clock {
         .sort((a, b) => a.dueMs - b.dueMs || a.order - b.order)[0];
       if (next === undefined) break;
       this.#waiting.delete(next);
-      this.#wallMs += next.dueMs - this.#monotonicMs;
-      this.#monotonicMs = next.dueMs;
+      // Less than nothing where it was due during a jump: clocks do not go back.
+      const afterMs = Math.max(0, next.dueMs - this.#monotonicMs);
+      this.#wallMs += afterMs;
+      this.#monotonicMs += afterMs;
       next.callback();
     }
     this.#wallMs += endMs - this.#monotonicMs;

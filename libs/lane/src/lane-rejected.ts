@@ -1,5 +1,6 @@
 /** Why a lane did not even begin. Nothing was sent. */
-export type RejectionCause = 'full' | 'open' | 'queue_wait_too_long' | 'no_time_left';
+export const REJECTION_CAUSES = ['full', 'open', 'queue_wait_too_long', 'no_time_left', 'merchant_share'] as const;
+export type RejectionCause = (typeof REJECTION_CAUSES)[number];
 
 /** The lane refused the call before it began: nothing was sent, the caller may do something else. */
 export class LaneRejected extends Error {
@@ -26,6 +27,7 @@ export class LaneRejected extends Error {
         open: new LaneRejected(lane, 'open'),
         queue_wait_too_long: new LaneRejected(lane, 'queue_wait_too_long'),
         no_time_left: new LaneRejected(lane, 'no_time_left'),
+        merchant_share: new LaneRejected(lane, 'merchant_share'),
       });
     } finally {
       Error.stackTraceLimit = limitBefore;

@@ -1,266 +1,455 @@
-import type { Cancel, Clock } from '@tillmesh/clock';
-import { counter, durations, gauge } from '@tillmesh/telemetry';
-import { Breaker, type BreakerPermit, type BreakerState } from './breaker.ts';
+import type { Clock } from '@tillmesh/clock';
+import { Breaker, type BreakerControl, type BreakerState, type OpenCause, type Verdict } from './breaker.ts';
+import { FairQueue } from './fair-queue.ts';
+import { Ages, CallInLane, type CallOwner } from './lane-call.ts';
+import { assertConfig, assertLimits, type LaneCall, type LaneConfig, type LaneLimits } from './lane-config.ts';
+import { type CallEnd, LaneNumbers } from './lane-numbers.ts';
+import { type LaneReading, readingOf } from './lane-reading.ts';
 import { LaneRejected, LaneTimeout, type RejectionCause } from './lane-rejected.ts';
-
-/** The numbers of one lane: reading them is reading what a sick neighbour can cost. */
-export type LaneConfig = {
-  /** Which neighbour and which kind of call, such as `channel-wechat.pay`. */
-  readonly name: string;
-  /** Calls under way at once. */
-  readonly concurrentMax: number;
-  /** Calls that wait for a place. 0 sheds at once. */
-  readonly queuedMax: number;
-  /** The longest wait for a place, ms. */
-  readonly queueWaitMsMax: number;
-  /** The longest a call may take, ms; its signal is aborted then. */
-  readonly timeoutMs: number;
-  /** Latest calls that the breaker looks at. Default: 20. */
-  readonly breakerWindow?: number;
-  /** It opens when more than this share of them failed. Default: 0.5. */
-  readonly failureShareMax?: number;
-  /** It has no opinion before this many calls. Default: 10. */
-  readonly callsMin?: number;
-  /** From opening to the first probe, ms. */
-  readonly halfOpenAfterMs: number;
-};
-
-export type LaneCall = {
-  /** The caller's own signal: aborted while waiting, the call leaves the queue at once. */
-  readonly signal?: AbortSignal | undefined;
-  /** What is left of the caller's budget, ms; the lane takes the smaller of it and its own time-out. */
-  readonly budgetMs?: number;
-  /** True where the error is a sign that the neighbour is sick; by default every error is. */
-  readonly isSick?: (error: unknown) => boolean;
-  /** True where an answer is a sign that the neighbour is sick; by default none is. */
-  readonly isSickAnswer?: (answer: never) => boolean;
-};
-
-export type LaneStatistics = {
-  readonly name: string;
-  readonly inFlight: number;
-  readonly queued: number;
-  readonly concurrentMax: number;
-  readonly breaker: BreakerState;
-  readonly completed: number;
-  readonly failed: number;
-  readonly timedOut: number;
-  readonly rejected: Readonly<Record<RejectionCause, number>>;
-};
-
-type Waiting = { readonly admit: () => void };
-
-const callSeconds = durations('tillmesh_lane_call_seconds', 'Time of calls in a lane, waiting excluded.', [
-  'lane',
-  'end',
-]);
-const rejections = counter('tillmesh_lane_rejections_total', 'Calls that a lane refused.', ['lane', 'cause']);
-const inFlightGauge = gauge('tillmesh_lane_in_flight', 'Calls under way in a lane.', ['lane']);
-const openGauge = gauge('tillmesh_lane_open', '1 while the lane refuses calls because its neighbour is sick.', [
-  'lane',
-]);
+import { MerchantShares } from './merchant-shares.ts';
+import { isStalled } from './stall-rules.ts';
+import { type Timed, type TimerWheel, wheelOf } from './timer-wheel.ts';
+import { UsualConcurrency } from './usual-concurrency.ts';
 
 /**
- * One bounded way to one neighbour: a slot stands for a request that is really outstanding, a queue with a deadline stands
- * in front, a breaker refuses while the neighbour is sick, and a hard time-out ends what takes too long.
+ * Asks the neighbour something that changes nothing, to see whether it is well. Undefined where there is nothing to ask: then a
+ * call is the probe.
  */
-export class Lane {
-  readonly config: LaneConfig;
+export type Probe = (signal: AbortSignal) => Promise<boolean> | undefined;
+
+const WATCH_EVERY_MS = 100;
+/** A watch that comes so late says that our own process stood still, not the neighbour. */
+const OWN_PAUSE_MS = 400;
+/** Fewer calls in a minute or two say nothing of what is usual. */
+const USUAL_CALLS_MIN = 20;
+/** After a break the neighbour gets at most this much more than what is usual, for so long. */
+const AFTERWARDS_FACTOR = 1.2;
+const AFTERWARDS_MS = 5_000;
+/** How long a probe may take where nothing is known of usual times. */
+const PROBE_MS_MAX = 2_000;
+const PROBE_FACTOR = 3;
+const NO_OPTIONS: LaneCall = {};
+
+/**
+ * One bounded way to one neighbour: a slot stands for a request that is really outstanding, a fair queue with a deadline stands in
+ * front, a breaker refuses while the neighbour is sick or answers nothing, and a hard time-out ends what takes too long.
+ */
+export class Lane implements CallOwner {
+  readonly #config: LaneConfig;
+  #limits: LaneLimits;
   readonly #clock: Clock;
+  readonly #wheel: TimerWheel;
   readonly #breaker: Breaker;
+  readonly #queue: FairQueue;
+  readonly #shares: MerchantShares;
+  readonly #numbers: LaneNumbers;
+  readonly #usual: UsualConcurrency;
+  readonly #ages = new Ages();
   readonly #rejected: Readonly<Record<RejectionCause, LaneRejected>>;
-  readonly #queue: Waiting[] = [];
-  readonly #rejectedCounts: Record<RejectionCause, number> = {
-    full: 0,
-    open: 0,
-    queue_wait_too_long: 0,
-    no_time_left: 0,
-  };
+  readonly #watch: Timed;
+  readonly #probeTimer: Timed;
+  readonly #stallMsMin: number;
+  readonly #slowMs: number;
+  #probe: Probe | undefined;
   #inFlight = 0;
-  #completed = 0;
-  #failed = 0;
-  #timedOut = 0;
+  /** Of those, the ones that began after the breaker's last change; and the oldest of them. */
+  #eraInFlight = 0;
+  #eraOldest: CallInLane | undefined;
+  #lifeAtMs: number;
+  #watchedAtMs = 0;
 
   constructor(config: LaneConfig, clock: Clock) {
     assertConfig(config);
-    this.config = config;
+    const { concurrentMax, queuedMax, queueWaitMsMax, timeoutMs } = config;
+    const nowMs = clock.monotonicMs();
+    this.#config = config;
+    this.#limits = { concurrentMax, queuedMax, queueWaitMsMax, timeoutMs };
     this.#clock = clock;
+    this.#wheel = wheelOf(clock);
     this.#rejected = LaneRejected.preallocate(config.name);
+    this.#stallMsMin = config.stallMsMin ?? 1_000;
+    this.#slowMs = config.slowMs ?? Number.POSITIVE_INFINITY;
+    this.#queue = new FairQueue((merchant) => config.merchantWeights?.[merchant] ?? 1);
+    this.#shares = new MerchantShares(config.merchantShareMax ?? 0.75);
+    this.#numbers = new LaneNumbers(nowMs);
+    this.#usual = new UsualConcurrency(nowMs);
+    this.#lifeAtMs = nowMs;
     this.#breaker = new Breaker(
       {
-        window: config.breakerWindow ?? 20,
         failureShareMax: config.failureShareMax ?? 0.5,
+        slowShareMax: config.slowShareMax ?? 1,
         callsMin: config.callsMin ?? 10,
         halfOpenAfterMs: config.halfOpenAfterMs,
-        idleForgetMs: 60_000,
       },
-      clock,
-      (state) => openGauge.set({ lane: config.name }, state === 'open' ? 1 : 0),
+      nowMs,
+      (state, cause) => this.#onBreaker(state, cause),
     );
+    this.#watch = timed(() => this.#look());
+    this.#probeTimer = timed(() => this.#startProbe());
+  }
+
+  get name(): string {
+    return this.#config.name;
+  }
+
+  /** As they are now. */
+  get limits(): LaneLimits {
+    return this.#limits;
   }
 
   /**
    * Runs `work` in the lane. `work` must honour its signal: its slot is free only when its promise has settled.
    *
-   * @throws {LaneRejected} before anything was sent.
-   * @throws {LaneTimeout} when the time was up; what was sent may have arrived.
+   * Rejects with LaneRejected before anything was sent; with LaneTimeout when the time was up, and what was sent may have
+   * arrived; with the signal's reason when the caller went away while it waited; otherwise as `work` does.
    */
-  async run<T>(work: (signal: AbortSignal) => Promise<T>, call: LaneCall = {}): Promise<T> {
-    if (isGone(call)) throw call.signal?.reason;
-    const budgetMs = call.budgetMs ?? Number.POSITIVE_INFINITY;
-    if (budgetMs <= 0) return this.#reject('no_time_left');
-    if (this.#breaker.isRefusing) return this.#reject('open');
-    let leftMs = budgetMs;
-    // Nothing is awaited where a place is free: of calls in one turn, the second has to see what the first has taken.
-    if (this.#inFlight < this.config.concurrentMax) this.#inFlight += 1;
-    else {
-      const beganMs = this.#clock.monotonicMs();
-      await this.#waitForSlot(call, budgetMs);
-      leftMs -= this.#clock.monotonicMs() - beganMs;
-      // The caller may have gone between being admitted and getting here.
-      if (isGone(call)) {
-        this.#freeSlot();
-        throw call.signal?.reason;
-      }
-      if (leftMs <= 0) {
-        this.#freeSlot();
-        return this.#reject('no_time_left');
-      }
+  run<T>(work: (signal: AbortSignal) => Promise<T>, options: LaneCall = NO_OPTIONS): Promise<T> {
+    const { signal, budgetMs = Number.POSITIVE_INFINITY } = options;
+    if (signal?.aborted === true) return Promise.reject(signal.reason);
+    const nowMs = this.#clock.monotonicMs();
+    if (budgetMs <= 0) return this.#refuse('no_time_left', nowMs);
+    if (this.#breaker.isRefusing(nowMs)) return this.#refuse('open', nowMs);
+    const merchant = options.merchant ?? '';
+    this.#shares.came(merchant, nowMs);
+    const startsNow = this.#inFlight < this.#placesNow(nowMs) && this.#mayStart(merchant, nowMs);
+    if (!startsNow) {
+      const cause = this.#whyNotQueue(merchant, nowMs);
+      if (cause !== undefined) return this.#refuse(cause, nowMs);
     }
-    const permit = this.#breaker.tryAcquire();
-    if (permit === undefined) {
-      this.#freeSlot();
-      return this.#reject('open');
-    }
-    return this.#execute(work, call, permit, Math.min(this.config.timeoutMs, leftMs));
+    return new Promise<T>((resolve, reject) => {
+      const call = new CallInLane(this, work, options, nowMs, { resolve, reject });
+      if (signal !== undefined) signal.addEventListener('abort', call);
+      if (startsNow) {
+        this.#inFlight += 1;
+        this.#begin(call, nowMs);
+      } else this.#wait(call, nowMs);
+    });
   }
 
-  statistics(): LaneStatistics {
-    return {
-      name: this.config.name,
+  /** What the lane does now, and what it did in the last ten seconds. */
+  reading(): LaneReading {
+    const nowMs = this.#clock.monotonicMs();
+    const oldest = this.#ages.oldest;
+    return readingOf(this.#numbers, nowMs, {
+      name: this.#config.name,
       inFlight: this.#inFlight,
-      queued: this.#queue.length,
-      concurrentMax: this.config.concurrentMax,
-      breaker: this.#breaker.state,
-      completed: this.#completed,
-      failed: this.#failed,
-      timedOut: this.#timedOut,
-      rejected: { ...this.#rejectedCounts },
-    };
-  }
-
-  #reject(cause: RejectionCause): never {
-    this.#rejectedCounts[cause] += 1;
-    rejections.add({ lane: this.config.name, cause });
-    throw this.#rejected[cause];
-  }
-
-  /** Waits in the queue; the slot is transferred, nobody can barge in between. */
-  async #waitForSlot(call: LaneCall, budgetMs: number): Promise<void> {
-    if (this.#queue.length >= this.config.queuedMax) this.#reject('full');
-    const waitMs = Math.min(this.config.queueWaitMsMax, budgetMs);
-    const admitted = await new Promise<boolean>((resolve, reject) => {
-      const leave = () => {
-        cancel();
-        call.signal?.removeEventListener('abort', onAbort);
-        const place = this.#queue.indexOf(waiting);
-        if (place >= 0) this.#queue.splice(place, 1);
-      };
-      const waiting: Waiting = {
-        admit: () => {
-          leave();
-          resolve(true);
-        },
-      };
-      const onAbort = () => {
-        leave();
-        reject(call.signal?.reason);
-      };
-      const cancel: Cancel = this.#clock.after(waitMs, () => {
-        leave();
-        resolve(false);
-      });
-      call.signal?.addEventListener('abort', onAbort, { once: true });
-      this.#queue.push(waiting);
+      queued: this.#queue.count,
+      ...this.#limits,
+      breaker: this.#breaker.state(nowMs),
+      control: this.#breaker.control,
+      stalled: this.#breaker.cause === 'stalled',
+      oldestInFlightMs: oldest === undefined ? 0 : nowMs - oldest.startedAtMs,
     });
-    if (!admitted) this.#reject('queue_wait_too_long');
   }
 
-  #freeSlot(): void {
-    const next = this.#queue.shift();
-    // The slot goes to the next in line without ever being free.
-    if (next !== undefined) next.admit();
-    else this.#inFlight -= 1;
+  /** Counts since the lane was made; for metrics. */
+  get numbers(): LaneNumbers {
+    return this.#numbers;
   }
 
-  #execute<T>(
-    work: (signal: AbortSignal) => Promise<T>,
-    call: LaneCall,
-    permit: BreakerPermit,
-    timeoutMs: number,
-  ): Promise<T> {
-    inFlightGauge.set({ lane: this.config.name }, this.#inFlight);
-    const startedMs = this.#clock.monotonicMs();
-    const own = new AbortController();
-    const signal = call.signal === undefined ? own.signal : AbortSignal.any([own.signal, call.signal]);
-    let concluded = false;
-    // What the caller hears is what the breaker hears: the time-out or the end of the work, whichever comes first.
-    const conclude = (end: CallEnd) => {
-      if (concluded) return;
-      concluded = true;
-      cancelTimer();
-      this.#conclude(end, permit);
-      callSeconds.record({ lane: this.config.name, end }, (this.#clock.monotonicMs() - startedMs) / 1_000);
-    };
-    const { promise, resolve, reject } = Promise.withResolvers<T>();
-    const cancelTimer = this.#clock.after(timeoutMs, () => {
-      const timeout = new LaneTimeout(`lane ${this.config.name}: no answer within ${Math.round(timeoutMs)} ms`);
-      this.#timedOut += 1;
-      conclude('failed');
-      reject(timeout);
-      own.abort(timeout);
-    });
-    // The breaker knows before the slot is free: who waits for the slot is to see what the call before it has learned.
-    (async () => work(signal))().then(
-      (answer) => {
-        conclude(judge(() => call.isSickAnswer?.(answer as never) ?? false, false) ? 'sick' : 'completed');
-        this.#leaveSlot();
-        resolve(answer);
-      },
-      (error: unknown) => {
-        conclude(endOfFailure(call, error));
-        this.#leaveSlot();
-        reject(error);
-      },
+  /**
+   * Changes limits while the lane works. Calls under way stay, also where fewer may be from now on; waiting ones get new places.
+   *
+   * @throws {LaneLimitsInvalid} the limits stay as they were.
+   */
+  change(limits: Partial<LaneLimits>): void {
+    const next = { ...this.#limits, ...limits };
+    assertLimits(this.#config.name, next);
+    this.#limits = next;
+    this.#admit(this.#clock.monotonicMs());
+  }
+
+  /** An operator's switch. What the breaker had seen before holds again when it decides by itself again. */
+  setControl(control: BreakerControl): void {
+    this.#breaker.setControl(control, this.#clock.monotonicMs());
+  }
+
+  /** What is asked before calls go through again after a break. */
+  setProbe(probe: Probe): void {
+    this.#probe = probe;
+  }
+
+  onCallDue(call: CallInLane): void {
+    const nowMs = this.#clock.monotonicMs();
+    if (call.phase === 'waiting') this.#leaveQueue(call, 'queue_wait_too_long', nowMs);
+    else if (call.phase === 'running') {
+      const tookMs = Math.round(call.dueMs - call.startedAtMs);
+      const timeout = new LaneTimeout(`lane ${this.#config.name}: no answer within ${tookMs} ms`);
+      this.#conclude(call, 'timed_out', nowMs);
+      call.settle.reject(timeout);
+      call.controller?.abort(timeout);
+    }
+  }
+
+  onCallAborted(call: CallInLane): void {
+    const reason: unknown = call.options.signal?.reason;
+    if (call.phase === 'waiting') {
+      this.#queue.remove(call);
+      this.#over(call);
+      call.settle.reject(reason);
+    } else call.controller?.abort(reason);
+  }
+
+  #refuse(cause: RejectionCause, nowMs: number): Promise<never> {
+    this.#numbers.rejected(cause, nowMs);
+    return Promise.reject(this.#rejected[cause]);
+  }
+
+  /** Places that may be taken now: after a break not at one blow more than the neighbour usually has. */
+  #placesNow(nowMs: number): number {
+    const { concurrentMax } = this.#limits;
+    if (nowMs - this.#breaker.halfOpenSinceMs >= AFTERWARDS_MS || this.#breaker.control !== 'auto')
+      return concurrentMax;
+    const older = this.#inFlight - this.#eraInFlight;
+    return Math.min(concurrentMax, older + Math.max(1, Math.floor(this.#usual.value * AFTERWARDS_FACTOR)));
+  }
+
+  #mayStart(merchant: string, nowMs: number): boolean {
+    return this.#shares.mayTake(merchant, this.#limits.concurrentMax, nowMs);
+  }
+
+  /** Undefined where the call may wait. Makes room for a merchant that has less than its share of the queue. */
+  #whyNotQueue(merchant: string, nowMs: number): RejectionCause | undefined {
+    const { queuedMax } = this.#limits;
+    if (queuedMax === 0) return 'full';
+    const own = this.#queue.countOf(merchant);
+    if (this.#queue.count < queuedMax) {
+      return own < this.#shares.mostOf(merchant, queuedMax, nowMs) ? undefined : 'merchant_share';
+    }
+    if (own + 1 > queuedMax / (this.#queue.merchants + 1)) return 'full';
+    const evicted = this.#queue.newestOfGreediest();
+    // The idle share that was lent is taken back.
+    if (!(evicted instanceof CallInLane)) return 'full';
+    this.#leaveQueue(evicted, 'merchant_share', nowMs);
+    return undefined;
+  }
+
+  #wait(call: CallInLane, nowMs: number): void {
+    call.phase = 'waiting';
+    call.dueMs = nowMs + Math.min(this.#limits.queueWaitMsMax, call.options.budgetMs ?? Number.POSITIVE_INFINITY);
+    this.#queue.push(call);
+    this.#wheel.add(call, nowMs);
+  }
+
+  #leaveQueue(call: CallInLane, cause: RejectionCause, nowMs: number): void {
+    this.#queue.remove(call);
+    this.#over(call);
+    this.#numbers.rejected(cause, nowMs);
+    call.settle.reject(this.#rejected[cause]);
+  }
+
+  /** The call is out of queue and wheel and hears of its caller no more. */
+  #over(call: CallInLane): void {
+    call.phase = 'concluded';
+    this.#wheel.remove(call);
+    call.options.signal?.removeEventListener('abort', call);
+  }
+
+  /** The call has its place. */
+  #begin(call: CallInLane, nowMs: number): void {
+    const era = this.#breaker.acquire(nowMs);
+    if (era < 0) {
+      this.#over(call);
+      this.#freeSlot(nowMs);
+      this.#numbers.rejected('open', nowMs);
+      call.settle.reject(this.#rejected.open);
+      return;
+    }
+    const budgetMs = (call.options.budgetMs ?? Number.POSITIVE_INFINITY) - (nowMs - call.cameAtMs);
+    call.era = era;
+    call.phase = 'running';
+    call.startedAtMs = nowMs;
+    call.dueMs = nowMs + Math.min(this.#limits.timeoutMs, budgetMs);
+    const controller = new AbortController();
+    call.controller = controller;
+    this.#ages.add(call);
+    // Nothing under way: that nothing has come back until now says nothing.
+    if (this.#eraInFlight === 0) {
+      this.#eraOldest = call;
+      this.#lifeAtMs = nowMs;
+    }
+    this.#eraInFlight += 1;
+    this.#shares.took(call.merchant);
+    this.#usual.see(this.#inFlight, nowMs);
+    this.#wheel.add(call, nowMs);
+    if (this.#watch.wheelSlot < 0) this.#armWatch(nowMs);
+    let running: Promise<unknown>;
+    try {
+      running = call.work(controller.signal);
+    } catch (error) {
+      running = Promise.reject(error);
+    }
+    running.then(
+      (answer) => this.#onAnswer(call, answer),
+      (error: unknown) => this.#onError(call, error),
     );
-    return promise;
   }
 
-  #conclude(end: CallEnd, permit: BreakerPermit): void {
-    if (end === 'abandoned') this.#breaker.giveBack(permit);
-    else this.#breaker.record(permit, end === 'completed' || end === 'refused');
-    if (end === 'completed' || end === 'sick') this.#completed += 1;
-    if (end === 'failed') this.#failed += 1;
+  #onAnswer(call: CallInLane, answer: unknown): void {
+    const nowMs = this.#clock.monotonicMs();
+    if (call.phase === 'running') {
+      const isSick = judge(() => call.options.isSickAnswer?.(answer as never) ?? false, false);
+      this.#conclude(call, isSick ? 'sick' : 'succeeded', nowMs);
+    }
+    this.#leaveSlot(call, nowMs);
+    call.settle.resolve(answer);
   }
 
-  #leaveSlot(): void {
-    this.#freeSlot();
-    inFlightGauge.set({ lane: this.config.name }, this.#inFlight);
+  #onError(call: CallInLane, error: unknown): void {
+    const nowMs = this.#clock.monotonicMs();
+    if (call.phase === 'running') {
+      const isSick = () => call.options.isSick?.(error) ?? true;
+      this.#conclude(call, call.isGone ? 'abandoned' : judge(isSick, true) ? 'failed' : 'declined', nowMs);
+    }
+    this.#leaveSlot(call, nowMs);
+    call.settle.reject(error);
+  }
+
+  /** What the caller hears is what the breaker hears: the time-out or the end of the work, whichever comes first. */
+  #conclude(call: CallInLane, end: CallEnd, nowMs: number): void {
+    this.#over(call);
+    const tookMs = nowMs - call.startedAtMs;
+    this.#numbers.ended(end, tookMs, nowMs);
+    if (end !== 'timed_out' && end !== 'abandoned') this.#lifeAtMs = nowMs;
+    this.#breaker.record(call.era, verdictOf(end, tookMs > this.#slowMs), nowMs);
+  }
+
+  /** The breaker knows before the slot is free: who waits for the slot is to see what the call before it has learned. */
+  #leaveSlot(call: CallInLane, nowMs: number): void {
+    if (this.#eraOldest === call) this.#eraOldest = call.youngerCall;
+    if (call.era === this.#breaker.era || this.#eraInFlight > this.#inFlight - 1) {
+      this.#eraInFlight = Math.max(0, this.#eraInFlight - 1);
+    }
+    this.#ages.remove(call);
+    this.#shares.gaveBack(call.merchant);
+    this.#freeSlot(nowMs);
+  }
+
+  #freeSlot(nowMs: number): void {
+    this.#inFlight -= 1;
+    this.#admit(nowMs);
+  }
+
+  /** Gives free places to who waits; a place goes over without ever being free for somebody else. */
+  #admit(nowMs: number): void {
+    while (this.#queue.count > 0 && this.#inFlight < this.#placesNow(nowMs)) {
+      const waiter = this.#queue.shift((merchant) => this.#mayStart(merchant, nowMs));
+      if (!(waiter instanceof CallInLane)) return;
+      this.#wheel.remove(waiter);
+      const waitedMs = nowMs - waiter.cameAtMs;
+      this.#numbers.waited(waitedMs, nowMs);
+      if (waitedMs >= (waiter.options.budgetMs ?? Number.POSITIVE_INFINITY)) {
+        this.#leaveQueue(waiter, 'no_time_left', nowMs);
+        continue;
+      }
+      this.#inFlight += 1;
+      this.#begin(waiter, nowMs);
+    }
+  }
+
+  #onBreaker(state: BreakerState, cause: OpenCause | undefined): void {
+    const nowMs = this.#clock.monotonicMs();
+    // What is under way goes on, and belongs to the time before.
+    this.#eraInFlight = 0;
+    this.#eraOldest = undefined;
+    this.#lifeAtMs = nowMs;
+    if (state !== 'open') return;
+    if (cause !== undefined) this.#usual.forgetLatest(nowMs);
+    this.#breaker.setPermitsToClose(this.#usual.value);
+    if (this.#probe !== undefined && cause !== undefined) {
+      this.#wheel.remove(this.#probeTimer);
+      this.#probeTimer.dueMs = nowMs + this.#config.halfOpenAfterMs;
+      this.#wheel.add(this.#probeTimer, nowMs);
+    }
+    // Nobody waits for a place that would be refused.
+    for (let waiter = this.#queue.shift(() => true); waiter !== undefined; waiter = this.#queue.shift(() => true)) {
+      if (waiter instanceof CallInLane) this.#leaveQueue(waiter, 'open', nowMs);
+    }
+  }
+
+  #armWatch(nowMs: number): void {
+    this.#watchedAtMs = nowMs;
+    this.#watch.dueMs = nowMs + WATCH_EVERY_MS;
+    this.#wheel.add(this.#watch, nowMs);
+  }
+
+  /** Looks at the age of what is under way. */
+  #look(): void {
+    const nowMs = this.#clock.monotonicMs();
+    if (nowMs - this.#watchedAtMs > WATCH_EVERY_MS + OWN_PAUSE_MS) this.#lifeAtMs = nowMs;
+    if (this.#inFlight > 0) this.#armWatch(nowMs);
+    if (this.#breaker.control !== 'auto' || this.#eraInFlight === 0) return;
+    const state = this.#breaker.state(nowMs);
+    const p99Ms = this.#numbers.usualP99Ms(USUAL_CALLS_MIN, nowMs);
+    if (state === 'half_open') {
+      // A probe that takes far longer than calls usually do has told enough; its caller goes on waiting for it.
+      if (nowMs - this.#lifeAtMs > this.#probeMs(p99Ms) && this.#ageOf(0, nowMs) > this.#probeMs(p99Ms)) {
+        this.#breaker.open(this.#breaker.cause ?? 'stalled', nowMs);
+      }
+      return;
+    }
+    if (state !== 'closed') return;
+    const stalled = isStalled(
+      {
+        sinceLifeMs: nowMs - this.#lifeAtMs,
+        inFlight: this.#eraInFlight,
+        concurrentMax: this.#limits.concurrentMax,
+        timeoutMs: this.#limits.timeoutMs,
+        ageOf: (place) => this.#ageOf(place, nowMs),
+        p99Ms,
+        perSecond: this.#numbers.lifePerSecond(nowMs),
+      },
+      { stallMsMin: this.#stallMsMin },
+    );
+    if (stalled) this.#breaker.open('stalled', nowMs);
+  }
+
+  #ageOf(place: number, nowMs: number): number {
+    let call = this.#eraOldest;
+    for (let older = 0; older < place && call !== undefined; older += 1) call = call.youngerCall;
+    return call === undefined ? 0 : nowMs - call.startedAtMs;
+  }
+
+  #probeMs(p99Ms: number | undefined): number {
+    return Math.max(this.#stallMsMin, p99Ms === undefined ? PROBE_MS_MAX : PROBE_FACTOR * p99Ms);
+  }
+
+  #startProbe(): void {
+    const nowMs = this.#clock.monotonicMs();
+    if (this.#probe === undefined || this.#breaker.control !== 'auto' || !this.#breaker.awaitProbe(nowMs)) return;
+    const { era } = this.#breaker;
+    const controller = new AbortController();
+    const timer = timed(() => controller.abort(new Error('the probe took too long')));
+    const say = (isWell: boolean | undefined) => {
+      this.#wheel.remove(timer);
+      this.#breaker.probed(era, isWell, this.#clock.monotonicMs());
+    };
+    const late = new Promise<false>((resolve) => controller.signal.addEventListener('abort', () => resolve(false)));
+    timer.dueMs = nowMs + this.#probeMs(this.#numbers.usualP99Ms(USUAL_CALLS_MIN, nowMs));
+    this.#wheel.add(timer, nowMs);
+    try {
+      const asked = this.#probe(controller.signal);
+      if (asked === undefined) say(undefined);
+      else Promise.race([asked, late]).then(say, () => say(false));
+    } catch {
+      say(false);
+    }
   }
 }
 
-/**
- * How a call ended. `sick`: with an answer that speaks of a sick neighbour; `failed`: with an error that does, or with a
- * time-out; `refused`: with an error that does not; `abandoned`: its caller went away, which says nothing of the neighbour.
- */
-type CallEnd = 'completed' | 'sick' | 'failed' | 'refused' | 'abandoned';
+const timed = (onDue: () => void): Timed => ({
+  dueMs: 0,
+  wheelNext: undefined,
+  wheelBefore: undefined,
+  wheelSlot: -1,
+  onDue,
+});
 
-const endOfFailure = (call: LaneCall, error: unknown): CallEnd => {
-  if (isGone(call)) return 'abandoned';
-  return judge(() => call.isSick?.(error) ?? true, true) ? 'failed' : 'refused';
+const verdictOf = (end: CallEnd, isSlow: boolean): Verdict => {
+  if (end === 'abandoned') return 'nothing';
+  if (end === 'succeeded' || end === 'declined') return isSlow ? 'slow' : 'healthy';
+  return 'sick';
 };
-
-const isGone = (call: LaneCall): boolean => call.signal?.aborted === true;
 
 // A judgement that throws must neither replace an answer nor keep a probe's permit for ever.
 const judge = (isSick: () => boolean, otherwise: boolean): boolean => {
@@ -270,19 +459,3 @@ const judge = (isSick: () => boolean, otherwise: boolean): boolean => {
     return otherwise;
   }
 };
-
-// A lane without a limit is none, and timers take no more than 2^31 - 1 ms.
-const LIMIT_MAX = 2 ** 31 - 1;
-
-const assertConfig = (config: LaneConfig): void => {
-  const least = { concurrentMax: 1, queuedMax: 0, queueWaitMsMax: 0, timeoutMs: 1, halfOpenAfterMs: 1 } as const;
-  for (const [field, min] of Object.entries(least) as [keyof typeof least, number][]) {
-    const value = config[field];
-    if (!Number.isInteger(value) || value < min || value > LIMIT_MAX) {
-      throw new RangeError(`lane ${config.name}: ${field} must be a whole number from ${min}, not ${value}`);
-    }
-  }
-};
-
-/** Declares a lane. All lanes of a service stand together in its lanes.ts. */
-export const createLane = (config: LaneConfig, clock: Clock): Lane => new Lane(config, clock);

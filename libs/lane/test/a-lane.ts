@@ -1,5 +1,12 @@
 import { ManualClock } from '@tillmesh/clock';
-import { createLane, type Lane, type LaneConfig, LaneRejected, LaneTimeout } from '../src/index.ts';
+import {
+  createLane,
+  type Lane,
+  type LaneConfig,
+  LaneRejected,
+  LaneTimeout,
+  type RejectionCause,
+} from '../src/index.ts';
 
 /** A lane of one place on a clock that stands still, or what is said otherwise. */
 export const aLane = (parts: Partial<LaneConfig> = {}): { readonly lane: Lane; readonly clock: ManualClock } => {
@@ -20,9 +27,9 @@ export const aLane = (parts: Partial<LaneConfig> = {}): { readonly lane: Lane; r
 };
 
 /** Numbers with which no breaker opens. */
-export const NEVER_OPEN = { breakerWindow: 1_000, callsMin: 1_000, failureShareMax: 0.999 } as const;
+export const NEVER_OPEN = { callsMin: 1_000_000, failureShareMax: 0.999, stallMsMin: 3_600_000 } as const;
 
-export type End = 'completed' | 'full' | 'open' | 'queue_wait_too_long' | 'no_time_left' | 'timeout' | 'threw';
+export type End = 'completed' | RejectionCause | 'timeout' | 'threw';
 
 /** How a call through a lane ended; never rejects. */
 export const endOf = (running: Promise<unknown>): Promise<End> =>

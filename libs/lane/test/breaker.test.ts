@@ -5,7 +5,6 @@ import { aLane, type End, endOf, heldWork, settle } from './a-lane.ts';
 
 const BREAKER = {
   concurrentMax: 10,
-  breakerWindow: 10,
   callsMin: 4,
   failureShareMax: 0.5,
   halfOpenAfterMs: 1_000,
@@ -18,7 +17,7 @@ const fail = (lane: Lane): Promise<End> => endOf(lane.run(() => Promise.reject(n
 const anOpenLane = async (parts: Parameters<typeof aLane>[0] = {}) => {
   const opened = aLane({ ...BREAKER, ...parts });
   for (let call = 0; call < 4; call += 1) await fail(opened.lane);
-  expect(opened.lane.statistics().breaker).toBe('open');
+  expect(opened.lane.reading().breaker).toBe('open');
   return opened;
 };
 
@@ -26,13 +25,13 @@ describe('a lane opens', () => {
   test('when more than its share of the latest calls failed, and has no opinion before its minimum', async () => {
     const { lane } = aLane(BREAKER);
     for (let call = 0; call < 3; call += 1) expect(await fail(lane)).toBe('threw');
-    expect(lane.statistics().breaker).toBe('closed');
+    expect(lane.reading().breaker).toBe('closed');
     await fail(lane);
-    expect(lane.statistics().breaker).toBe('open');
+    expect(lane.reading().breaker).toBe('open');
     const work = heldWork();
     expect(await endOf(lane.run(work.work))).toBe('open');
     expect(work.begun()).toBe(false);
-    expect(lane.statistics().rejected.open).toBe(1);
+    expect(lane.reading().rejected.open).toBe(1);
   });
 
   test('not at exactly its share', async () => {
@@ -41,24 +40,27 @@ describe('a lane opens', () => {
       await succeed(lane);
       await fail(lane);
     }
-    expect(lane.statistics().breaker).toBe('closed');
+    expect(lane.reading().breaker).toBe('closed');
     await fail(lane);
-    expect(lane.statistics().breaker).toBe('open');
+    expect(lane.reading().breaker).toBe('open');
   });
 
-  test('exactly when the share of a window says so, whatever the results', async () => {
+  test('exactly when the share of the last ten seconds says so, whatever the results and whenever they come', async () => {
+    const result = fc.record({ healthy: fc.boolean(), afterMs: fc.nat(4_000) });
     await fc.assert(
-      fc.asyncProperty(fc.array(fc.boolean(), { maxLength: 30 }), async (results) => {
-        const { lane } = aLane(BREAKER);
-        const window: boolean[] = [];
-        for (const healthy of results) {
+      fc.asyncProperty(fc.array(result, { maxLength: 30 }), async (results) => {
+        const { lane, clock } = aLane(BREAKER);
+        const seen: { readonly healthy: boolean; readonly second: number }[] = [];
+        for (const { healthy, afterMs } of results) {
+          await clock.advance(afterMs);
           await (healthy ? succeed(lane) : fail(lane));
-          window.push(healthy);
-          if (window.length > 10) window.shift();
-          const failures = window.filter((each) => !each).length;
+          const second = Math.floor(clock.monotonicMs() / 1_000);
+          seen.push({ healthy, second });
+          const recent = seen.filter((each) => each.second > second - 10);
+          const failures = recent.filter((each) => !each.healthy).length;
           // Only a failure opens: a success never makes things worse.
-          const opens = !healthy && window.length >= 4 && failures > 0.5 * window.length;
-          expect(lane.statistics().breaker).toBe(opens ? 'open' : 'closed');
+          const opens = !healthy && recent.length >= 4 && failures > 0.5 * recent.length;
+          expect(lane.reading().breaker).toBe(opens ? 'open' : 'closed');
           if (opens) return;
         }
       }),
@@ -75,11 +77,11 @@ describe('a lane opens', () => {
       abort.abort();
       expect(await running).toBe('threw');
     }
-    expect(lane.statistics().breaker).toBe('closed');
+    expect(lane.reading().breaker).toBe('closed');
     const slow = Array.from({ length: 4 }, () => endOf(lane.run((signal) => clock.sleep(5_000, signal))));
     await clock.advance(10);
     expect(await Promise.all(slow)).toEqual(['timeout', 'timeout', 'timeout', 'timeout']);
-    expect(lane.statistics().breaker).toBe('open');
+    expect(lane.reading().breaker).toBe('open');
   });
 
   test('not because of its own refusals', async () => {
@@ -89,7 +91,7 @@ describe('a lane opens', () => {
     for (let call = 0; call < 20; call += 1) expect(await succeed(lane)).toBe('full');
     held.succeed();
     await running;
-    expect(lane.statistics().breaker).toBe('closed');
+    expect(lane.reading().breaker).toBe('closed');
   });
 
   test('because of errors and answers that its caller calls sick, and of no others', async () => {
@@ -102,10 +104,10 @@ describe('a lane opens', () => {
         isSickAnswer: (answer: { httpStatus: number }) => answer.httpStatus >= 500,
       });
     }
-    expect(healthy.statistics()).toMatchObject({ breaker: 'closed', failed: 0 });
+    expect(healthy.reading()).toMatchObject({ breaker: 'closed', failed: 0 });
     const byError = aLane(BREAKER).lane;
     for (let call = 0; call < 4; call += 1) await endOf(byError.run(() => Promise.reject(new Sick()), { isSick }));
-    expect(byError.statistics().breaker).toBe('open');
+    expect(byError.reading().breaker).toBe('open');
     const byAnswer = aLane(BREAKER).lane;
     for (let call = 0; call < 4; call += 1) {
       const answer = await byAnswer.run(async () => ({ httpStatus: 503 }), {
@@ -113,17 +115,17 @@ describe('a lane opens', () => {
       });
       expect(answer).toEqual({ httpStatus: 503 });
     }
-    expect(byAnswer.statistics().breaker).toBe('open');
+    expect(byAnswer.reading().breaker).toBe('open');
   });
 
   test('and the calls that wait in its queue are refused with it', async () => {
-    const { lane } = aLane({ ...BREAKER, concurrentMax: 1, callsMin: 1, breakerWindow: 1 });
+    const { lane } = aLane({ ...BREAKER, concurrentMax: 1, callsMin: 1 });
     const held = heldWork();
     const ends = [endOf(lane.run(held.work)), succeed(lane), succeed(lane)];
     await settle();
     held.fail();
     expect(await Promise.all(ends)).toEqual(['threw', 'open', 'open']);
-    expect(lane.statistics()).toMatchObject({ inFlight: 0, queued: 0 });
+    expect(lane.reading()).toMatchObject({ inFlight: 0, queued: 0 });
   });
 });
 
@@ -133,7 +135,7 @@ describe('an open lane', () => {
     await clock.advance(999);
     expect(await succeed(lane)).toBe('open');
     await clock.advance(1);
-    expect(lane.statistics().breaker).toBe('half_open');
+    expect(lane.reading().breaker).toBe('half_open');
     const probe = heldWork();
     const probing = endOf(lane.run(probe.work));
     const others = Array.from({ length: 100 }, () => heldWork());
@@ -142,7 +144,7 @@ describe('an open lane', () => {
     expect([probe.begun(), others.some(({ begun }) => begun())]).toEqual([true, false]);
     probe.succeed();
     expect(await probing).toBe('completed');
-    expect(lane.statistics().breaker).toBe('closed');
+    expect(lane.reading().breaker).toBe('closed');
     expect(await succeed(lane)).toBe('completed');
   });
 
@@ -152,7 +154,7 @@ describe('an open lane', () => {
     const probe = heldWork();
     const probing = endOf(lane.run(probe.work));
     expect(await succeed(lane)).toBe('open');
-    expect(lane.statistics().queued).toBe(0);
+    expect(lane.reading().queued).toBe(0);
     probe.succeed();
     await probing;
   });
@@ -161,7 +163,7 @@ describe('an open lane', () => {
     const { lane, clock } = await anOpenLane();
     await clock.advance(1_000);
     expect(await fail(lane)).toBe('threw');
-    expect(lane.statistics().breaker).toBe('open');
+    expect(lane.reading().breaker).toBe('open');
     await clock.advance(999);
     expect(await succeed(lane)).toBe('open');
     await clock.advance(1);
@@ -174,7 +176,7 @@ describe('an open lane', () => {
     const probing = endOf(lane.run((signal) => clock.sleep(5_000, signal)));
     await clock.advance(100);
     expect(await probing).toBe('timeout');
-    expect(lane.statistics().breaker).toBe('open');
+    expect(lane.reading().breaker).toBe('open');
   });
 
   test('learns nothing from a probe whose caller went away, and lets another through', async () => {
@@ -185,9 +187,9 @@ describe('an open lane', () => {
     await clock.advance(1);
     abort.abort();
     expect(await probing).toBe('threw');
-    expect(lane.statistics().breaker).toBe('half_open');
+    expect(lane.reading().breaker).toBe('half_open');
     expect(await fail(lane)).toBe('threw');
-    expect(lane.statistics().breaker).toBe('open');
+    expect(lane.reading().breaker).toBe('open');
   });
 
   test('is not closed, opened or held open by results of calls from before', async () => {
@@ -198,7 +200,7 @@ describe('an open lane', () => {
     // A success of the closed era comes while the lane is open.
     old[0]?.succeed();
     await settle();
-    expect(lane.statistics().breaker).toBe('open');
+    expect(lane.reading().breaker).toBe('open');
     await clock.advance(1_000);
     const probe = heldWork();
     const probing = endOf(lane.run(probe.work));
@@ -206,15 +208,15 @@ describe('an open lane', () => {
     // A failure of the closed era comes while the probe is out.
     old[1]?.fail();
     await settle();
-    expect(lane.statistics().breaker).toBe('half_open');
+    expect(lane.reading().breaker).toBe('half_open');
     probe.succeed();
     await probing;
-    expect(lane.statistics().breaker).toBe('closed');
+    expect(lane.reading().breaker).toBe('closed');
     // And one comes after it: it is no call of the new era.
     old[2]?.fail();
     await Promise.all(ends);
     for (let call = 0; call < 3; call += 1) await fail(lane);
-    expect(lane.statistics().breaker).toBe('closed');
+    expect(lane.reading().breaker).toBe('closed');
   });
 
   test('goes on although a judgement throws: an answer stays the answer, and a probe does not hold the lane for ever', async () => {
@@ -225,10 +227,10 @@ describe('an open lane', () => {
     await clock.advance(1_000);
     const error = new Error('the real one');
     await expect(lane.run(() => Promise.reject(error), { isSick: broken })).rejects.toBe(error);
-    expect(lane.statistics().breaker).toBe('open');
+    expect(lane.reading().breaker).toBe('open');
     await clock.advance(1_000);
     expect(await lane.run(async () => 'answer', { isSickAnswer: broken })).toBe('answer');
-    expect(lane.statistics().breaker).toBe('closed');
+    expect(lane.reading().breaker).toBe('closed');
   });
 });
 
@@ -248,12 +250,12 @@ describe('time and a breaker', () => {
     for (let call = 0; call < 3; call += 1) await fail(lane);
     await clock.advance(3_600_000);
     await fail(lane);
-    expect(lane.statistics().breaker).toBe('closed');
+    expect(lane.reading().breaker).toBe('closed');
   });
 
   test('the state of a lane that nobody calls is what it is, not what it was', async () => {
     const { lane, clock } = await anOpenLane();
     await clock.advance(1_000);
-    expect(lane.statistics().breaker).toBe('half_open');
+    expect(lane.reading().breaker).toBe('half_open');
   });
 });

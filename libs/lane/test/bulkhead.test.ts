@@ -1,7 +1,11 @@
 import { getEventListeners } from 'node:events';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { wheelOf } from '../src/timer-wheel.ts';
 import { aLane, type End, endOf, heldWork, NEVER_OPEN, settle } from './a-lane.ts';
+
+/** A lane looks at the age of its calls so long after the last one. */
+const WATCH_ENDS_MS = 200;
 
 describe('a lane', () => {
   test('lets as many calls through as it has places, queues as many as it may, and refuses the rest at once', async () => {
@@ -10,10 +14,10 @@ describe('a lane', () => {
     const ends = works.map(({ work }) => endOf(lane.run(work)));
     await settle();
     expect(works.map(({ begun }) => begun())).toEqual([true, true, false, false]);
-    expect(lane.statistics()).toMatchObject({ inFlight: 2, queued: 1, rejected: { full: 1 } });
+    expect(lane.reading()).toMatchObject({ inFlight: 2, queued: 1, rejected: { full: 1 } });
     for (const { succeed } of works) succeed();
     expect(await Promise.all(ends)).toEqual(['completed', 'completed', 'completed', 'full']);
-    expect(lane.statistics()).toMatchObject({ inFlight: 0, queued: 0, completed: 3 });
+    expect(lane.reading()).toMatchObject({ inFlight: 0, queued: 0, succeeded: 3 });
   });
 
   test('gives a place that is free to who waits longest, also when others come in the same turn', async () => {
@@ -42,7 +46,7 @@ describe('a lane', () => {
       throw new TypeError('at once');
     };
     expect(await endOf(lane.run(work))).toBe('threw');
-    expect(lane.statistics().inFlight).toBe(0);
+    expect(lane.reading().inFlight).toBe(0);
     expect(await lane.run(async () => 7)).toBe(7);
   });
 
@@ -64,14 +68,15 @@ describe('a call that waits', () => {
     const reason = new Error('gone');
     abort.abort(reason);
     await expect(waiting).rejects.toBe(reason);
-    expect(lane.statistics()).toMatchObject({ inFlight: 1, queued: 0 });
-    expect(clock.waitingCount).toBe(1);
+    expect(lane.reading()).toMatchObject({ inFlight: 1, queued: 0 });
+    // Its own time-out and the look at ages; none for the one that has left.
+    expect(wheelOf(clock).count).toBe(2);
     expect(getEventListeners(abort.signal, 'abort')).toHaveLength(0);
     held.succeed();
     await running;
     await settle();
     expect(gone.begun()).toBe(false);
-    expect(lane.statistics().inFlight).toBe(0);
+    expect(lane.reading().inFlight).toBe(0);
   });
 
   test('gives its place in the queue to the next when its caller goes away', async () => {
@@ -98,29 +103,30 @@ describe('a call that waits', () => {
         end = known;
       });
       await clock.advance(leftAtMs - 1);
-      expect([end, lane.statistics().queued]).toEqual([undefined, 1]);
+      expect([end, lane.reading().queued]).toEqual([undefined, 1]);
       await clock.advance(1);
       await waiting;
-      expect([end, lane.statistics().queued]).toEqual(['queue_wait_too_long', 0]);
+      expect([end, lane.reading().queued]).toEqual(['queue_wait_too_long', 0]);
       held.succeed();
       await running;
     });
   }
 
-  test('is not begun when its caller goes away in the very turn in which it is admitted', async () => {
+  test('has begun when it is out of the queue: there is no moment in which its caller can go away unheard', async () => {
     const { lane } = aLane();
     const held = heldWork();
     const abort = new AbortController();
     const running = endOf(lane.run(held.work));
-    const gone = heldWork();
-    const waiting = endOf(lane.run(gone.work, { signal: abort.signal }));
+    const next = heldWork();
+    const waiting = endOf(lane.run(next.work, { signal: abort.signal }));
     held.succeed();
     // The place is handed over in a microtask of the first call's end; the abort comes right after it.
-    for (let turn = 0; turn < 20 && lane.statistics().queued > 0; turn += 1) await Promise.resolve();
+    for (let turn = 0; turn < 20 && lane.reading().queued > 0; turn += 1) await Promise.resolve();
     abort.abort();
+    expect([next.begun(), next.signal()?.aborted]).toEqual([true, true]);
+    next.fail();
     expect(await Promise.all([running, waiting])).toEqual(['completed', 'threw']);
-    expect(gone.begun()).toBe(false);
-    expect(lane.statistics()).toMatchObject({ inFlight: 0, queued: 0 });
+    expect(lane.reading()).toMatchObject({ inFlight: 0, queued: 0, abandoned: 1, failed: 0 });
   });
 
   test('has what is left of its budget for the work', async () => {
@@ -191,7 +197,7 @@ const play = async (concurrentMax: number, queuedMax: number, plan: readonly Pla
       }
     };
     const call = endOf(lane.run(work, { signal: abort.signal, budgetMs: planned.budgetMs }));
-    queuedMost = Math.max(queuedMost, lane.statistics().queued);
+    queuedMost = Math.max(queuedMost, lane.reading().queued);
     calls.push(
       call.then((end) => {
         ends[index] = end;
@@ -216,14 +222,15 @@ describe('whatever comes, whenever it comes', () => {
         expect(began).toEqual(began.toSorted((a, b) => a - b));
         expect(ends.filter((end) => end !== undefined)).toHaveLength(plan.length);
         expect(ends).not.toContain('open');
-        const statistics = lane.statistics();
-        expect(statistics).toMatchObject({ inFlight: 0, queued: 0, breaker: 'closed' });
-        const rejected = Object.values(statistics.rejected).reduce((sum, count) => sum + count, 0);
+        const reading = lane.reading();
+        expect(reading).toMatchObject({ inFlight: 0, queued: 0, breaker: 'closed' });
+        const rejected = Object.values(reading.rejected).reduce((sum, count) => sum + count, 0);
         const countOf = (...wanted: readonly End[]) => ends.filter((end) => wanted.includes(end)).length;
         expect(rejected).toBe(countOf('full', 'queue_wait_too_long', 'no_time_left'));
-        expect(statistics.completed).toBe(countOf('completed'));
-        expect(statistics.timedOut).toBe(countOf('timeout'));
-        expect(clock.waitingCount).toBe(0);
+        expect(reading.succeeded).toBe(countOf('completed'));
+        expect(reading.timedOut).toBe(countOf('timeout'));
+        await clock.advance(WATCH_ENDS_MS);
+        expect(wheelOf(clock).count).toBe(0);
       }),
       { numRuns: 150 },
     );

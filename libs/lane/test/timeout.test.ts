@@ -1,6 +1,7 @@
 import { getEventListeners } from 'node:events';
 import { describe, expect, test } from 'vitest';
 import { LaneTimeout } from '../src/index.ts';
+import { wheelOf } from '../src/timer-wheel.ts';
 import { aLane, endOf, heldWork, settle } from './a-lane.ts';
 
 describe('work that takes too long', () => {
@@ -13,7 +14,7 @@ describe('work that takes too long', () => {
     await clock.advance(1);
     expect(held.signal()?.reason).toBeInstanceOf(LaneTimeout);
     expect(await running).toBe('timeout');
-    expect(lane.statistics()).toMatchObject({ timedOut: 1, failed: 1, completed: 0 });
+    expect(lane.reading()).toMatchObject({ timedOut: 1, failed: 1, succeeded: 0 });
     held.succeed();
   });
 
@@ -23,11 +24,11 @@ describe('work that takes too long', () => {
     const running = endOf(lane.run(held.work));
     await clock.advance(100);
     expect(await running).toBe('timeout');
-    expect(lane.statistics().inFlight).toBe(1);
+    expect(lane.reading().inFlight).toBe(1);
     expect(await endOf(lane.run(async () => 7))).toBe('full');
     held.fail();
     await settle();
-    expect(lane.statistics().inFlight).toBe(0);
+    expect(lane.reading().inFlight).toBe(0);
     expect(await endOf(lane.run(async () => 7))).toBe('completed');
   });
 
@@ -49,6 +50,10 @@ describe('work that takes too long', () => {
     const abort = new AbortController();
     await lane.run(async () => 7, { signal: abort.signal });
     await lane.run(() => Promise.reject(new Error('x')), { signal: abort.signal }).catch(() => undefined);
+    await clock.advance(200);
+    expect(wheelOf(clock).count).toBe(0);
+    // The wheel's own timer is left to run out.
+    await clock.advance(3_000);
     expect(clock.waitingCount).toBe(0);
     expect(getEventListeners(abort.signal, 'abort')).toHaveLength(0);
   });
@@ -79,7 +84,7 @@ describe('a caller that goes away', () => {
     await clock.advance(1);
     abort.abort(reason);
     await expect(running).rejects.toBe(reason);
-    expect(lane.statistics()).toMatchObject({ timedOut: 0, failed: 0, inFlight: 0 });
+    expect(lane.reading()).toMatchObject({ timedOut: 0, failed: 0, inFlight: 0 });
   });
 
   test('counts as a time-out all the same when the work does not stop and the time is up', async () => {
@@ -90,7 +95,7 @@ describe('a caller that goes away', () => {
     abort.abort();
     await clock.advance(100);
     expect(await running).toBe('timeout');
-    expect(lane.statistics()).toMatchObject({ timedOut: 1, failed: 1, inFlight: 1 });
+    expect(lane.reading()).toMatchObject({ timedOut: 1, failed: 1, inFlight: 1 });
     held.succeed();
   });
 });

@@ -26,6 +26,7 @@ export type Passage = {
     call: {
       readonly signal?: AbortSignal | undefined;
       readonly budgetMs?: number;
+      readonly merchant?: string;
       readonly isSick?: (error: unknown) => boolean;
     },
   ): Promise<T>;
@@ -258,7 +259,7 @@ const unaryMethod = (client: Client, method: DescMethod, options: ClientOptions)
                 laneSignal,
               );
             },
-            { signal, budgetMs, isSick },
+            { signal, budgetMs, isSick, merchant: call.merchant ?? parent?.merchant ?? '' },
           );
         } catch (error) {
           noteError(span, error);

@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { scrapedText } from './scraped-metrics.ts';
 
 const registry = new Registry();
 
@@ -44,7 +45,7 @@ export const durations = (name: string, help: string, labelNames: readonly strin
 };
 
 /** Everything recorded so far, in Prometheus' text form. */
-export const metricsText = (): Promise<string> => registry.metrics();
+export const metricsText = async (): Promise<string> => `${await registry.metrics()}\n${scrapedText()}`;
 
 /** Serves GET /metrics. Port 0 takes a free one; the answer is the port in use. */
 export const serveMetrics = async (listen: {

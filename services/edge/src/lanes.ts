@@ -11,7 +11,6 @@ export const createLanes = (clock: Clock) => ({
       queueWaitMsMax: 500,
       timeoutMs: 2_000,
       callsMin: 40,
-      breakerWindow: 80,
       halfOpenAfterMs: 500,
     },
     clock,

@@ -14,7 +14,6 @@ export const createLanes = (clock: Clock) => ({
       queueWaitMsMax: 1_000,
       timeoutMs: 3_000,
       callsMin: 40,
-      breakerWindow: 80,
       halfOpenAfterMs: 500,
     },
     clock,
