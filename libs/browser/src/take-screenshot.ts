@@ -1,12 +1,12 @@
-import { openPage, type PageOptions } from './open-page.ts';
+import { openBrowser, type PageOptions } from './open-browser.ts';
 
 export type Screenshot = PageOptions & {
   /** Where the PNG is written. */
   readonly file: string;
-  /** CSS selector of what has to be there first. */
-  readonly waitFor?: string;
-  /** Text that has to be in it as well. */
-  readonly text?: string;
+  /** CSS selector of what has to be there first, and a text that has to be in it. */
+  readonly waitFor?: { readonly selector: string; readonly text?: string };
+  /** The starter's environment: Chromium is looked for in its PATH. */
+  readonly env: NodeJS.ProcessEnv;
 };
 
 const WAIT_MS_MAX = 15_000;
@@ -17,15 +17,17 @@ const WAIT_MS_MAX = 15_000;
  * @throws {Error} where there is no Chromium, or what is waited for does not come within 15 s.
  */
 export const takeScreenshot = async (options: Screenshot): Promise<void> => {
-  const { file, waitFor, text } = options;
-  const opened = await openPage(options);
+  const { file, waitFor, env } = options;
+  const browser = await openBrowser(env);
   try {
+    const { page } = await browser.open(options);
     if (waitFor !== undefined) {
-      const found = opened.page.locator(waitFor, text === undefined ? {} : { hasText: text }).first();
+      const { selector, text: hasText } = waitFor;
+      const found = page.locator(selector, hasText === undefined ? {} : { hasText }).first();
       await found.waitFor({ timeout: WAIT_MS_MAX });
     }
-    await opened.page.screenshot({ path: file, animations: 'disabled' });
+    await page.screenshot({ path: file, animations: 'disabled' });
   } finally {
-    await opened.close();
+    await browser.close();
   }
 };

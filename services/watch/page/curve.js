@@ -19,8 +19,8 @@ const pathIn = (svg, name) => {
   return path;
 };
 
-/** An area between two heights per point; a gap ends it. */
-const area = (points, bottom, top) => {
+/** The parts of a minute without a gap. */
+const runsOf = (points) => {
   const runs = [];
   let run = [];
   for (const [place, point] of points) {
@@ -30,14 +30,14 @@ const area = (points, bottom, top) => {
     } else run.push([place, point]);
   }
   if (run.length > 0) runs.push(run);
-  return runs
-    .map((part) => {
-      const over = part.map(([place, point]) => `${place} ${top(point).toFixed(2)}`);
-      const under = part.map(([place, point]) => `${place} ${bottom(point).toFixed(2)}`).reverse();
-      return `M${over.join(' L')} L${under.join(' L')} Z`;
-    })
-    .join(' ');
+  return runs;
 };
+
+const line = (run, height) => run.map(([place, point]) => `${place} ${height(point).toFixed(2)}`);
+
+/** The area between two heights of each point. */
+const area = (runs, bottom, top) =>
+  runs.map((run) => `M${line(run, top).join(' L')} L${line(run, bottom).reverse().join(' L')} Z`).join(' ');
 
 /** Draws the minute; the newest second is at the right edge. */
 export const drawCurve = (svg, minute) => {
@@ -50,25 +50,18 @@ export const drawCurve = (svg, minute) => {
     'd',
     points
       .filter(([, point]) => point !== null && point[2] > 0)
-      .map(([place]) => `M${Math.max(0, place - 1)} 0 H${Math.min(place, WIDTH)} V${HEIGHT} H${Math.max(0, place - 1)} Z`)
+      .map(
+        ([place]) => `M${Math.max(0, place - 1)} 0 H${Math.min(place, WIDTH)} V${HEIGHT} H${Math.max(0, place - 1)} Z`,
+      )
       .join(' '),
   );
-  pathIn(svg, 'well').setAttribute(
-    'd',
-    area(
-      points,
-      () => HEIGHT,
-      ([well]) => y(well),
-    ),
-  );
-  pathIn(svg, 'bad').setAttribute(
-    'd',
-    area(
-      points,
-      ([well]) => y(well),
-      ([well, bad]) => y(well + bad),
-    ),
-  );
+  const runs = runsOf(points);
+  const floor = () => HEIGHT;
+  const well = (point) => y(point[0]);
+  const total = (point) => y(point[0] + point[1]);
+  pathIn(svg, 'well').setAttribute('d', area(runs, floor, well));
+  pathIn(svg, 'bad').setAttribute('d', area(runs, well, total));
+  pathIn(svg, 'total').setAttribute('d', runs.map((run) => `M${line(run, total).join(' L')}`).join(' '));
   const last = minute.at(-1) ?? null;
   svg.setAttribute(
     'aria-label',

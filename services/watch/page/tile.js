@@ -101,7 +101,12 @@ export const createTile = (template) => {
     setText(is.rate, rate((endedOf(figures) + rejectedOf(figures)) / WINDOW_SECONDS));
     setText(is.errors, `${Math.round(errorPercent(figures))} % errors`);
     setText(is.most, `most ${rate(drawCurve(svg, minute))}`);
-    setText(is.instances, instances.length === 1 ? `1 process, limit ${time(figures.timeoutMs)}` : `${instances.length} processes, limit ${time(figures.timeoutMs)}`);
+    setText(
+      is.instances,
+      instances.length === 1
+        ? `1 process, limit ${time(figures.timeoutMs)}`
+        : `${instances.length} processes, limit ${time(figures.timeoutMs)}`,
+    );
     updateDetails();
   };
   return { element, update };

@@ -48,11 +48,11 @@ export const startHttpServer = async (options: {
     const asked = streams.get(path);
     if (file === undefined && asked === undefined) {
       say(response, 404, 'The page is at /, streams are at /lanes.stream and /hystrix.stream.');
-    } else if (request.method !== 'GET' && request.method !== 'HEAD') {
-      say(response, 405, 'This page only shows. Switches are in LaneService, over gRPC.', { allow: 'GET, HEAD' });
+    } else if (request.method !== 'GET' && (request.method !== 'HEAD' || file === undefined)) {
+      say(response, 405, 'This page only shows. Switches are in LaneService, over gRPC.', { allow: 'GET' });
     } else if (file !== undefined) {
       response.writeHead(200, { ...SAFE, 'content-type': file.contentType, 'cache-control': 'no-cache' });
-      response.end(request.method === 'HEAD' ? undefined : file.body);
+      response.end(file.body);
     } else if (feed.lanes.size + feed.hystrix.size >= settings.clientsMax) {
       say(response, 503, `${settings.clientsMax} streams are followed already: close one, or raise http.clientsMax.`, {
         'retry-after': '5',

@@ -1,5 +1,5 @@
-import { endedOf, rejectedOf, WINDOW_SECONDS } from './lane-figures.ts';
 import type { LaneView } from './lane-board.ts';
+import { endedOf, rejectedOf, WINDOW_SECONDS } from './lane-figures.ts';
 import type { HistoryPoint } from './lane-history.ts';
 
 // The words of Netflix' HystrixMetricsPoller 1.5 and, for a lane in several processes, of Turbine: numbers are sums over

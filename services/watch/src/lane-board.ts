@@ -1,6 +1,6 @@
 import type { Clock } from '@tillmesh/clock';
 import type { WatchLanesResponse } from '@tillmesh/proto/tillmesh/lane/v1/lane_service_pb.ts';
-import { laneOfReading, mergeFigures, type LaneFigures, type ProcessLane } from './lane-figures.ts';
+import { type LaneFigures, laneOfReading, mergeFigures, type ProcessLane } from './lane-figures.ts';
 import { type LaneCounts, type Severity, severityOf } from './severity.ts';
 
 /** `lost`: it says nothing any more, or never did. `without_lanes`: it answers, and has none. */
@@ -89,7 +89,15 @@ const laneView = (service: string, name: string, instances: readonly InstanceVie
     forcedClosed: count(present, ({ control }) => control === 'forced_closed'),
     stalled: count(present, ({ stalled }) => stalled),
   };
-  return { key: keyOf(service, name), service, name, severity: severityOf(figures, counts), figures, counts, instances };
+  return {
+    key: keyOf(service, name),
+    service,
+    name,
+    severity: severityOf(figures, counts),
+    figures,
+    counts,
+    instances,
+  };
 };
 
 /** Creates a board on which nothing is. */
