@@ -4,7 +4,7 @@
 /** Our own libraries that a package's sources may import, by their names without `@tillmesh/`. */
 export type Row = readonly string[];
 
-const everyService: Row = ['clock', 'config', 'domain', 'lane', 'proto', 'rpc', 'telemetry', 'wire'];
+const everyService: Row = ['clock', 'config', 'domain', 'lane', 'lane-control', 'proto', 'rpc', 'telemetry', 'wire'];
 
 /** By folder. A library or service without a row may import nothing of ours. */
 export const importTable: Readonly<Record<string, Row>> = {
@@ -18,11 +18,12 @@ export const importTable: Readonly<Record<string, Row>> = {
   'libs/lane': ['clock', 'telemetry'],
   'libs/rpc': ['clock', 'proto', 'telemetry'],
   'libs/wire': ['domain', 'proto'],
+  'libs/lane-control': ['clock', 'lane', 'proto', 'rpc', 'telemetry'],
   'libs/order-groups': ['clock', 'config', 'domain', 'telemetry'],
   // The lists lie in a database as the orders do: the same connections, the same encryption.
   'libs/merchant-lists': ['clock', 'config', 'domain', 'order-groups', 'telemetry'],
   'libs/delay-queue': ['clock', 'config', 'telemetry'],
-  'libs/channel-kit': ['clock', 'config', 'domain', 'lane', 'proto', 'rpc', 'telemetry', 'wire'],
+  'libs/channel-kit': ['clock', 'config', 'domain', 'lane', 'lane-control', 'proto', 'rpc', 'telemetry', 'wire'],
   // Starts every service as a process, with the configuration it would have in a cluster; knows none from inside.
   'libs/local-mesh': ['clock', 'config', 'local-stack', 'rpc'],
   'libs/local-stack': ['clock', 'config'],

@@ -1,5 +1,6 @@
 import { systemClock, systemRandom } from '@tillmesh/clock';
 import { loadConfig } from '@tillmesh/config';
+import { bindLanes } from '@tillmesh/lane-control';
 import { runService } from '@tillmesh/rpc';
 import type { AccountSettings } from './account-settings.ts';
 import type { Channel } from './channel.ts';
@@ -35,7 +36,14 @@ export const runChannel = <Account extends AccountSettings>(
         random: systemRandom,
         log,
       });
-      return { services: [binding], end: () => http.close() };
+      const { host, port } = settings.server;
+      const lanesBinding = bindLanes({
+        service: `channel-${channel.id}`,
+        instance: `${host}:${port}`,
+        clock: systemClock,
+        log,
+      });
+      return { services: [binding, lanesBinding], end: () => http.close() };
     },
   });
 };

@@ -55,6 +55,9 @@ scraped({
   read: ofEach((lane) => [{ labels: { lane: lane.name }, value: lane.reading().breaker === 'open' ? 1 : 0 }]),
 });
 
+/** Every lane of this process, in the order in which they were made. */
+export const lanesOfProcess = (): readonly Lane[] => [...lanes];
+
 /** Shows a lane's metrics for as long as the process lives. */
 export const showMetrics = (lane: Lane): void => {
   lanes.add(lane);

@@ -136,6 +136,9 @@ export const rpcErrors = {
   deadlineReached: maker(status.DEADLINE_EXCEEDED, 'DEADLINE_REACHED'),
   mapChangeRefused: maker(status.FAILED_PRECONDITION, 'MAP_CHANGE_REFUSED'),
   rowTampered: maker(status.DATA_LOSS, 'ROW_TAMPERED'),
+  laneUnknown: maker(status.NOT_FOUND, 'LANE_UNKNOWN'),
+  overloaded: maker(status.RESOURCE_EXHAUSTED, 'OVERLOADED'),
+  rateLimited: maker(status.RESOURCE_EXHAUSTED, 'RATE_LIMITED'),
 } as const;
 
 /** The error's trailers: google.rpc.Status with ErrorInfo, and BadRequest and RetryInfo where there are some. */
@@ -193,6 +196,7 @@ const NOTHING_DONE: ReadonlySet<string> = new Set<ReasonName>([
   'MESSAGE_TOO_LARGE',
   'DEADLINE_TOO_SHORT',
   'LANE_FULL',
+  'OVERLOADED',
   'NOT_READY',
   'NOT_YET_IMPLEMENTED',
   'OPERATION_NOT_SUPPORTED',

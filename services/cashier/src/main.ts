@@ -1,6 +1,7 @@
 import { systemClock, systemRandom } from '@tillmesh/clock';
 import { loadConfig } from '@tillmesh/config';
 import { openRedis } from '@tillmesh/delay-queue';
+import { bindLanes } from '@tillmesh/lane-control';
 import { CashierService } from '@tillmesh/proto/tillmesh/cashier/v1/cashier_service_pb.ts';
 import { OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
 import { RoutingService } from '@tillmesh/proto/tillmesh/routing/v1/routing_service_pb.ts';
@@ -59,6 +60,7 @@ await runService({
             clock,
           }),
         ),
+        bindLanes({ service: 'cashier', instance: `${config.server.host}:${config.server.port}`, clock, log }),
       ],
       // A payment under way at SIGTERM is carried to its answer.
       begin: () => feed.ready(),

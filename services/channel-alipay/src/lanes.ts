@@ -2,8 +2,8 @@ import type { ChannelLanes } from '@tillmesh/channel-kit';
 
 // Alipay publishes no limits for these calls; a code is answered in one to three seconds.
 export const lanes: ChannelLanes = {
-  pay: { concurrentMax: 64, queuedMax: 16, queueWaitMsMax: 500, timeoutMs: 12_000, halfOpenAfterMs: 2_000 },
+  pay: { concurrentMax: 64, queuedMax: 16, queueWaitMsMax: 500, timeoutMs: 12_000, halfOpenAfterMs: 1_000 },
   refund: { concurrentMax: 16, queuedMax: 32, queueWaitMsMax: 2_000, timeoutMs: 10_000, halfOpenAfterMs: 5_000 },
-  query: { concurrentMax: 32, queuedMax: 64, queueWaitMsMax: 1_000, timeoutMs: 6_000, halfOpenAfterMs: 2_000 },
+  query: { concurrentMax: 32, queuedMax: 64, queueWaitMsMax: 1_000, timeoutMs: 6_000, halfOpenAfterMs: 1_000 },
   notify: { concurrentMax: 32, queuedMax: 64, queueWaitMsMax: 500, timeoutMs: 1_000, halfOpenAfterMs: 1_000 },
 };

@@ -3,8 +3,8 @@ import type { ChannelLanes } from '@tillmesh/channel-kit';
 // WeChat Pay takes 33 payment codes a second from one merchant (official skills, section 6); a code is answered in one to three
 // seconds. Refund: 150 good and 6 failing requests a second; refund query: 300.
 export const lanes: ChannelLanes = {
-  pay: { concurrentMax: 64, queuedMax: 16, queueWaitMsMax: 500, timeoutMs: 12_000, halfOpenAfterMs: 2_000 },
+  pay: { concurrentMax: 64, queuedMax: 16, queueWaitMsMax: 500, timeoutMs: 12_000, halfOpenAfterMs: 1_000 },
   refund: { concurrentMax: 16, queuedMax: 32, queueWaitMsMax: 2_000, timeoutMs: 10_000, halfOpenAfterMs: 5_000 },
-  query: { concurrentMax: 32, queuedMax: 64, queueWaitMsMax: 1_000, timeoutMs: 6_000, halfOpenAfterMs: 2_000 },
+  query: { concurrentMax: 32, queuedMax: 64, queueWaitMsMax: 1_000, timeoutMs: 6_000, halfOpenAfterMs: 1_000 },
   notify: { concurrentMax: 32, queuedMax: 64, queueWaitMsMax: 500, timeoutMs: 1_000, halfOpenAfterMs: 1_000 },
 };

@@ -1,5 +1,6 @@
 import { systemClock } from '@tillmesh/clock';
 import { loadConfig } from '@tillmesh/config';
+import { bindLanes } from '@tillmesh/lane-control';
 import { ChannelService } from '@tillmesh/proto/tillmesh/channel/v1/channel_service_pb.ts';
 import { OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
 import { createClient, createClients, runService } from '@tillmesh/rpc';
@@ -36,7 +37,14 @@ await runService({
     });
     let http: HttpServer | undefined;
     return {
-      services: [],
+      services: [
+        bindLanes({
+          service: 'edge',
+          instance: `${config.server.host}:${config.server.port}`,
+          clock,
+          log,
+        }),
+      ],
       begin: async () => {
         http = await startHttpServer({ settings: config.http, apply, clock, log });
         log.info({ port: http.port }, 'channels may notify');

@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import { repeat, systemClock } from '@tillmesh/clock';
 import { loadConfig } from '@tillmesh/config';
+import { bindLanes } from '@tillmesh/lane-control';
 import { OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
 import { RoutingService } from '@tillmesh/proto/tillmesh/routing/v1/routing_service_pb.ts';
 import { bind, createClient, runService } from '@tillmesh/rpc';
@@ -37,7 +38,15 @@ await runService({
       log.info({ version: String(source.table().version) }, 'routing table read again');
     };
     return {
-      services: [bind(RoutingService, createRoutingService({ source, orderStore, log }))],
+      services: [
+        bind(RoutingService, createRoutingService({ source, orderStore, log })),
+        bindLanes({
+          service: 'routing',
+          instance: `${config.server.host}:${config.server.port}`,
+          clock: systemClock,
+          log,
+        }),
+      ],
       // A watch lasts as long as its cashier.
       serve: { streamMsMax: 3_600_000 },
       begin: async () => {

@@ -1,6 +1,7 @@
 import { systemClock } from '@tillmesh/clock';
 import { loadConfig } from '@tillmesh/config';
 import { createCheckQueue, openRedis } from '@tillmesh/delay-queue';
+import { bindLanes } from '@tillmesh/lane-control';
 import { OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
 import { SyncService } from '@tillmesh/proto/tillmesh/sync/v1/sync_service_pb.ts';
 import { bind, createClient, runService } from '@tillmesh/rpc';
@@ -42,7 +43,10 @@ await runService({
       log,
     });
     return {
-      services: [bind(SyncService, createSyncService({ check, counts, report, redis, queue }))],
+      services: [
+        bind(SyncService, createSyncService({ check, counts, report, redis, queue })),
+        bindLanes({ service: 'syncer', instance: `${config.server.host}:${config.server.port}`, clock, log }),
+      ],
       begin: async () => {
         for (const loop of findWork({ config, orderStore, redis, queue, check, report, clock, log, signal: stop })) {
           loop.catch((error: unknown) => log.fatal({ err: error }, 'the syncer looks for work no more'));

@@ -1,0 +1,1 @@
+export { bindLanes } from './lane-service.ts';
