@@ -1,3 +1,5 @@
+import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { openBrowser, type PageOptions } from './open-browser.ts';
 
 export type Screenshot = PageOptions & {
@@ -26,6 +28,7 @@ export const takeScreenshot = async (options: Screenshot): Promise<void> => {
       const found = page.locator(selector, hasText === undefined ? {} : { hasText }).first();
       await found.waitFor({ timeout: WAIT_MS_MAX });
     }
+    mkdirSync(dirname(file), { recursive: true });
     await page.screenshot({ path: file, animations: 'disabled' });
   } finally {
     await browser.close();

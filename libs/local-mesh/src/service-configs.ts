@@ -156,6 +156,15 @@ export const serviceConfigs = (inputs: ConfigInputs): Readonly<Record<string, ob
       orderStore,
       channels: channelTargets,
     },
+    watch: {
+      server,
+      logLevel,
+      http: { host: HOST, port: ports['watch-http'] },
+      // By their own ports: what is cut off from its callers is seen all the same.
+      processes: processes
+        .filter(({ service }) => service !== 'sandbox' && service !== 'watch')
+        .map(({ service, port }) => ({ service, target: address(port) })),
+    },
     'routing-table': routingTable(channels),
   };
   return Object.fromEntries(
