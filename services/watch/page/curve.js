@@ -7,8 +7,8 @@ const WIDTH = SECONDS - 1;
 const HEIGHT = 30;
 const SVG = 'http://www.w3.org/2000/svg';
 
-/** The largest total of a minute; at least 1, so that a lane at rest is a flat line. */
-const mostOf = (minute) => Math.max(1, ...minute.map((point) => (point === null ? 0 : point[0] + point[1])));
+/** The largest total of a minute. */
+const mostOf = (minute) => Math.max(0, ...minute.map((point) => (point === null ? 0 : point[0] + point[1])));
 
 const pathIn = (svg, name) => {
   const known = svg.querySelector(`.${name}`);
@@ -39,12 +39,14 @@ const line = (run, height) => run.map(([place, point]) => `${place} ${height(poi
 const area = (runs, bottom, top) =>
   runs.map((run) => `M${line(run, top).join(' L')} L${line(run, bottom).reverse().join(' L')} Z`).join(' ');
 
-/** Draws the minute; the newest second is at the right edge. */
+/** Draws the minute, the newest second at the right edge; returns the most calls per second in it. */
 export const drawCurve = (svg, minute) => {
   const most = mostOf(minute);
   const first = SECONDS - minute.length;
   const points = minute.map((point, place) => [first + place, point]);
-  const y = (perSecond) => HEIGHT - (perSecond / most) * (HEIGHT - 2);
+  // A call now and then is a low line, not a mountain.
+  const scale = (HEIGHT - 2) / Math.max(1, most);
+  const y = (perSecond) => HEIGHT - perSecond * scale;
   // The background first: whatever is drawn later lies above it.
   pathIn(svg, 'open').setAttribute(
     'd',

