@@ -2,7 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import type { ManualClock } from '@tillmesh/clock';
 import { WatchLanesResponseSchema } from '@tillmesh/proto/tillmesh/lane/v1/lane_service_pb.ts';
 import { createLaneBoard, type LaneBoard, type LaneView } from '../src/lane-board.ts';
-import { aReading } from './a-lane-process.ts';
+import type { aReading } from './a-lane-process.ts';
 
 export type Reading = ReturnType<typeof aReading>;
 

@@ -1,5 +1,5 @@
 import { ManualClock } from '@tillmesh/clock';
-import { BreakerControl, BreakerState } from '@tillmesh/proto/tillmesh/lane/v1/lane_service_pb.ts';
+import { type BreakerControl, BreakerState } from '@tillmesh/proto/tillmesh/lane/v1/lane_service_pb.ts';
 import { describe, expect, test } from 'vitest';
 import { AWAY_AFTER_MS } from '../src/lane-board.ts';
 import type { Severity } from '../src/severity.ts';
