@@ -12,7 +12,8 @@ import { closeAccounts } from './final-accounts.ts';
 const LOAD_FACTOR = 3;
 /** A phase of each way: as long before the hang as during it, and this share of it afterwards. */
 const RECOVERY_SHARE = 0.75;
-const WARM_UP_MS = 5_000;
+/** Code that runs for the first time is slow, and the lanes have to learn what is usual. */
+const WARM_UP_MS = 15_000;
 const SETTLED_WITHIN_MS = 180_000;
 /** The channels here are simulated: nobody has to wait two real minutes to be sure that an order never arrived. */
 const PLAN_TIME_SCALE = 0.25;

@@ -61,6 +61,7 @@ export const toolsOfRoot: Readonly<Record<string, string>> = {
   '@biomejs/biome': 'run by scripts/quality-checks.ts and scripts/format.ts',
   '@bufbuild/buf': 'run by scripts/generated-code.ts',
   '@bufbuild/protoc-gen-es': 'run by buf, as buf.gen.yaml says',
+  '@types/opossum': 'the types of opossum, which a bench measures',
   '@types/node': 'the types of Node, named in tsconfig.json',
   oxlint: 'run by scripts/quality-checks.ts',
   'oxlint-tsgolint': 'the type-aware rules of oxlint',

@@ -54,7 +54,6 @@ export class LaneNumbers {
     // Those who left early say nothing of how long the neighbour takes.
     if (end === 'abandoned') return;
     this.#recentTimes.add(tookMs, nowMs);
-    if (end !== 'timed_out') this.#usualTimes.add(tookMs, nowMs);
   }
 
   waited(ms: number, nowMs: number): void {
@@ -77,12 +76,6 @@ export class LaneNumbers {
     return this.#recent.sum(kindOf(of), nowMs);
   }
 
-  /** Calls that ended with a sign of life, a second, over the last ten. */
-  lifePerSecond(nowMs: number): number {
-    const ends = ['succeeded', 'sick', 'failed', 'declined'] as const;
-    return ends.reduce((sum, end) => sum + this.recent(end, nowMs), 0) / WINDOW_SECONDS;
-  }
-
   /** Of the last ten seconds, ms. */
   times(nowMs: number): {
     readonly meanMs: number;
@@ -103,9 +96,14 @@ export class LaneNumbers {
     return this.#recentWaits.percentile(0.99, nowMs);
   }
 
-  /** What 99 of 100 calls took less than over the last minute, ms; undefined where fewer than `callsMin` are known. */
-  usualP99Ms(callsMin: number, nowMs: number): number | undefined {
-    return this.#usualTimes.count(nowMs) < callsMin ? undefined : this.#usualTimes.percentile(0.99, nowMs);
+  /** A call whose time tells what is usual: one that the neighbour has ended while it was well. */
+  wasUsual(tookMs: number, nowMs: number): void {
+    this.#usualTimes.add(tookMs, nowMs);
+  }
+
+  /** Times of the last minute or two while the neighbour was well. */
+  get usual(): Pick<RollingTimes, 'count' | 'shareAbove' | 'percentile'> {
+    return this.#usualTimes;
   }
 
   /** Calls by upper edge, each edge including those below it, and the sum of their seconds; for Prometheus. */

@@ -56,6 +56,8 @@ export class Lane implements CallOwner {
   #eraInFlight = 0;
   #eraOldest: CallInLane | undefined;
   #lifeAtMs: number;
+  /** When the youngest call began that has shown a sign of life: those after it are silent without exception. */
+  #aliveStartMs = Number.NEGATIVE_INFINITY;
   #watchedAtMs = 0;
 
   constructor(config: LaneConfig, clock: Clock) {
@@ -310,7 +312,12 @@ export class Lane implements CallOwner {
     this.#over(call);
     const tookMs = nowMs - call.startedAtMs;
     this.#numbers.ended(end, tookMs, nowMs);
-    if (end !== 'timed_out' && end !== 'abandoned') this.#lifeAtMs = nowMs;
+    // What began before the breaker's last change says nothing of now.
+    if (call.era === this.#breaker.era && end !== 'timed_out' && end !== 'abandoned') {
+      this.#lifeAtMs = nowMs;
+      if (call.startedAtMs > this.#aliveStartMs) this.#aliveStartMs = call.startedAtMs;
+      if (end === 'succeeded' || end === 'declined') this.#numbers.wasUsual(tookMs, nowMs);
+    }
     this.#breaker.record(call.era, verdictOf(end, tookMs > this.#slowMs), nowMs);
   }
 
@@ -380,24 +387,25 @@ export class Lane implements CallOwner {
     if (this.#inFlight > 0) this.#armWatch(nowMs);
     if (this.#breaker.control !== 'auto' || this.#eraInFlight === 0) return;
     const state = this.#breaker.state(nowMs);
-    const p99Ms = this.#numbers.usualP99Ms(USUAL_CALLS_MIN, nowMs);
     if (state === 'half_open') {
       // A probe that takes far longer than calls usually do has told enough; its caller goes on waiting for it.
-      if (nowMs - this.#lifeAtMs > this.#probeMs(p99Ms) && this.#ageOf(0, nowMs) > this.#probeMs(p99Ms)) {
+      const probeMs = this.#probeMs(nowMs);
+      if (nowMs - this.#lifeAtMs > probeMs && this.#ageOf(0, nowMs) > probeMs) {
         this.#breaker.open(this.#breaker.cause ?? 'stalled', nowMs);
       }
       return;
     }
     if (state !== 'closed') return;
+    const { usual } = this.#numbers;
     const stalled = isStalled(
       {
         sinceLifeMs: nowMs - this.#lifeAtMs,
         inFlight: this.#eraInFlight,
         concurrentMax: this.#limits.concurrentMax,
-        timeoutMs: this.#limits.timeoutMs,
         ageOf: (place) => this.#ageOf(place, nowMs),
-        p99Ms,
-        perSecond: this.#numbers.lifePerSecond(nowMs),
+        silentSince: (ageMs) => this.#silentSince(ageMs, nowMs),
+        known: usual.count(nowMs),
+        shareAbove: (ms) => usual.shareAbove(ms, nowMs),
       },
       { stallMsMin: this.#stallMsMin },
     );
@@ -410,8 +418,20 @@ export class Lane implements CallOwner {
     return call === undefined ? 0 : nowMs - call.startedAtMs;
   }
 
-  #probeMs(p99Ms: number | undefined): number {
-    return Math.max(this.#stallMsMin, p99Ms === undefined ? PROBE_MS_MAX : PROBE_FACTOR * p99Ms);
+  /** Calls at least so old that began after every one that has shown a sign of life. */
+  #silentSince(ageMs: number, nowMs: number): number {
+    let silent = 0;
+    for (let call = this.#eraOldest; call !== undefined; call = call.youngerCall) {
+      if (nowMs - call.startedAtMs < ageMs) break;
+      if (call.startedAtMs > this.#aliveStartMs) silent += 1;
+    }
+    return silent;
+  }
+
+  #probeMs(nowMs: number): number {
+    const { usual } = this.#numbers;
+    if (usual.count(nowMs) < USUAL_CALLS_MIN) return Math.max(this.#stallMsMin, PROBE_MS_MAX);
+    return Math.min(this.#limits.timeoutMs, Math.max(this.#stallMsMin, PROBE_FACTOR * usual.percentile(0.99, nowMs)));
   }
 
   #startProbe(): void {
@@ -425,7 +445,7 @@ export class Lane implements CallOwner {
       this.#breaker.probed(era, isWell, this.#clock.monotonicMs());
     };
     const late = new Promise<false>((resolve) => controller.signal.addEventListener('abort', () => resolve(false)));
-    timer.dueMs = nowMs + this.#probeMs(this.#numbers.usualP99Ms(USUAL_CALLS_MIN, nowMs));
+    timer.dueMs = nowMs + this.#probeMs(nowMs);
     this.#wheel.add(timer, nowMs);
     try {
       const asked = this.#probe(controller.signal);

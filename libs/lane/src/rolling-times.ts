@@ -64,6 +64,17 @@ export class RollingTimes {
     return upperEdgeMs(BUCKETS - 1);
   }
 
+  /** The share of all that took longer, by the bucket's lower edge; 0 where there was none. */
+  shareAbove(ms: number, nowMs: number): number {
+    const count = this.count(nowMs);
+    if (count === 0) return 0;
+    let above = 0;
+    for (let bucket = bucketOf(ms) + 1; bucket < BUCKETS; bucket += 1) {
+      above += (this.#present[bucket] ?? 0) + (this.#before[bucket] ?? 0);
+    }
+    return above / count;
+  }
+
   #turn(nowMs: number): void {
     const agedMs = nowMs - this.#sinceMs;
     if (agedMs < this.#windowMs) return;

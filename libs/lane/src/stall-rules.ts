@@ -5,53 +5,52 @@ export type LaneView = {
   /** Calls under way that began after the breaker's last change. */
   readonly inFlight: number;
   readonly concurrentMax: number;
-  readonly timeoutMs: number;
-  /** Ages of the calls under way, the oldest first; only as many as are asked for. */
+  /** Age of one of them, counted from the oldest. */
   readonly ageOf: (place: number) => number;
-  /** 99 of 100 of the last minute took less; undefined where too few are known. */
-  readonly p99Ms: number | undefined;
-  /** Calls that ended with a sign of life, a second, over the last ten. */
-  readonly perSecond: number;
+  /** How many of them are at least so old and began after every call that has shown a sign of life. */
+  readonly silentSince: (ageMs: number) => number;
+  /** How many calls of the last minute or two are known to have ended. */
+  readonly known: number;
+  /** The share of those that took longer. */
+  readonly shareAbove: (ms: number) => number;
 };
 
 export type StallConfig = {
-  /** Nothing is called a stall before this, ms. */
+  /** The scale of what is long, ms: nothing is called a stall before three quarters of it. */
   readonly stallMsMin: number;
 };
 
-/** So many calls that are far too late, and nothing that comes back, are no chance. */
-const LATE_CALLS = 3;
-const LATE_FACTOR = 3;
-/** Where so many were expected and none came: less than one chance in two thousand. */
-const EXPECTED_MIN = 8;
+/** With fewer calls there is no saying what is usual. */
+const KNOWN_MIN = 20;
+/** How unlikely it has to be that all silent calls are only slow. */
+const CHANCE_MAX = 0.001;
+/** Looked at in turn, times the scale. */
+const STEPS = [0.75, 1.5, 3, 6, 12, 24];
 const IN_FLIGHT_MIN = 5;
-const SLOW_FACTOR = 6;
-/** Of a lane of which nothing is known yet. */
-const UNKNOWN_STALL_MS = 5_000;
+/** Of a lane of which nothing is known yet, times the scale. */
+const UNKNOWN_STEPS = 5;
+/** Where some come back: most of what is under way takes so many times the scale, and hardly any usually does. */
+const SLOW_STEPS = 3;
+const SLOW_SHARE_USUAL = 0.05;
 
 /**
- * Whether a lane's neighbour has stopped to answer, by the age of what is under way: with time-outs of 40 s a count of
- * failures would know after 40 s. Calls that are slow on purpose (a payer types) make the lane's own p99 long and its rate low, and
- * each that ends proves life.
+ * Whether a lane's neighbour has stopped to answer, by the age of what is under way: with time-outs of 40 s a count of failures
+ * would know after 40 s. Calls that began one after the other and are all long under way could be slow by chance; how likely that is, the last minutes tell. Where payers type, many calls are slow, and it takes more of them.
  */
 export const isStalled = (view: LaneView, { stallMsMin }: StallConfig): boolean => {
-  const { sinceLifeMs, inFlight, concurrentMax, ageOf, p99Ms, perSecond } = view;
+  const { sinceLifeMs, inFlight, concurrentMax, ageOf, silentSince, known, shareAbove } = view;
   const many = Math.max(IN_FLIGHT_MIN, Math.ceil(concurrentMax / 2));
-  if (p99Ms === undefined) {
-    const unknownMs = Math.max(stallMsMin, UNKNOWN_STALL_MS);
+  if (known < KNOWN_MIN) {
+    const unknownMs = UNKNOWN_STEPS * stallMsMin;
     return inFlight >= many && sinceLifeMs >= unknownMs && ageOf(0) >= unknownMs;
   }
-  const lateMs = Math.max(stallMsMin, LATE_FACTOR * p99Ms);
-  if (sinceLifeMs >= lateMs && inFlight >= LATE_CALLS && ageOf(LATE_CALLS - 1) >= lateMs) return true;
-  if (
-    sinceLifeMs >= stallMsMin &&
-    inFlight >= IN_FLIGHT_MIN &&
-    (sinceLifeMs * perSecond) / 1_000 >= EXPECTED_MIN &&
-    ageOf(0) >= stallMsMin
-  ) {
-    return true;
+  for (const step of STEPS) {
+    const longMs = step * stallMsMin;
+    if (sinceLifeMs < longMs) break;
+    const silent = silentSince(longMs);
+    if (silent >= 2 && Math.max(shareAbove(longMs), 1 / (known + 1)) ** silent <= CHANCE_MAX) return true;
   }
   // Some come back, but most of what is under way is far beyond what is usual.
-  const slowMs = Math.max(2 * stallMsMin, SLOW_FACTOR * p99Ms);
-  return inFlight >= many && ageOf(Math.floor(inFlight / 2)) >= slowMs;
+  const slowMs = SLOW_STEPS * stallMsMin;
+  return inFlight >= many && ageOf(Math.floor(inFlight / 2)) >= slowMs && shareAbove(slowMs) <= SLOW_SHARE_USUAL;
 };

@@ -26,6 +26,7 @@ import { kindMap, moneyToWire, outcomeFromWire } from '@tillmesh/wire';
 import type { Channels } from './channels.ts';
 import type { CheckLater } from './check-later.ts';
 import type { Route, Routes } from './choose-route.ts';
+import { judgingAnswers } from './judge-answer.ts';
 import type { OrderRequest } from './order-request.ts';
 
 const outcomes = counter('tillmesh_attempts_total', 'Attempts by channel account and what came of them.', [
@@ -150,9 +151,10 @@ export const createCarrier = (deps: {
     try {
       const channel = channels.of(attempt.channelId);
       const request = channelRequest(payment, attempt, order, traceparent);
+      if (request.order !== undefined) channel.noteOrder(request.order);
       const { result } = await channel.client.createPayment(request, {
         capMs,
-        passage: channel.lanes.pay,
+        passage: judgingAnswers(channel.lanes.pay),
         merchant: order.merchantId,
       });
       return result ?? maybeSent('NO_RESULT');

@@ -1,11 +1,15 @@
+import type { Clock } from '@tillmesh/clock';
 import { ChannelService } from '@tillmesh/proto/tillmesh/channel/v1/channel_service_pb.ts';
 import { createClients, type RpcClient, rpcErrors } from '@tillmesh/rpc';
 import type { ChannelLanes } from './lanes.ts';
+import { type ChannelProbe, probeByQuery } from './probe-channel.ts';
 
 /** A channel's adapter, with its own connection and lanes. */
 export type Channel = {
   readonly client: RpcClient<typeof ChannelService>;
   readonly lanes: ChannelLanes;
+  /** Remembers an order that was sent, to ask about when the channel was sick. */
+  readonly noteOrder: ChannelProbe['note'];
 };
 
 export type Channels = {
@@ -21,23 +25,32 @@ const CAP_MS = 32_000;
 export const connectChannels = (
   targets: readonly { readonly channelId: string; readonly target: string }[],
   lanesOf: (channelId: string) => ChannelLanes,
+  clock: Clock,
 ): Channels => {
   const clients = createClients(
     ChannelService,
     targets.map(({ channelId, target }) => ({ id: channelId, target })),
     { caller: 'cashier', capMs: CAP_MS },
   );
-  const lanes = new Map(clients.ids.map((id) => [id, lanesOf(id)]));
+  const channels = new Map(
+    clients.ids.flatMap((id): [string, Channel][] => {
+      const client = clients.find(id);
+      if (client === undefined) return [];
+      const lanes = lanesOf(id);
+      const { note, probe } = probeByQuery(client, clock);
+      lanes.pay.setProbe(probe);
+      return [[id, { client, lanes, noteOrder: note }]];
+    }),
+  );
   return {
     of: (channelId) => {
-      const client = clients.find(channelId);
-      const own = lanes.get(channelId);
-      if (client === undefined || own === undefined) {
+      const channel = channels.get(channelId);
+      if (channel === undefined) {
         throw rpcErrors.operationNotSupported(`no adapter is configured for channel ${channelId}`, {
           metadata: { channel_id: channelId },
         });
       }
-      return { client, lanes: own };
+      return channel;
     },
     close: clients.close,
   };

@@ -40,7 +40,7 @@ await runService({
       capMs: 5_000,
       clock,
     });
-    const channels = connectChannels(config.channels, lanes.channel);
+    const channels = connectChannels(config.channels, lanes.channel, clock);
     const redis = config.redis === undefined ? undefined : openRedis(config.redis, log);
     const checkLater = createCheckLater(redis, clock);
     const feed = followRouting({ routing, snapshotFile: config.routing.snapshotFile, clock, log, signal: stop });

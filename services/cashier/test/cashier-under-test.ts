@@ -135,7 +135,11 @@ export const startCashier = async (
     passage: lanes.orderStore,
     clock,
   });
-  const channels = connectChannels([{ channelId: 'wechat', target: `127.0.0.1:${channelServer.port}` }], lanes.channel);
+  const channels = connectChannels(
+    [{ channelId: 'wechat', target: `127.0.0.1:${channelServer.port}` }],
+    lanes.channel,
+    clock,
+  );
   const checkedLater: string[] = [];
   const checkLater = {
     payment: (orderNo: string) => void checkedLater.push(`payment ${orderNo}`),
