@@ -6,6 +6,7 @@ import { systemClock } from '@tillmesh/clock';
 import { chaos } from './chaos.ts';
 import { type Drill, isHeld } from './drill.ts';
 import { expandShrink } from './expand-shrink.ts';
+import { greedyMerchant } from './greedy-merchant.ts';
 import { groupDown } from './group-down.ts';
 import { groupsDown } from './groups-down.ts';
 import { hang } from './hang.ts';
@@ -16,7 +17,16 @@ import { serviceKilled } from './service-killed.ts';
 // Prints a table; with --json one JSON object as the last line. The status says whether the run was valid; `held` in the JSON
 // whether every target was met.
 
-const DRILLS: readonly Drill[] = [primaryKilled, serviceKilled, groupDown, groupsDown, expandShrink, chaos, hang];
+const DRILLS: readonly Drill[] = [
+  primaryKilled,
+  serviceKilled,
+  groupDown,
+  groupsDown,
+  expandShrink,
+  chaos,
+  hang,
+  greedyMerchant,
+];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -114,6 +114,7 @@ export {
   type RoutingTable,
   rerouteAfter,
 } from './route.ts';
+export { type AccountHealth, ALL_WELL, healthOf, type RouteHealth } from './route-health.ts';
 export { type Settlement, settleAttempt } from './settle-attempt.ts';
 export { allowedPairs, isFinal, type Moves, nextState } from './state-machine.ts';
 export { PAYMENT_KINDS, type PaymentKind, WALLETS, type Wallet, walletOfPaymentCode } from './wallet.ts';

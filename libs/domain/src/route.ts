@@ -1,6 +1,7 @@
 import type { AccountId, ChannelId, MerchantId } from './ids.ts';
 import type { Currency, Money } from './money.ts';
 import type { RerouteToken } from './outcome.ts';
+import { ALL_WELL, healthOf, percentileOf, type RouteHealth, weightOf } from './route-health.ts';
 import type { PaymentKind, Wallet } from './wallet.ts';
 
 /** An account at a channel, as routing sees it. */
@@ -14,8 +15,12 @@ export type RoutedAccount = {
   readonly amountMax: bigint;
   /** Lower is tried first. */
   readonly rank: number;
-  /** Share among accounts of equal rank. */
+  /** What the account costs, hundredths of a per cent; of equal rank the cheaper ones are tried first. */
+  readonly feeBasisPoints: number;
+  /** Share among accounts of equal rank and fee. */
   readonly weight: number;
+  /** Grey release: only so many of 100 payments may come here, always the same ones. */
+  readonly releasedPercent: number;
   readonly enabled: boolean;
   readonly stateNote: string;
 };
@@ -33,6 +38,8 @@ export type RoutingTable = {
 /** Which payment needs an account. */
 export type RouteQuestion = {
   readonly merchantId: MerchantId;
+  /** Decides whether an account under grey release may take it. */
+  readonly merchantOrderNo: string;
   readonly amount: Money;
   readonly wallet: Wallet;
   readonly kind: PaymentKind;
@@ -61,7 +68,7 @@ type Verdict =
   | { readonly kind: 'fits' }
   | {
       readonly kind: 'skipped';
-      readonly by: 'offer' | 'currency' | 'amount' | 'tried' | 'switch';
+      readonly by: 'offer' | 'currency' | 'amount' | 'tried' | 'switch' | 'grey';
       readonly reason: string;
     };
 
@@ -78,17 +85,63 @@ const judge = (account: RoutedAccount, question: RouteQuestion): Verdict => {
   if (amount.minorUnits > account.amountMax) return skipped('amount', `takes at most ${account.amountMax} minor units`);
   if (question.excluded.includes(account.accountId)) return skipped('tried', 'failed for this payment before');
   if (!account.enabled) return skipped('switch', `switched off: ${account.stateNote || 'no note'}`);
+  if (percentileOf(account.accountId, question.merchantId, question.merchantOrderNo) >= account.releasedPercent) {
+    return skipped('grey', `released for ${account.releasedPercent} % of payments`);
+  }
   return { kind: 'fits' };
 };
 
-const pickByWeight = (accounts: readonly RoutedAccount[], fraction: number): RoutedAccount | undefined => {
-  const total = accounts.reduce((sum, account) => sum + account.weight, 0);
+type Weighed = readonly (readonly [RoutedAccount, number])[];
+
+const pickByWeight = (accounts: Weighed, fraction: number): RoutedAccount | undefined => {
+  const total = accounts.reduce((sum, [, weight]) => sum + weight, 0);
   let left = fraction * total;
-  for (const account of accounts) {
-    left -= account.weight;
+  for (const [account, weight] of accounts) {
+    left -= weight;
     if (left < 0) return account;
   }
-  return accounts.at(-1);
+  return accounts.at(-1)?.[0];
+};
+
+/** Accounts that are tried at the same time: of equal rank and fee. In the order of trial. */
+const levelsOf = (accounts: readonly RoutedAccount[]): RoutedAccount[][] => {
+  const levels: RoutedAccount[][] = [];
+  for (const account of accounts) {
+    const last = levels.at(-1);
+    const [like] = last ?? [];
+    if (last === undefined || like?.rank !== account.rank || like.feeBasisPoints !== account.feeBasisPoints) {
+      levels.push([account]);
+    } else last.push(account);
+  }
+  return levels;
+};
+
+type Pick = { readonly account: RoutedAccount; readonly among: number };
+
+/**
+ * Chooses by health and weight, level by level: a level of which all accounts are well takes all payments, one that recovers takes
+ * its share and leaves the others to the next. Where nobody is well the first one is tried all the same: a payment that may fail is
+ * better than one that surely does.
+ */
+const pick = (fitting: readonly RoutedAccount[], health: RouteHealth, fraction: number): Pick | undefined => {
+  let left = fraction;
+  for (const level of levelsOf(fitting)) {
+    const well = level.filter(({ accountId }) => healthOf(health, accountId).share > 0);
+    const share = Math.max(0, ...well.map(({ accountId }) => healthOf(health, accountId).share));
+    if (left >= share) {
+      left = share >= 1 ? left : (left - share) / (1 - share);
+      continue;
+    }
+    const weighed = well.map((account) => {
+      const own = healthOf(health, account.accountId);
+      return [account, own.share * weightOf(account.weight, own)] as const;
+    });
+    const account = pickByWeight(weighed, left / share);
+    if (account !== undefined) return { account, among: weighed.length };
+  }
+  // The last resort: who gets at least some, else whoever comes first.
+  const account = fitting.find(({ accountId }) => healthOf(health, accountId).share > 0) ?? fitting[0];
+  return account === undefined ? undefined : { account, among: 1 };
 };
 
 const explainNone = (judged: readonly (readonly [RoutedAccount, Verdict])[]): NoRoute => {
@@ -109,40 +162,66 @@ const explainNone = (judged: readonly (readonly [RoutedAccount, Verdict])[]): No
 };
 
 /**
- * Chooses the account for a payment's first attempt. Pure: the same table, question and fraction choose the same account.
+ * Chooses the account for a payment's first attempt. Pure: the same table, question, health and fraction choose the same account.
  *
- * @param fraction chance, 0 <= x < 1, for the choice by weight among accounts of equal rank.
+ * @param fraction chance, 0 <= x < 1, for the choice by weight among equals and for the share of those that recover.
  */
-export const chooseAccount = (table: RoutingTable, question: RouteQuestion, fraction: number): RouteDecision => {
+export const chooseAccount = (
+  table: RoutingTable,
+  question: RouteQuestion,
+  fraction: number,
+  health: RouteHealth = ALL_WELL,
+): RouteDecision => {
   const merchant = table.merchants.get(question.merchantId);
   if (merchant === undefined) return { kind: 'no_route', why: { kind: 'merchant_unknown' }, candidates: [] };
   const judged = merchant.accountIds
     .flatMap((accountId) => table.accounts.get(accountId) ?? [])
-    .sort((a, b) => a.rank - b.rank || (a.accountId < b.accountId ? -1 : 1))
+    .sort((a, b) => a.rank - b.rank || a.feeBasisPoints - b.feeBasisPoints || (a.accountId < b.accountId ? -1 : 1))
     .map((account) => [account, judge(account, question)] as const);
   const fitting = judged.flatMap(([account, verdict]) => (verdict.kind === 'fits' ? [account] : []));
-  const best = fitting.filter((account) => account.rank === fitting[0]?.rank);
-  const chosen = pickByWeight(best, fraction);
+  const picked = pick(fitting, health, fraction);
+  const chosen = picked?.account;
   const candidates = judged.map(([account, verdict]) => ({
     accountId: account.accountId,
     chosen: account === chosen,
-    reason: reasonOf(account, verdict, chosen),
+    reason: reasonOf(account, verdict, chosen, health),
   }));
-  if (chosen === undefined) return { kind: 'no_route', why: explainNone(judged), candidates };
-  const skipped = candidates.filter((candidate) => candidate.reason.startsWith('skipped'));
+  if (picked === undefined || chosen === undefined) return { kind: 'no_route', why: explainNone(judged), candidates };
+  const { rank, feeBasisPoints, weight } = chosen;
   const reason = [
-    `rank ${chosen.rank}, weight ${chosen.weight} of ${best.reduce((sum, account) => sum + account.weight, 0)}`,
-    ...skipped.map((candidate) => `${candidate.accountId} ${candidate.reason}`),
+    `rank ${rank}, fee ${feeBasisPoints}, weight ${weight}, one of ${picked.among}${healthWords(chosen, health)}`,
+    ...candidates
+      .filter((candidate) => !candidate.chosen && !candidate.reason.startsWith('fits'))
+      .map((candidate) => `${candidate.accountId} ${candidate.reason}`),
   ].join('; ');
   return { kind: 'chosen', account: chosen, reason, candidates };
 };
 
-const reasonOf = (account: RoutedAccount, verdict: Verdict, chosen: RoutedAccount | undefined): string => {
+/** What is to be said of an account's health; nothing while all is well. */
+const healthWords = ({ accountId }: RoutedAccount, health: RouteHealth): string => {
+  const { share, successShare, reason } = healthOf(health, accountId);
+  const words = [
+    ...(share < 1 ? [`gets ${Math.round(share * 100)} %${reason === '' ? '' : ` (${reason})`}`] : []),
+    ...(successShare !== undefined && successShare < 1 ? [`${Math.round(successShare * 100)} % handled lately`] : []),
+  ];
+  return words.length === 0 ? '' : `, ${words.join(', ')}`;
+};
+
+const reasonOf = (
+  account: RoutedAccount,
+  verdict: Verdict,
+  chosen: RoutedAccount | undefined,
+  health: RouteHealth,
+): string => {
   if (verdict.kind === 'skipped') return verdict.reason;
-  if (account === chosen) return `chosen: rank ${account.rank}, weight ${account.weight}`;
-  return account.rank === chosen?.rank
-    ? `fits: chance chose another of rank ${account.rank}`
-    : `fits: rank ${account.rank}`;
+  const words = healthWords(account, health);
+  const { rank, feeBasisPoints, weight } = account;
+  if (account === chosen) return `chosen: rank ${rank}, fee ${feeBasisPoints}, weight ${weight}${words}`;
+  if (healthOf(health, account.accountId).share === 0) return `passed over${words}`;
+  const isEqual = rank === chosen?.rank && feeBasisPoints === chosen.feeBasisPoints;
+  return isEqual
+    ? `fits: chance chose another of rank ${rank}${words}`
+    : `fits: rank ${rank}, fee ${feeBasisPoints}${words}`;
 };
 
 /**
@@ -154,6 +233,7 @@ export const rerouteAfter = (
   table: RoutingTable,
   question: RouteQuestion,
   fraction: number,
+  health: RouteHealth = ALL_WELL,
 ): RouteDecision => {
   // One payment code can be bound to only one order at the wallet: once the channel has seen it, the payer has to
   // show a new one (channels research, section 6).
@@ -164,5 +244,5 @@ export const rerouteAfter = (
       candidates: [],
     };
   }
-  return chooseAccount(table, question, fraction);
+  return chooseAccount(table, question, fraction, health);
 };

@@ -29,7 +29,9 @@ export const anAccount = (id: string, parts: Partial<RoutedAccount> = {}): Route
   currencies: [currency('CNY')],
   amountMax: 100_000n,
   rank: 0,
+  feeBasisPoints: 0,
   weight: 1,
+  releasedPercent: 100,
   enabled: true,
   stateNote: '',
   ...parts,
@@ -45,6 +47,7 @@ export const aTable = (...accounts: readonly RoutedAccount[]): RoutingTable => (
 /** Who takes a payment code of WeChat over 10.00 CNY? */
 export const aQuestion = (parts: Partial<RouteQuestion> = {}): RouteQuestion => ({
   merchantId: MERCHANT,
+  merchantOrderNo: 'order-1',
   amount: money('CNY', 1_000),
   wallet: 'wechat',
   kind: 'payment_code',

@@ -167,7 +167,7 @@ describe('among accounts that fit', () => {
     );
     const decision = chooseAccount(table, aQuestion(), 0.999);
     expect(chosenId(decision)).toBe('b');
-    expect(reasonFor(decision, 'a')).toBe('fits: rank 2');
+    expect(reasonFor(decision, 'a')).toBe('fits: rank 2, fee 0');
   });
 
   test('those of equal rank are chosen by their weights, exactly', () => {

@@ -248,6 +248,7 @@ test('a stream gives every message and ends; its error has a reason', async () =
   const server = await serve({
     services: [
       bind(RoutingService, {
+        reportHealth: notYet('ReportHealth'),
         watchRoutingTable: async function* (request) {
           yield { table: { version: request.knownVersion + 1n } };
           yield { table: { version: request.knownVersion + 2n } };
@@ -297,6 +298,7 @@ test('draining ends open streams with a reason, and does not wait for them', asy
   const server = await serve({
     services: [
       bind(RoutingService, {
+        reportHealth: notYet('ReportHealth'),
         watchRoutingTable: async function* () {
           yield { table: { version: 1n } };
           await new Promise(() => {});

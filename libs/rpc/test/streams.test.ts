@@ -16,6 +16,7 @@ type Watch = (request: WatchRoutingTableRequest, call: CallContext) => AsyncGene
 const start = async (watchRoutingTable: Watch, log = QUIET): Promise<RpcClient<typeof RoutingService>> => {
   const handlers = {
     watchRoutingTable,
+    reportHealth: notYet('ReportHealth'),
     explainRoute: notYet('ExplainRoute'),
     setAccountState: notYet('SetAccountState'),
   };

@@ -18,6 +18,8 @@ export const accountToWire = (account: RoutedAccount): MessageInitShape<typeof C
   amountMinorUnitsMax: account.amountMax,
   rank: account.rank,
   weight: account.weight,
+  feeBasisPoints: account.feeBasisPoints,
+  releasedPercent: account.releasedPercent,
   state: account.enabled ? AccountState.ENABLED : AccountState.DISABLED,
   stateNote: account.stateNote,
 });
@@ -54,6 +56,8 @@ export const routingTableFromWire = (table: WireRoutingTable): RoutingTable => (
         amountMax: account.amountMinorUnitsMax,
         rank: account.rank,
         weight: account.weight,
+        feeBasisPoints: account.feeBasisPoints,
+        releasedPercent: account.releasedPercent ?? 100,
         // A state of a later version is no permission to take payments.
         enabled: account.state === AccountState.ENABLED || account.state === AccountState.UNSPECIFIED,
         stateNote: account.stateNote,

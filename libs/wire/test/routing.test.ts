@@ -27,7 +27,9 @@ const accountOf = fc.record({
   currencies: fc.subarray(['CNY', 'USD', 'JPY'].map((code) => money(code, 0).currency)),
   amountMax: fc.bigInt({ min: 0n, max: 10n ** 11n }),
   rank: fc.nat(100),
+  feeBasisPoints: fc.nat(10_000),
   weight: fc.integer({ min: 1, max: 1_000 }),
+  releasedPercent: fc.nat(100),
   enabled: fc.boolean(),
   stateNote: fc.string({ maxLength: 20 }),
 });

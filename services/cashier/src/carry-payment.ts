@@ -23,6 +23,7 @@ import {
 import { certainlyNotDone, persistently, type RpcClient, remainingMs, toRpcError } from '@tillmesh/rpc';
 import { annotate, counter, errorTypeOf, type Log } from '@tillmesh/telemetry';
 import { kindMap, moneyToWire, outcomeFromWire } from '@tillmesh/wire';
+import type { AccountHealths } from './account-health.ts';
 import type { Channels } from './channels.ts';
 import type { CheckLater } from './check-later.ts';
 import type { Route, Routes } from './choose-route.ts';
@@ -101,13 +102,14 @@ export const createCarrier = (deps: {
   readonly orderStore: RpcClient<typeof OrderStoreService>;
   readonly channels: Channels;
   readonly routes: Routes;
+  readonly health: Pick<AccountHealths, 'note'>;
   readonly checkLater: CheckLater;
   readonly notifyBaseUrl: string | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
 }): Carrier => {
-  const { orderStore, channels, routes, checkLater, notifyBaseUrl, clock, random, log } = deps;
+  const { orderStore, channels, routes, health, checkLater, notifyBaseUrl, clock, random, log } = deps;
 
   const notifyUrlOf = (attempt: Attempt, traceparent: string): string => {
     if (notifyBaseUrl === undefined) return '';
@@ -192,6 +194,7 @@ export const createCarrier = (deps: {
     if (outcome.kind !== 'failed_definite' || outcome.closed) return undefined;
     return routes.next(outcome.token, {
       merchantId: order.merchantId,
+      merchantOrderNo: order.merchantOrderNo,
       amount: order.amount,
       wallet: order.wallet,
       kind: order.kind,
@@ -230,6 +233,7 @@ export const createCarrier = (deps: {
       calledBefore = false;
       const outcome =
         result.outcome === OutcomeKind.UNSPECIFIED ? unknownOutcome('no outcome') : outcomeFromWire(result);
+      health.note(attempt.accountId as AccountId, outcome);
       outcomes.add({ channel: attempt.channelId, account: attempt.accountId, outcome: outcome.kind });
       annotate({
         'tillmesh.channel_id': attempt.channelId,

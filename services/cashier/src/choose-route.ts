@@ -11,6 +11,7 @@ import {
   rerouteAfter,
 } from '@tillmesh/domain';
 import { type RpcError, rpcErrors } from '@tillmesh/rpc';
+import type { AccountHealths } from './account-health.ts';
 import type { RoutingFeed } from './routing-feed.ts';
 
 export type Route = { readonly account: RoutedAccount; readonly reason: string };
@@ -23,6 +24,10 @@ export type Routes = {
 };
 
 const ROUTE_REASON_MAX = 255;
+
+/** With these and the shares of health that the reason names, the choice can be repeated. */
+const inputsOf = ({ version }: RoutingTable, fraction: number): string =>
+  `table ${version}, chance ${fraction.toFixed(4)}`;
 
 const toError = (
   why: NoRoute,
@@ -58,7 +63,11 @@ const toError = (
 };
 
 /** Routes by the table that is held; no call is made. */
-export const createRoutes = (feed: RoutingFeed, random: Random): Routes => {
+export const createRoutes = (
+  feed: Pick<RoutingFeed, 'table'>,
+  health: Pick<AccountHealths, 'now'>,
+  random: Random,
+): Routes => {
   const tableNow = (): RoutingTable => {
     const table = feed.table();
     if (table === undefined) throw rpcErrors.notReady('no routing table was heard yet', { retryAfterMs: 500 });
@@ -66,18 +75,19 @@ export const createRoutes = (feed: RoutingFeed, random: Random): Routes => {
   };
   return {
     first: (question) => {
-      const decision = chooseAccount(tableNow(), question, random.fraction());
+      const [table, fraction] = [tableNow(), random.fraction()];
+      const decision = chooseAccount(table, question, fraction, health.now);
       if (decision.kind === 'no_route') throw toError(decision.why, decision, question);
-      return { account: decision.account, reason: decision.reason.slice(0, ROUTE_REASON_MAX) };
+      const reason = `${decision.reason}; ${inputsOf(table, fraction)}`;
+      return { account: decision.account, reason: reason.slice(0, ROUTE_REASON_MAX) };
     },
     next: (token, question) => {
-      const decision = rerouteAfter(token, tableNow(), question, random.fraction());
+      const [table, fraction] = [tableNow(), random.fraction()];
+      const decision = rerouteAfter(token, table, question, fraction, health.now);
       if (decision.kind === 'no_route') return undefined;
       const tried = question.excluded.join(', ');
-      return {
-        account: decision.account,
-        reason: `rerouted after ${tried}: ${decision.reason}`.slice(0, ROUTE_REASON_MAX),
-      };
+      const reason = `rerouted after ${tried}: ${decision.reason}; ${inputsOf(table, fraction)}`;
+      return { account: decision.account, reason: reason.slice(0, ROUTE_REASON_MAX) };
     },
   };
 };

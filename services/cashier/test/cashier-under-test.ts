@@ -12,6 +12,7 @@ import { OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/order_
 import { PaymentKind, Wallet } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
 import { type Binding, bind, createClient, type RpcClient, RpcError, type RpcServer, serve } from '@tillmesh/rpc';
 import type { Log } from '@tillmesh/telemetry';
+import { followAccounts } from '../src/account-health.ts';
 import { createCarrier } from '../src/carry-payment.ts';
 import { createCashierService } from '../src/cashier-service.ts';
 import { connectChannels } from '../src/channels.ts';
@@ -41,7 +42,9 @@ const account = (accountId: string, rank: number, changes: Partial<RoutedAccount
     currencies: ['CNY' as Currency],
     amountMax: 5_000_000n,
     rank,
+    feeBasisPoints: 0,
     weight: 100,
+    releasedPercent: 100,
     enabled: true,
     stateNote: '',
     ...changes,
@@ -145,8 +148,23 @@ export const startCashier = async (
     payment: (orderNo: string) => void checkedLater.push(`payment ${orderNo}`),
     refund: (refundNo: string) => void checkedLater.push(`refund ${refundNo}`),
   };
-  const routes = createRoutes({ table: () => table, ready: async () => undefined }, random);
-  const carrier = createCarrier({ orderStore, channels, routes, checkLater, notifyBaseUrl, clock, random, log });
+  const health = followAccounts({
+    clock,
+    accounts: () => table.accounts,
+    laneOf: (channelId) => channels.find(channelId)?.lanes.pay,
+  });
+  const routes = createRoutes({ table: () => table }, health, random);
+  const carrier = createCarrier({
+    orderStore,
+    channels,
+    routes,
+    health,
+    checkLater,
+    notifyBaseUrl,
+    clock,
+    random,
+    log,
+  });
   const server = await startServer(
     [
       bind(

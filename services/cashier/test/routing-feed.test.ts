@@ -39,6 +39,7 @@ const startRouting = async (first: Table, port = 0) => {
   const server: RpcServer = await serve({
     services: [
       bind(RoutingService, {
+        reportHealth: async () => ({}),
         watchRoutingTable: async function* ({ knownVersion }, { signal }) {
           knownVersions.push(knownVersion);
           let sent = knownVersion;

@@ -6,6 +6,7 @@ import { OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/order_
 import { RoutingService } from '@tillmesh/proto/tillmesh/routing/v1/routing_service_pb.ts';
 import { bind, createClient, runService } from '@tillmesh/rpc';
 import { RoutingConfig } from './config.ts';
+import { createHealthReports } from './health-reports.ts';
 import { createLanes } from './lanes.ts';
 import { createRoutingService } from './routing-service.ts';
 import { createRoutingSource } from './routing-source.ts';
@@ -39,7 +40,10 @@ await runService({
     };
     return {
       services: [
-        bind(RoutingService, createRoutingService({ source, orderStore, log })),
+        bind(
+          RoutingService,
+          createRoutingService({ source, health: createHealthReports(systemClock), orderStore, log }),
+        ),
         bindLanes({
           service: 'routing',
           instance: `${config.server.host}:${config.server.port}`,

@@ -5,6 +5,7 @@ import { AccountState } from '@tillmesh/proto/tillmesh/routing/v1/routing_table_
 import { type Implementation, type RpcClient, rpcErrors } from '@tillmesh/rpc';
 import type { Log } from '@tillmesh/telemetry';
 import { accountToWire, kindMap, moneyFromWire, routingTableToWire, walletMap } from '@tillmesh/wire';
+import type { HealthReports } from './health-reports.ts';
 import type { RoutingSource } from './routing-source.ts';
 
 /** Chance plays no part in an explanation: the first of equals is shown as chosen. */
@@ -13,10 +14,11 @@ const FIRST_OF_EQUALS = 0;
 /** The wire's side of routing. */
 export const createRoutingService = (deps: {
   readonly source: RoutingSource;
+  readonly health: HealthReports;
   readonly orderStore: Pick<RpcClient<typeof OrderStoreService>, 'getOrder'>;
   readonly log: Log;
 }): Implementation<typeof RoutingService> => {
-  const { source, orderStore, log } = deps;
+  const { source, health, orderStore, log } = deps;
 
   const explainHypothetical = (payment: HypotheticalPayment) => {
     const table = source.table();
@@ -28,7 +30,12 @@ export const createRoutingService = (deps: {
     }
     const merchantId = payment.merchantId as MerchantId;
     const excluded = payment.excludedAccountIds as AccountId[];
-    const decision = chooseAccount(table, { merchantId, amount, wallet, kind, excluded }, FIRST_OF_EQUALS);
+    const decision = chooseAccount(
+      table,
+      { merchantId, merchantOrderNo: '', amount, wallet, kind, excluded },
+      FIRST_OF_EQUALS,
+      health.health(),
+    );
     if (decision.kind === 'no_route' && decision.why.kind === 'merchant_unknown') {
       throw rpcErrors.merchantUnknown(`there is no merchant ${merchantId} in the routing table`, {
         metadata: { merchant_id: merchantId },
@@ -55,6 +62,20 @@ export const createRoutingService = (deps: {
     watchRoutingTable: async function* (request, call) {
       for await (const table of source.watch(request.knownVersion, call.signal))
         yield { table: routingTableToWire(table) };
+    },
+    reportHealth: async ({ instance, accounts }) => {
+      health.take(
+        instance,
+        accounts.map(({ sharePercent, ...account }) => ({ ...account, share: sharePercent / 100 })),
+      );
+      const merged = health.merged();
+      return {
+        instances: merged.instances,
+        accounts: merged.accounts.map(({ share, ...account }) => ({
+          ...account,
+          sharePercent: Math.round(share * 100),
+        })),
+      };
     },
     explainRoute: async ({ subject }) => {
       if (subject.case === 'hypothetical') return explainHypothetical(subject.value);

@@ -28,7 +28,19 @@ const Account = z.strictObject({
     .max(16),
   amountMax: z.int().min(1).max(Number(MINOR_UNITS_MAX)).describe('The most one payment may be, in minor units.'),
   rank: z.int().min(0).max(100).default(0).describe('Lower is tried first.'),
-  weight: z.int().min(1).max(1_000).default(100).describe('Share among accounts of equal rank.'),
+  feeBasisPoints: z
+    .int()
+    .min(0)
+    .max(10_000)
+    .default(0)
+    .describe('What a payment costs, hundredths of a per cent; of equal rank the cheaper accounts are tried first.'),
+  weight: z.int().min(1).max(1_000).default(100).describe('Share among accounts of equal rank and fee.'),
+  releasedPercent: z
+    .int()
+    .min(0)
+    .max(100)
+    .default(100)
+    .describe('Grey release: so many of 100 payments may come here, always the same ones by their numbers.'),
 });
 
 const Merchant = z.strictObject({

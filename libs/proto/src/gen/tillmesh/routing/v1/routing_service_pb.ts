@@ -19,7 +19,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tillmesh/routing/v1/routing_service.proto.
  */
 export const file_tillmesh_routing_v1_routing_service: GenFile = /*@__PURE__*/
-  fileDesc("Cil0aWxsbWVzaC9yb3V0aW5nL3YxL3JvdXRpbmdfc2VydmljZS5wcm90bxITdGlsbG1lc2gucm91dGluZy52MSIxChhXYXRjaFJvdXRpbmdUYWJsZVJlcXVlc3QSFQoNa25vd25fdmVyc2lvbhgBIAEoBCJNChlXYXRjaFJvdXRpbmdUYWJsZVJlc3BvbnNlEjAKBXRhYmxlGAEgASgLMiEudGlsbG1lc2gucm91dGluZy52MS5Sb3V0aW5nVGFibGUihAIKE0h5cG90aGV0aWNhbFBheW1lbnQSHgoLbWVyY2hhbnRfaWQYASABKAlCCbpIBnIEEAEYIBIwCgZhbW91bnQYAiABKAsyGC50aWxsbWVzaC5tb25leS52MS5Nb25leUIGukgDyAEBEjcKBndhbGxldBgDIAEoDjIbLnRpbGxtZXNoLnBheW1lbnQudjEuV2FsbGV0Qgq6SAeCAQQQASAAEjoKBGtpbmQYBCABKA4yIC50aWxsbWVzaC5wYXltZW50LnYxLlBheW1lbnRLaW5kQgq6SAeCAQQQASAAEiYKFGV4Y2x1ZGVkX2FjY291bnRfaWRzGAUgAygJQgi6SAWSAQIQCSKRAQoTRXhwbGFpblJvdXRlUmVxdWVzdBJACgxoeXBvdGhldGljYWwYASABKAsyKC50aWxsbWVzaC5yb3V0aW5nLnYxLkh5cG90aGV0aWNhbFBheW1lbnRIABImCghvcmRlcl9ubxgCIAEoCUISukgPcg0yC15bMC05XXsyNX0kSABCEAoHc3ViamVjdBIFukgCCAEiYQoURXhwbGFpblJvdXRlUmVzcG9uc2USFQoNdGFibGVfdmVyc2lvbhgBIAEoBBIyCgpjYW5kaWRhdGVzGAIgAygLMh4udGlsbG1lc2gucm91dGluZy52MS5DYW5kaWRhdGUijwEKFlNldEFjY291bnRTdGF0ZVJlcXVlc3QSHQoKYWNjb3VudF9pZBgBIAEoCUIJukgGcgQQARggEjwKBXN0YXRlGAIgASgOMiEudGlsbG1lc2gucm91dGluZy52MS5BY2NvdW50U3RhdGVCCrpIB4IBBBABIAASGAoEbm90ZRgDIAEoCUIKukgHcgUQARj/ASJmChdTZXRBY2NvdW50U3RhdGVSZXNwb25zZRI0CgdhY2NvdW50GAEgASgLMiMudGlsbG1lc2gucm91dGluZy52MS5DaGFubmVsQWNjb3VudBIVCg10YWJsZV92ZXJzaW9uGAIgASgEMugCCg5Sb3V0aW5nU2VydmljZRJ5ChFXYXRjaFJvdXRpbmdUYWJsZRItLnRpbGxtZXNoLnJvdXRpbmcudjEuV2F0Y2hSb3V0aW5nVGFibGVSZXF1ZXN0Gi4udGlsbG1lc2gucm91dGluZy52MS5XYXRjaFJvdXRpbmdUYWJsZVJlc3BvbnNlIgOQAgEwARJoCgxFeHBsYWluUm91dGUSKC50aWxsbWVzaC5yb3V0aW5nLnYxLkV4cGxhaW5Sb3V0ZVJlcXVlc3QaKS50aWxsbWVzaC5yb3V0aW5nLnYxLkV4cGxhaW5Sb3V0ZVJlc3BvbnNlIgOQAgEScQoPU2V0QWNjb3VudFN0YXRlEisudGlsbG1lc2gucm91dGluZy52MS5TZXRBY2NvdW50U3RhdGVSZXF1ZXN0GiwudGlsbG1lc2gucm91dGluZy52MS5TZXRBY2NvdW50U3RhdGVSZXNwb25zZSIDkAICYgZwcm90bzM", [file_buf_validate_validate, file_tillmesh_money_v1_money, file_tillmesh_payment_v1_payment, file_tillmesh_routing_v1_routing_table]);
+  fileDesc("Cil0aWxsbWVzaC9yb3V0aW5nL3YxL3JvdXRpbmdfc2VydmljZS5wcm90bxITdGlsbG1lc2gucm91dGluZy52MSIxChhXYXRjaFJvdXRpbmdUYWJsZVJlcXVlc3QSFQoNa25vd25fdmVyc2lvbhgBIAEoBCJNChlXYXRjaFJvdXRpbmdUYWJsZVJlc3BvbnNlEjAKBXRhYmxlGAEgASgLMiEudGlsbG1lc2gucm91dGluZy52MS5Sb3V0aW5nVGFibGUiiAEKDUFjY291bnRIZWFsdGgSHQoKYWNjb3VudF9pZBgBIAEoCUIJukgGcgQQARggEh4KDXNoYXJlX3BlcmNlbnQYAiABKA1CB7pIBCoCGGQSDwoHaGFuZGxlZBgDIAEoDRIOCgZmYWlsZWQYBCABKA0SFwoGcmVhc29uGAUgASgJQge6SARyAhhAInQKE1JlcG9ydEhlYWx0aFJlcXVlc3QSHAoIaW5zdGFuY2UYASABKAlCCrpIB3IFEAEYgAESPwoIYWNjb3VudHMYAiADKAsyIi50aWxsbWVzaC5yb3V0aW5nLnYxLkFjY291bnRIZWFsdGhCCbpIBpIBAxDoByJfChRSZXBvcnRIZWFsdGhSZXNwb25zZRIRCglpbnN0YW5jZXMYASABKA0SNAoIYWNjb3VudHMYAiADKAsyIi50aWxsbWVzaC5yb3V0aW5nLnYxLkFjY291bnRIZWFsdGgihAIKE0h5cG90aGV0aWNhbFBheW1lbnQSHgoLbWVyY2hhbnRfaWQYASABKAlCCbpIBnIEEAEYIBIwCgZhbW91bnQYAiABKAsyGC50aWxsbWVzaC5tb25leS52MS5Nb25leUIGukgDyAEBEjcKBndhbGxldBgDIAEoDjIbLnRpbGxtZXNoLnBheW1lbnQudjEuV2FsbGV0Qgq6SAeCAQQQASAAEjoKBGtpbmQYBCABKA4yIC50aWxsbWVzaC5wYXltZW50LnYxLlBheW1lbnRLaW5kQgq6SAeCAQQQASAAEiYKFGV4Y2x1ZGVkX2FjY291bnRfaWRzGAUgAygJQgi6SAWSAQIQCSKRAQoTRXhwbGFpblJvdXRlUmVxdWVzdBJACgxoeXBvdGhldGljYWwYASABKAsyKC50aWxsbWVzaC5yb3V0aW5nLnYxLkh5cG90aGV0aWNhbFBheW1lbnRIABImCghvcmRlcl9ubxgCIAEoCUISukgPcg0yC15bMC05XXsyNX0kSABCEAoHc3ViamVjdBIFukgCCAEiYQoURXhwbGFpblJvdXRlUmVzcG9uc2USFQoNdGFibGVfdmVyc2lvbhgBIAEoBBIyCgpjYW5kaWRhdGVzGAIgAygLMh4udGlsbG1lc2gucm91dGluZy52MS5DYW5kaWRhdGUijwEKFlNldEFjY291bnRTdGF0ZVJlcXVlc3QSHQoKYWNjb3VudF9pZBgBIAEoCUIJukgGcgQQARggEjwKBXN0YXRlGAIgASgOMiEudGlsbG1lc2gucm91dGluZy52MS5BY2NvdW50U3RhdGVCCrpIB4IBBBABIAASGAoEbm90ZRgDIAEoCUIKukgHcgUQARj/ASJmChdTZXRBY2NvdW50U3RhdGVSZXNwb25zZRI0CgdhY2NvdW50GAEgASgLMiMudGlsbG1lc2gucm91dGluZy52MS5DaGFubmVsQWNjb3VudBIVCg10YWJsZV92ZXJzaW9uGAIgASgEMtIDCg5Sb3V0aW5nU2VydmljZRJ5ChFXYXRjaFJvdXRpbmdUYWJsZRItLnRpbGxtZXNoLnJvdXRpbmcudjEuV2F0Y2hSb3V0aW5nVGFibGVSZXF1ZXN0Gi4udGlsbG1lc2gucm91dGluZy52MS5XYXRjaFJvdXRpbmdUYWJsZVJlc3BvbnNlIgOQAgEwARJoCgxSZXBvcnRIZWFsdGgSKC50aWxsbWVzaC5yb3V0aW5nLnYxLlJlcG9ydEhlYWx0aFJlcXVlc3QaKS50aWxsbWVzaC5yb3V0aW5nLnYxLlJlcG9ydEhlYWx0aFJlc3BvbnNlIgOQAgISaAoMRXhwbGFpblJvdXRlEigudGlsbG1lc2gucm91dGluZy52MS5FeHBsYWluUm91dGVSZXF1ZXN0GikudGlsbG1lc2gucm91dGluZy52MS5FeHBsYWluUm91dGVSZXNwb25zZSIDkAIBEnEKD1NldEFjY291bnRTdGF0ZRIrLnRpbGxtZXNoLnJvdXRpbmcudjEuU2V0QWNjb3VudFN0YXRlUmVxdWVzdBosLnRpbGxtZXNoLnJvdXRpbmcudjEuU2V0QWNjb3VudFN0YXRlUmVzcG9uc2UiA5ACAmIGcHJvdG8z", [file_buf_validate_validate, file_tillmesh_money_v1_money, file_tillmesh_payment_v1_payment, file_tillmesh_routing_v1_routing_table]);
 
 /**
  * No filter: the table is small.
@@ -62,6 +62,111 @@ export type WatchRoutingTableResponse = Message<"tillmesh.routing.v1.WatchRoutin
  */
 export const WatchRoutingTableResponseSchema: GenMessage<WatchRoutingTableResponse> = /*@__PURE__*/
   messageDesc(file_tillmesh_routing_v1_routing_service, 1);
+
+/**
+ * What one or all cashiers see of an account.
+ *
+ * @generated from message tillmesh.routing.v1.AccountHealth
+ */
+export type AccountHealth = Message<"tillmesh.routing.v1.AccountHealth"> & {
+  /**
+   * The account. 1 to 32 characters.
+   *
+   * @generated from field: string account_id = 1;
+   */
+  accountId: string;
+
+  /**
+   * How much of the payments that would come to it it gets now, per cent: 0 none, 100 all.
+   *
+   * @generated from field: uint32 share_percent = 2;
+   */
+  sharePercent: number;
+
+  /**
+   * Attempts of the last five minutes that its channel handled, and those that it did not. A payer's refusal is handled.
+   *
+   * @generated from field: uint32 handled = 3;
+   */
+  handled: number;
+
+  /**
+   * As above.
+   *
+   * @generated from field: uint32 failed = 4;
+   */
+  failed: number;
+
+  /**
+   * For people, such as "lane open". At most 64 characters.
+   *
+   * @generated from field: string reason = 5;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message tillmesh.routing.v1.AccountHealth.
+ * Use `create(AccountHealthSchema)` to create a new message.
+ */
+export const AccountHealthSchema: GenMessage<AccountHealth> = /*@__PURE__*/
+  messageDesc(file_tillmesh_routing_v1_routing_service, 2);
+
+/**
+ * From one cashier.
+ *
+ * @generated from message tillmesh.routing.v1.ReportHealthRequest
+ */
+export type ReportHealthRequest = Message<"tillmesh.routing.v1.ReportHealthRequest"> & {
+  /**
+   * Which process it is, such as host:port. 1 to 128 characters.
+   *
+   * @generated from field: string instance = 1;
+   */
+  instance: string;
+
+  /**
+   * Every account that it has used lately or that is not well. At most 1,000.
+   *
+   * @generated from field: repeated tillmesh.routing.v1.AccountHealth accounts = 2;
+   */
+  accounts: AccountHealth[];
+};
+
+/**
+ * Describes the message tillmesh.routing.v1.ReportHealthRequest.
+ * Use `create(ReportHealthRequestSchema)` to create a new message.
+ */
+export const ReportHealthRequestSchema: GenMessage<ReportHealthRequest> = /*@__PURE__*/
+  messageDesc(file_tillmesh_routing_v1_routing_service, 3);
+
+/**
+ * Of all cashiers that have reported within the last seconds.
+ *
+ * @generated from message tillmesh.routing.v1.ReportHealthResponse
+ */
+export type ReportHealthResponse = Message<"tillmesh.routing.v1.ReportHealthResponse"> & {
+  /**
+   * How many they are.
+   *
+   * @generated from field: uint32 instances = 1;
+   */
+  instances: number;
+
+  /**
+   * Every account that one of them has named.
+   *
+   * @generated from field: repeated tillmesh.routing.v1.AccountHealth accounts = 2;
+   */
+  accounts: AccountHealth[];
+};
+
+/**
+ * Describes the message tillmesh.routing.v1.ReportHealthResponse.
+ * Use `create(ReportHealthResponseSchema)` to create a new message.
+ */
+export const ReportHealthResponseSchema: GenMessage<ReportHealthResponse> = /*@__PURE__*/
+  messageDesc(file_tillmesh_routing_v1_routing_service, 4);
 
 /**
  * A payment that might be.
@@ -110,7 +215,7 @@ export type HypotheticalPayment = Message<"tillmesh.routing.v1.HypotheticalPayme
  * Use `create(HypotheticalPaymentSchema)` to create a new message.
  */
 export const HypotheticalPaymentSchema: GenMessage<HypotheticalPayment> = /*@__PURE__*/
-  messageDesc(file_tillmesh_routing_v1_routing_service, 2);
+  messageDesc(file_tillmesh_routing_v1_routing_service, 5);
 
 /**
  * What to explain.
@@ -147,7 +252,7 @@ export type ExplainRouteRequest = Message<"tillmesh.routing.v1.ExplainRouteReque
  * Use `create(ExplainRouteRequestSchema)` to create a new message.
  */
 export const ExplainRouteRequestSchema: GenMessage<ExplainRouteRequest> = /*@__PURE__*/
-  messageDesc(file_tillmesh_routing_v1_routing_service, 3);
+  messageDesc(file_tillmesh_routing_v1_routing_service, 6);
 
 /**
  * The decision.
@@ -175,7 +280,7 @@ export type ExplainRouteResponse = Message<"tillmesh.routing.v1.ExplainRouteResp
  * Use `create(ExplainRouteResponseSchema)` to create a new message.
  */
 export const ExplainRouteResponseSchema: GenMessage<ExplainRouteResponse> = /*@__PURE__*/
-  messageDesc(file_tillmesh_routing_v1_routing_service, 4);
+  messageDesc(file_tillmesh_routing_v1_routing_service, 7);
 
 /**
  * A switch.
@@ -210,7 +315,7 @@ export type SetAccountStateRequest = Message<"tillmesh.routing.v1.SetAccountStat
  * Use `create(SetAccountStateRequestSchema)` to create a new message.
  */
 export const SetAccountStateRequestSchema: GenMessage<SetAccountStateRequest> = /*@__PURE__*/
-  messageDesc(file_tillmesh_routing_v1_routing_service, 5);
+  messageDesc(file_tillmesh_routing_v1_routing_service, 8);
 
 /**
  * The account afterwards.
@@ -238,7 +343,7 @@ export type SetAccountStateResponse = Message<"tillmesh.routing.v1.SetAccountSta
  * Use `create(SetAccountStateResponseSchema)` to create a new message.
  */
 export const SetAccountStateResponseSchema: GenMessage<SetAccountStateResponse> = /*@__PURE__*/
-  messageDesc(file_tillmesh_routing_v1_routing_service, 6);
+  messageDesc(file_tillmesh_routing_v1_routing_service, 9);
 
 /**
  * Gives cashiers the routing table and takes operators' switches. When it is down, cashiers go on with the table they hold.
@@ -255,6 +360,16 @@ export const RoutingService: GenService<{
     methodKind: "server_streaming";
     input: typeof WatchRoutingTableRequestSchema;
     output: typeof WatchRoutingTableResponseSchema;
+  },
+  /**
+   * What a cashier sees of its accounts, once a second. The answer tells what all cashiers see together.
+   *
+   * @generated from rpc tillmesh.routing.v1.RoutingService.ReportHealth
+   */
+  reportHealth: {
+    methodKind: "unary";
+    input: typeof ReportHealthRequestSchema;
+    output: typeof ReportHealthResponseSchema;
   },
   /**
    * Says which account would take a payment and why each of the others would not; or, for a stored payment, what was

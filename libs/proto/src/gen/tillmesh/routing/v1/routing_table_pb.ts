@@ -14,7 +14,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file tillmesh/routing/v1/routing_table.proto.
  */
 export const file_tillmesh_routing_v1_routing_table: GenFile = /*@__PURE__*/
-  fileDesc("Cid0aWxsbWVzaC9yb3V0aW5nL3YxL3JvdXRpbmdfdGFibGUucHJvdG8SE3RpbGxtZXNoLnJvdXRpbmcudjEiSgoITWVyY2hhbnQSEwoLbWVyY2hhbnRfaWQYASABKAkSFAoMZGlzcGxheV9uYW1lGAIgASgJEhMKC2FjY291bnRfaWRzGAMgAygJIq8CCg5DaGFubmVsQWNjb3VudBISCgphY2NvdW50X2lkGAEgASgJEhIKCmNoYW5uZWxfaWQYAiABKAkSLAoHd2FsbGV0cxgDIAMoDjIbLnRpbGxtZXNoLnBheW1lbnQudjEuV2FsbGV0Ei8KBWtpbmRzGAQgAygOMiAudGlsbG1lc2gucGF5bWVudC52MS5QYXltZW50S2luZBISCgpjdXJyZW5jaWVzGAUgAygJEh4KFmFtb3VudF9taW5vcl91bml0c19tYXgYBiABKAMSDAoEcmFuaxgHIAEoDRIOCgZ3ZWlnaHQYCCABKA0SMAoFc3RhdGUYCSABKA4yIS50aWxsbWVzaC5yb3V0aW5nLnYxLkFjY291bnRTdGF0ZRISCgpzdGF0ZV9ub3RlGAogASgJIogBCgxSb3V0aW5nVGFibGUSDwoHdmVyc2lvbhgBIAEoBBIwCgltZXJjaGFudHMYAiADKAsyHS50aWxsbWVzaC5yb3V0aW5nLnYxLk1lcmNoYW50EjUKCGFjY291bnRzGAMgAygLMiMudGlsbG1lc2gucm91dGluZy52MS5DaGFubmVsQWNjb3VudCI/CglDYW5kaWRhdGUSEgoKYWNjb3VudF9pZBgBIAEoCRIOCgZjaG9zZW4YAiABKAgSDgoGcmVhc29uGAMgASgJKmQKDEFjY291bnRTdGF0ZRIdChlBQ0NPVU5UX1NUQVRFX1VOU1BFQ0lGSUVEEAASGQoVQUNDT1VOVF9TVEFURV9FTkFCTEVEEAESGgoWQUNDT1VOVF9TVEFURV9ESVNBQkxFRBACYgZwcm90bzM", [file_tillmesh_payment_v1_payment]);
+  fileDesc("Cid0aWxsbWVzaC9yb3V0aW5nL3YxL3JvdXRpbmdfdGFibGUucHJvdG8SE3RpbGxtZXNoLnJvdXRpbmcudjEiSgoITWVyY2hhbnQSEwoLbWVyY2hhbnRfaWQYASABKAkSFAoMZGlzcGxheV9uYW1lGAIgASgJEhMKC2FjY291bnRfaWRzGAMgAygJIv0CCg5DaGFubmVsQWNjb3VudBISCgphY2NvdW50X2lkGAEgASgJEhIKCmNoYW5uZWxfaWQYAiABKAkSLAoHd2FsbGV0cxgDIAMoDjIbLnRpbGxtZXNoLnBheW1lbnQudjEuV2FsbGV0Ei8KBWtpbmRzGAQgAygOMiAudGlsbG1lc2gucGF5bWVudC52MS5QYXltZW50S2luZBISCgpjdXJyZW5jaWVzGAUgAygJEh4KFmFtb3VudF9taW5vcl91bml0c19tYXgYBiABKAMSDAoEcmFuaxgHIAEoDRIOCgZ3ZWlnaHQYCCABKA0SMAoFc3RhdGUYCSABKA4yIS50aWxsbWVzaC5yb3V0aW5nLnYxLkFjY291bnRTdGF0ZRISCgpzdGF0ZV9ub3RlGAogASgJEhgKEGZlZV9iYXNpc19wb2ludHMYCyABKA0SHQoQcmVsZWFzZWRfcGVyY2VudBgMIAEoDUgAiAEBQhMKEV9yZWxlYXNlZF9wZXJjZW50IogBCgxSb3V0aW5nVGFibGUSDwoHdmVyc2lvbhgBIAEoBBIwCgltZXJjaGFudHMYAiADKAsyHS50aWxsbWVzaC5yb3V0aW5nLnYxLk1lcmNoYW50EjUKCGFjY291bnRzGAMgAygLMiMudGlsbG1lc2gucm91dGluZy52MS5DaGFubmVsQWNjb3VudCI/CglDYW5kaWRhdGUSEgoKYWNjb3VudF9pZBgBIAEoCRIOCgZjaG9zZW4YAiABKAgSDgoGcmVhc29uGAMgASgJKmQKDEFjY291bnRTdGF0ZRIdChlBQ0NPVU5UX1NUQVRFX1VOU1BFQ0lGSUVEEAASGQoVQUNDT1VOVF9TVEFURV9FTkFCTEVEEAESGgoWQUNDT1VOVF9TVEFURV9ESVNBQkxFRBACYgZwcm90bzM", [file_tillmesh_payment_v1_payment]);
 
 /**
  * A merchant that may take payments.
@@ -126,6 +126,20 @@ export type ChannelAccount = Message<"tillmesh.routing.v1.ChannelAccount"> & {
    * @generated from field: string state_note = 10;
    */
   stateNote: string;
+
+  /**
+   * What a payment costs here, hundredths of a per cent. Of equal rank the cheaper ones are tried first. 0 to 10,000.
+   *
+   * @generated from field: uint32 fee_basis_points = 11;
+   */
+  feeBasisPoints: number;
+
+  /**
+   * Grey release: so many of 100 payments may come here, always the same ones by their numbers. Unset means all.
+   *
+   * @generated from field: optional uint32 released_percent = 12;
+   */
+  releasedPercent?: number | undefined;
 };
 
 /**
