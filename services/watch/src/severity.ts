@@ -24,9 +24,11 @@ const BUSY_SHARE = 0.8;
 
 /** How a lane does in all of its processes. */
 export const severityOf = (figures: LaneFigures, counts: LaneCounts): Severity => {
-  if (counts.open > 0 || counts.stalled > 0) return 'open';
+  if (counts.open > 0) return 'open';
   if (counts.halfOpen > 0) return 'half_open';
   if (counts.present === 0) return 'away';
+  // Of a breaker that an operator holds closed: it would be open.
+  if (counts.stalled > 0) return 'failing';
   const rejected = rejectedOf(figures);
   const offered = endedOf(figures) + rejected;
   if (offered > 0 && (figures.failed + rejected) / offered >= FAILING_SHARE) return 'failing';

@@ -95,8 +95,8 @@ describe('the board', () => {
 describe('how a lane does', () => {
   const cases: readonly [Severity, string, Parameters<typeof aReading>[1]][] = [
     ['open', 'is open', { breaker: BreakerState.OPEN }],
-    ['open', 'is stalled', { stalled: true }],
-    ['half_open', 'tries again', { breaker: BreakerState.HALF_OPEN }],
+    ['half_open', 'tries again, stalled as it still is', { breaker: BreakerState.HALF_OPEN, stalled: true }],
+    ['failing', 'is stalled and held closed', { stalled: true, control: 3 }],
     ['failing', 'fails one call in twenty', { succeeded: 190n, declined: 0n, failed: 10n }],
     ['failing', 'rejects one call in twenty', { succeeded: 190n, declined: 0n, rejectedFull: 10n }],
     ['well', 'fails less than that', { succeeded: 191n, declined: 0n, failed: 9n }],

@@ -1,4 +1,14 @@
-import { type Browser, type BrowserPage, findChromium, MISSING_CHROMIUM, openBrowser } from '@tillmesh/browser';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  type Browser,
+  type BrowserPage,
+  findChromium,
+  MISSING_CHROMIUM,
+  openBrowser,
+  takeScreenshot,
+} from '@tillmesh/browser';
 import { systemClock } from '@tillmesh/clock';
 import { BreakerControl, BreakerState } from '@tillmesh/proto/tillmesh/lane/v1/lane_service_pb.ts';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
@@ -156,6 +166,18 @@ describe.skipIf(!hasChromium)('the live page', () => {
     const columns =
       'new Set([...document.querySelectorAll(".tile")].map((tile) => tile.getBoundingClientRect().left)).size';
     expect(await opened.page.evaluate(columns)).toBe(1);
+  });
+
+  test('can be taken a picture of, once what is waited for is there', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'tillmesh-picture-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const file = join(folder, 'not-yet-there', 'lanes.png');
+    const waitFor = { selector: '.tile', text: 'order-store' };
+    await takeScreenshot({ url: watch.url, width: 1_200, height: 720, file, waitFor, env: process.env });
+    const png = readFileSync(file);
+    expect(png.subarray(1, 4).toString()).toBe('PNG');
+    expect([png.readUInt32BE(16), png.readUInt32BE(20)]).toEqual([1_200, 720]);
+    expect(png.length).toBeLessThan(300_000);
   });
 
   // Both mostly wait.
