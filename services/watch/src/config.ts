@@ -11,6 +11,11 @@ export const WatchConfig = z.strictObject({
         .default('127.0.0.1')
         .describe('Address to listen on for browsers. The page asks for no password: keep it on loopback.'),
       port: port.describe('Port of the page and of its streams.'),
+      names: z
+        .array(z.string().min(1).max(253))
+        .max(16)
+        .default([])
+        .describe('Host names under which browsers call the page, beside addresses and localhost; others are refused.'),
       clientsMax: z
         .int()
         .min(1)

@@ -1,6 +1,7 @@
 import { createServer, type ServerResponse } from 'node:http';
 import type { Clock } from '@tillmesh/clock';
 import type { Log } from '@tillmesh/telemetry';
+import { isCalledRightly } from './called-by-name.ts';
 import type { LaneFeed } from './lane-feed.ts';
 import type { PageFile } from './page-files.ts';
 
@@ -29,7 +30,12 @@ const say = (response: ServerResponse, status: number, text: string, headers: Re
 
 /** Serves the page and both streams. */
 export const startHttpServer = async (options: {
-  readonly settings: { readonly host: string; readonly port: number; readonly clientsMax: number };
+  readonly settings: {
+    readonly host: string;
+    readonly port: number;
+    readonly clientsMax: number;
+    readonly names: readonly string[];
+  };
   readonly files: ReadonlyMap<string, PageFile>;
   readonly feed: LaneFeed;
   readonly clock: Clock;
@@ -46,7 +52,9 @@ export const startHttpServer = async (options: {
     const path = (request.url ?? '').replace(/\?.*$/, '');
     const file = files.get(path);
     const asked = streams.get(path);
-    if (file === undefined && asked === undefined) {
+    if (!isCalledRightly(request.headers.host, settings.names)) {
+      say(response, 421, 'This page is not called by that name: use an address, or add the name to http.names.');
+    } else if (file === undefined && asked === undefined) {
       say(response, 404, 'The page is at /, streams are at /lanes.stream and /hystrix.stream.');
     } else if (request.method !== 'GET' && (request.method !== 'HEAD' || file === undefined)) {
       say(response, 405, 'This page only shows. Switches are in LaneService, over gRPC.', { allow: 'GET' });

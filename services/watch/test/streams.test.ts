@@ -20,7 +20,7 @@ const aServer = async (clientsMax = 8) => {
   const board = createLaneBoard(clock);
   const feed = createLaneFeed(board, clock);
   const http = await startHttpServer({
-    settings: { host: '127.0.0.1', port: 0, clientsMax },
+    settings: { host: '127.0.0.1', port: 0, clientsMax, names: [] },
     files: readPageFiles(join(import.meta.dirname, '../page')),
     feed,
     clock,
@@ -46,6 +46,15 @@ const follow = async (url: string) => {
   })();
   reading.catch(() => undefined);
   return { response, stop: () => stop.abort(), events: () => text.split('\n\n').slice(0, -1) };
+};
+
+/** The beginning of the answer to a request that no client of HTTP would send. */
+const ask = async (port: number, path: string, host: string): Promise<string> => {
+  const socket = connect(port, '127.0.0.1');
+  socket.write(`GET ${path} HTTP/1.1\r\nhost: ${host}\r\nconnection: close\r\n\r\n`);
+  const [answer] = (await once(socket, 'data')) as [Buffer];
+  socket.destroy();
+  return answer.toString();
 };
 
 type LanesEvent = {
@@ -117,13 +126,19 @@ describe('the server of the page', () => {
     'has nothing at %s',
     async (path) => {
       const { port } = await aServer();
-      const socket = connect(port, '127.0.0.1');
-      socket.write(`GET ${path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`);
-      const [answer] = (await once(socket, 'data')) as [Buffer];
-      socket.destroy();
-      expect(answer.toString()).toMatch(/^HTTP\/1\.1 404 /);
+      expect(await ask(port, path, 'localhost')).toMatch(/^HTTP\/1\.1 404 /);
     },
   );
+
+  test('tells nothing to a page elsewhere that makes a browser call it by a name of its own', async () => {
+    const { port, say } = await aServer();
+    say();
+    for (const path of ['/', '/lanes.stream', '/hystrix.stream']) {
+      const answer = await ask(port, path, 'evil.example');
+      expect(answer).toMatch(/^HTTP\/1\.1 421 /);
+      expect(answer).not.toContain('cashier');
+    }
+  });
 
   test('only shows: whoever wants to change something is told where', async () => {
     const { url } = await aServer();
