@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { systemClock } from '@tillmesh/clock';
+import { cancelStorm } from './cancel-storm.ts';
 import { chaos } from './chaos.ts';
 import { type Drill, isHeld } from './drill.ts';
 import { expandShrink } from './expand-shrink.ts';
@@ -26,6 +27,7 @@ const DRILLS: readonly Drill[] = [
   chaos,
   hang,
   greedyMerchant,
+  cancelStorm,
 ];
 
 const { values, positionals } = parseArgs({

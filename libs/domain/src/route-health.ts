@@ -17,6 +17,7 @@ export const ALL_WELL: RouteHealth = new Map<AccountId, AccountHealth>();
 
 const WELL: AccountHealth = { share: 1, successShare: undefined, reason: '' };
 
+/** An account's health; one of which nothing is known is well. */
 export const healthOf = (health: RouteHealth, accountId: AccountId): AccountHealth => health.get(accountId) ?? WELL;
 
 /** Below this share of handled attempts an account still gets this part of its weight: enough to see it become better. */
