@@ -33,6 +33,6 @@ export const WatchConfig = z.strictObject({
     )
     .max(256)
     .describe(
-      'Every process whose lanes are shown: service and target. A service may be listed several times, and a target may name several processes.',
+      'Every process whose lanes are shown: service and target. A service may be listed several times, and a target may name several processes. Read again when the file changes.',
     ),
 });

@@ -7,19 +7,22 @@ import { join } from 'node:path';
 export type Watch = {
   /** Of the page, with a slash at its end. */
   readonly url: string;
+  /** Changes the processes in its configuration. */
+  configure(processes: Processes): void;
   stop(): Promise<void>;
 };
+
+type Processes = readonly { readonly service: string; readonly target: string }[];
 
 const PORT = /"port":(\d+),"msg":"lanes are shown"/;
 
 /** The service as a process of its own, on free ports, as soon as its page is served. */
-export const startWatch = async (
-  processes: readonly { readonly service: string; readonly target: string }[],
-  env: NodeJS.ProcessEnv,
-): Promise<Watch> => {
+export const startWatch = async (processes: Processes, env: NodeJS.ProcessEnv): Promise<Watch> => {
   const folder = mkdtempSync(join(tmpdir(), 'tillmesh-watch-'));
   const config = join(folder, 'watch.json');
-  writeFileSync(config, JSON.stringify({ server: { port: 0 }, http: { port: 0 }, processes }));
+  const configure = (wanted: Processes): void =>
+    writeFileSync(config, JSON.stringify({ server: { port: 0 }, http: { port: 0 }, processes: wanted }));
+  configure(processes);
   const child = spawn(process.execPath, [join(import.meta.dirname, '../src/main.ts')], {
     env: { ...env, TILLMESH_CONFIG: config },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -40,5 +43,5 @@ export const startWatch = async (
     await closed;
     rmSync(folder, { recursive: true, force: true });
   };
-  return { url: `http://127.0.0.1:${await port}/`, stop };
+  return { url: `http://127.0.0.1:${await port}/`, configure, stop };
 };
