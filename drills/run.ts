@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { systemClock } from '@tillmesh/clock';
 import { cancelStorm } from './cancel-storm.ts';
 import { chaos } from './chaos.ts';
+import { contract } from './contract.ts';
 import { type Drill, isHeld } from './drill.ts';
 import { expandShrink } from './expand-shrink.ts';
 import { greedyMerchant } from './greedy-merchant.ts';
@@ -28,6 +29,7 @@ const DRILLS: readonly Drill[] = [
   hang,
   greedyMerchant,
   cancelStorm,
+  contract,
 ];
 
 const { values, positionals } = parseArgs({

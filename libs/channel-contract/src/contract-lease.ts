@@ -174,16 +174,16 @@ export const createContractLease = (options: {
 /** Keeps leases fresh until the signal is aborted. */
 export const keepLeases = async (options: {
   readonly leases: readonly ContractLease[];
-  readonly times?: ContractTimes;
+  readonly everyMs: number;
   readonly clock: Clock;
   readonly log: Log;
   readonly signal: AbortSignal;
 }): Promise<void> => {
-  const { leases, times = CONTRACT_TIMES, clock, log, signal } = options;
+  const { leases, everyMs, clock, log, signal } = options;
   await withoutSpans(() =>
     repeat({
       clock,
-      everyMs: times.refreshMs,
+      everyMs,
       signal,
       task: async () => {
         const ended = await Promise.allSettled(leases.map((lease) => lease.refresh()));

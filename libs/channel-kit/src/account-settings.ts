@@ -22,6 +22,28 @@ export const accountSettings = {
     .boolean()
     .default(true)
     .describe('False: notifications for this account are not read; its payments are learned by asking alone.'),
+  agreed: z
+    .strictObject({
+      concurrencyMax: z.int().min(1).max(100_000).describe('Calls under way at once, over all replicas.'),
+      replicasMax: z
+        .int()
+        .min(1)
+        .max(64)
+        .describe('Processes that may call the channel at most, a rollout and those that have just died included.'),
+      callMsMax: z
+        .int()
+        .min(1_000)
+        .max(120_000)
+        .default(40_000)
+        .describe('A call is over at the channel after this, whatever happened, ms.'),
+      leaseMs: z.int().min(1_000).max(60_000).default(10_000).describe('How long a share of it is given for, ms.'),
+    })
+    .refine(
+      ({ concurrencyMax, replicasMax }) => concurrencyMax >= 2 * replicasMax,
+      'concurrencyMax has to be at least twice replicasMax, or a process without Redis could make no call',
+    )
+    .optional()
+    .describe('What the channel has agreed to for this account; without it only the lanes limit.'),
 };
 
 /** An account's settings, as far as the kit reads them. */
@@ -30,4 +52,12 @@ export type AccountSettings = {
   readonly baseUrls: readonly string[];
   readonly strictSignatures: boolean;
   readonly acceptsNotifications: boolean;
+  readonly agreed?:
+    | {
+        readonly concurrencyMax: number;
+        readonly replicasMax: number;
+        readonly callMsMax: number;
+        readonly leaseMs: number;
+      }
+    | undefined;
 };

@@ -1,4 +1,4 @@
-import { LogConfig, ServerConfig, secretFile, z } from '@tillmesh/config';
+import { LogConfig, RedisConfig, ServerConfig, secretFile, z } from '@tillmesh/config';
 import type { AccountSettings } from './account-settings.ts';
 import type { Channel } from './channel.ts';
 import type { HttpHost, HttpLimits } from './channel-http.ts';
@@ -35,6 +35,9 @@ export const channelSettings = <Account extends AccountSettings>(channel: Channe
         });
       })
       .describe(`The accounts at ${channel.id} that this process serves.`),
+    redis: RedisConfig.optional().describe(
+      'Divides what channels have agreed to among the replicas. Without it each has an equal part.',
+    ),
     lanes: lanesSetting(channel.lanes),
     http: HttpSettings,
     sendFloorMs: z

@@ -1,3 +1,4 @@
+import type { Slot } from '@tillmesh/channel-contract';
 import type { Clock, Random } from '@tillmesh/clock';
 import { createLane, type Lane } from '@tillmesh/lane';
 import { ChannelService } from '@tillmesh/proto/tillmesh/channel/v1/channel_service_pb.ts';
@@ -43,6 +44,8 @@ export type ServeChannelOptions<Account extends AccountSettings> = {
   /** What a call that moves money needs at least, ms; with less it is not sent. */
   readonly sendFloorMs: number;
   readonly http: ChannelHttp;
+  /** A place at the channel for a call of an account; undefined where what was agreed is used up. Accounts without a contract always have one. */
+  readonly takeSlot?: (accountId: string) => Slot | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -51,6 +54,9 @@ export type ServeChannelOptions<Account extends AccountSettings> = {
 /** Calls without effect at the channel are worth a try as long as there is any time. */
 const READ_FLOOR_MS = 50;
 const LANE_FULL_RETRY_MS = 200;
+
+/** A place where nothing is agreed. */
+const FREE: Slot = { release: () => undefined };
 
 const MAYBE_SENT: CallFacts = { ...nothingSent, transport: 'maybe_sent', sends: 1 };
 
@@ -64,7 +70,7 @@ const undoneRefund = (facts: CallFacts, cause: string): RefundReport =>
 
 /** Turns a channel into the gRPC service that the mesh calls: account, lane, budget, metrics, spans and wire. */
 export const serveChannel = <Account extends AccountSettings>(options: ServeChannelOptions<Account>): ServedChannel => {
-  const { channel, accounts, sendFloorMs, http, clock, random, log } = options;
+  const { channel, accounts, sendFloorMs, http, takeSlot = () => FREE, clock, random, log } = options;
   const accountById = new Map(accounts.map((account) => [account.accountId, account]));
   const lanes = Object.fromEntries(
     LANE_NAMES.map((name) => [
@@ -109,6 +115,9 @@ export const serveChannel = <Account extends AccountSettings>(options: ServeChan
     const { operation, context, account, channelOrderNo, summaryOf } = work;
     const about = { channelId: channel.id, operation, accountId: account.accountId, channelOrderNo, clock, log };
     return observeCall(about, summaryOf, async () => {
+      // Notifications call nobody.
+      const slot = work.lane === 'notify' ? FREE : takeSlot(account.accountId);
+      if (slot === undefined) return work.onRefused('contract_full');
       const result = await runInLane<Report>({
         lane: lanes[work.lane],
         context,
@@ -116,7 +125,7 @@ export const serveChannel = <Account extends AccountSettings>(options: ServeChan
         floorMs: work.floorMs,
         work: async (signal) => work.run({ account, http, clock, random, signal }),
         factsOf: (report) => summaryOf(report).facts,
-      });
+      }).finally(() => slot.release());
       switch (result.kind) {
         case 'done':
           return result.report;

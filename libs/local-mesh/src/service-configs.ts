@@ -30,6 +30,8 @@ export type ConfigInputs = {
   /** Factor on the waits between a simulated channel's notifications. */
   readonly notificationTimeScale: number;
   readonly otherSettings: { readonly [service: string]: object };
+  /** What the simulated channels have agreed to, by account. */
+  readonly agreed: Readonly<Record<string, object>>;
 };
 
 const HOST = '127.0.0.1';
@@ -136,7 +138,7 @@ export const serviceConfigs = (inputs: ConfigInputs): Readonly<Record<string, ob
     ...Object.fromEntries(
       channels.map(({ channelId, adapter, accountIds }) => [
         `channel-${channelId}`,
-        { server, logLevel, accounts: accountSettings(adapter, accountIds, inputs) },
+        { server, logLevel, accounts: accountSettings(adapter, accountIds, inputs), ...redis },
       ]),
     ),
     cashier: {
@@ -190,12 +192,14 @@ const accountSettings = (
   accountIds: readonly string[],
   inputs: ConfigInputs,
 ): readonly object[] => {
-  const { keys, ports } = inputs;
+  const { keys, ports, agreed } = inputs;
+  const contractOf = (accountId: string) => (agreed[accountId] === undefined ? {} : { agreed: agreed[accountId] });
   const baseUrls = [`http://${address(ports[`sandbox-${adapter}`])}`];
   const isServed = ({ accountId }: { readonly accountId: string }) => accountIds.includes(accountId);
   if (adapter === 'wechat') {
     return keys.wechat.accounts.filter(isServed).map((wechat) => ({
       accountId: wechat.accountId,
+      ...contractOf(wechat.accountId),
       baseUrls,
       mchId: wechat.mchid,
       appId: wechat.appid,
@@ -208,6 +212,7 @@ const accountSettings = (
   }
   return keys.alipay.accounts.filter(isServed).map((alipay) => ({
     accountId: alipay.accountId,
+    ...contractOf(alipay.accountId),
     baseUrls,
     appId: alipay.appId,
     sellerId: alipay.sellerId,

@@ -52,6 +52,8 @@ export type MeshOptions = {
   readonly otlpEndpoint?: string;
   readonly logLevel?: string;
   readonly notificationTimeScale?: number;
+  /** What the simulated channels have agreed to for accounts: `agreed` of their settings. */
+  readonly agreed?: Readonly<Record<string, object>>;
   /** Settings of single services that are to differ, by service. */
   readonly settings?: { readonly [service: string]: object };
   /** The starter's environment: PATH, HOME and TMPDIR of it are passed on. */
@@ -190,6 +192,7 @@ export const startMesh = async (options: MeshOptions): Promise<Mesh> => {
       logLevel: options.logLevel ?? 'info',
       notificationTimeScale: options.notificationTimeScale ?? 1,
       otherSettings: options.settings ?? {},
+      agreed: options.agreed ?? {},
     });
     const configFile = (name: string) => join(runFolder, `${name}.json`);
     for (const name of ['migrate', 'routing-table']) writePrivately(configFile(name), configs[name]);

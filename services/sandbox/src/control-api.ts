@@ -162,6 +162,10 @@ export const createControlApi = (deps: {
         return ok({ notifications: items.map(({ content: _content, ...shown }) => shown), nextAfter });
       }),
     'GET /control/stats': () => ok(stats.read()),
+    'DELETE /control/stats/most': () => {
+      stats.forgetMost();
+      return ok(stats.read());
+    },
     'POST /control/outage': (request) =>
       withBody(OutageRequest, request, async ({ channel, mode }) => {
         await channels[channel].setOutage(mode);

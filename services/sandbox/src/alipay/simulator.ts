@@ -101,6 +101,7 @@ export const createAlipaySimulator = (deps: {
       }),
       ...call.codeActs,
     ];
+    const over = stats.exchange(request.account.accountId);
     return exchangeWithFaults<AlipayAnswer>({
       faults: wireFaultsOf(acts),
       clock,
@@ -110,7 +111,7 @@ export const createAlipaySimulator = (deps: {
       decline: (code) => call.decline(code, acts),
       errorAnswer: (code) => failure(code === 'SYSTEM_ERROR' ? 'ACQ.SYSTEM_ERROR' : code),
       render: (answer, signature) => renderAlipay(answer, signature, by),
-    });
+    }).finally(over);
   };
 
   return { trades, handle, resume: trades.resume };

@@ -69,6 +69,7 @@ export const createV2Simulator = (deps: {
       ...call.codeActs,
       ...(operation.operation === 'pay' ? negativeTestOf(request) : []),
     ];
+    const over = stats.exchange(passed.account.accountId);
     return exchangeWithFaults<V2Answer>({
       faults: wireFaultsOf(acts),
       clock,
@@ -78,6 +79,6 @@ export const createV2Simulator = (deps: {
       decline: (code) => call.decline(code, acts),
       errorAnswer: refuse,
       render: (answer, signature) => renderV2(answer, signature, by),
-    });
+    }).finally(over);
   };
 };

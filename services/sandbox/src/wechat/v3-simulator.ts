@@ -92,6 +92,7 @@ export const createV3Simulator = (deps: {
     const { call } = read;
     stats.request('wechat', call.name);
     const acts = actsFor(account, call);
+    const over = stats.exchange(account.accountId);
     return exchangeWithFaults({
       faults: wireFaultsOf(acts),
       clock,
@@ -101,6 +102,6 @@ export const createV3Simulator = (deps: {
       decline: (code) => answerOfError(v3Error(code)),
       errorAnswer: (code) => answerOfError(v3Error(code)),
       render: (answer, signature) => ({ ...render(answer, signature), onSent: spendNonce }),
-    });
+    }).finally(over);
   };
 };
