@@ -1,46 +1,19 @@
-import type { AccountId, ChannelId, MerchantId } from './ids.ts';
-import type { Currency, Money } from './money.ts';
+import type { AccountId } from './ids.ts';
+import type { Currency } from './money.ts';
 import type { RerouteToken } from './outcome.ts';
-import type { PaymentKind, Wallet } from './wallet.ts';
+import { type Chance, chancesOf, pick, tiersOf } from './route-chances.ts';
+import { type AccountHealth, NOTHING_KNOWN, type RouteHealth } from './route-health.ts';
+import { type RouteQuestion, rulesFor, type Unfit, whyUnfit } from './route-question.ts';
+import type { RoutedAccount, RoutingTable } from './routing-table.ts';
 
-/** An account at a channel, as routing sees it. */
-export type RoutedAccount = {
+/** What was thought of one account. */
+export type Candidate = {
   readonly accountId: AccountId;
-  readonly channelId: ChannelId;
-  readonly wallets: readonly Wallet[];
-  readonly kinds: readonly PaymentKind[];
-  readonly currencies: readonly Currency[];
-  /** The most one payment may be, in minor units. */
-  readonly amountMax: bigint;
-  /** Lower is tried first. */
-  readonly rank: number;
-  /** Share among accounts of equal rank. */
-  readonly weight: number;
-  readonly enabled: boolean;
-  readonly stateNote: string;
+  readonly chosen: boolean;
+  /** Share of such payments that it gets now, 0 to 1. */
+  readonly chance: number;
+  readonly reason: string;
 };
-
-/** Everything that a choice depends on; a value, so that a choice can be repeated. */
-export type RoutingTable = {
-  readonly version: bigint;
-  readonly merchants: ReadonlyMap<
-    MerchantId,
-    { readonly displayName: string; readonly accountIds: readonly AccountId[] }
-  >;
-  readonly accounts: ReadonlyMap<AccountId, RoutedAccount>;
-};
-
-/** Which payment needs an account. */
-export type RouteQuestion = {
-  readonly merchantId: MerchantId;
-  readonly amount: Money;
-  readonly wallet: Wallet;
-  readonly kind: PaymentKind;
-  /** Accounts that were tried before. */
-  readonly excluded: readonly AccountId[];
-};
-
-export type Candidate = { readonly accountId: AccountId; readonly chosen: boolean; readonly reason: string };
 
 export type RouteDecision =
   | {
@@ -57,92 +30,96 @@ export type NoRoute =
   | { readonly kind: 'currency_not_supported'; readonly currencies: readonly Currency[] }
   | { readonly kind: 'none_left' };
 
-type Verdict =
-  | { readonly kind: 'fits' }
-  | {
-      readonly kind: 'skipped';
-      readonly by: 'offer' | 'currency' | 'amount' | 'tried' | 'switch';
-      readonly reason: string;
-    };
-
-const judge = (account: RoutedAccount, question: RouteQuestion): Verdict => {
-  const skipped = (by: Extract<Verdict, { kind: 'skipped' }>['by'], reason: string): Verdict => ({
-    kind: 'skipped',
-    by,
-    reason: `skipped: ${reason}`,
-  });
-  const { wallet, kind, amount } = question;
-  if (!account.wallets.includes(wallet)) return skipped('offer', `does not take ${wallet}`);
-  if (!account.kinds.includes(kind)) return skipped('offer', `does not offer ${kind}`);
-  if (!account.currencies.includes(amount.currency)) return skipped('currency', `does not take ${amount.currency}`);
-  if (amount.minorUnits > account.amountMax) return skipped('amount', `takes at most ${account.amountMax} minor units`);
-  if (question.excluded.includes(account.accountId)) return skipped('tried', 'failed for this payment before');
-  if (!account.enabled) return skipped('switch', `switched off: ${account.stateNote || 'no note'}`);
-  return { kind: 'fits' };
+type Judged = {
+  readonly account: RoutedAccount;
+  readonly health: AccountHealth;
+  readonly unfit: Unfit | undefined;
 };
 
-const pickByWeight = (accounts: readonly RoutedAccount[], fraction: number): RoutedAccount | undefined => {
-  const total = accounts.reduce((sum, account) => sum + account.weight, 0);
-  let left = fraction * total;
-  for (const account of accounts) {
-    left -= account.weight;
-    if (left < 0) return account;
-  }
-  return accounts.at(-1);
-};
-
-const explainNone = (judged: readonly (readonly [RoutedAccount, Verdict])[]): NoRoute => {
-  const skippedBy = (by: string) => judged.filter(([, verdict]) => verdict.kind === 'skipped' && verdict.by === by);
-  const offering = judged.filter(([, verdict]) => verdict.kind !== 'skipped' || verdict.by !== 'offer');
-  const forAmount = skippedBy('amount');
-  if (offering.length > 0 && forAmount.length + skippedBy('currency').length === offering.length) {
+const explainNone = (judged: readonly Judged[]): NoRoute => {
+  const unfitBy = (by: Unfit['by']) => judged.filter(({ unfit }) => unfit?.by === by);
+  const offering = judged.filter(({ unfit }) => unfit?.by !== 'offer');
+  const forAmount = unfitBy('amount');
+  if (offering.length > 0 && forAmount.length + unfitBy('currency').length === offering.length) {
     if (forAmount.length === 0) {
       return {
         kind: 'currency_not_supported',
-        currencies: [...new Set(offering.flatMap(([account]) => account.currencies))],
+        currencies: [...new Set(offering.flatMap(({ account }) => account.currencies))],
       };
     }
-    const limits = forAmount.map(([account]) => account.amountMax);
+    const limits = forAmount.map(({ account }) => account.amountMax);
     return { kind: 'amount_above_limit', limit: limits.reduce((a, b) => (a > b ? a : b)) };
   }
   return { kind: 'none_left' };
 };
 
+const percent = (share: number): string => `${Number((share * 100).toFixed(1))} %`;
+
+const healthNote = ({ share, cause, refuses }: AccountHealth): string => {
+  if (share >= 1) return '';
+  const because = cause === '' ? '' : ` (${cause})`;
+  if (share > 0) return `at ${percent(share)} of its payments${because}`;
+  return `sick${because}${refuses ? ', refuses calls' : ''}`;
+};
+
+const placeNote = ({ account, chance, health }: Chance): string => {
+  const grey = account.grey === undefined ? '' : 'grey release, ';
+  const fee = account.feeBasisPoints === 0 ? '' : `, fee ${account.feeBasisPoints} bp`;
+  const ill = healthNote(health);
+  const note = `${grey}rank ${account.rank}${fee}, weight ${account.weight}, gets ${percent(chance)}`;
+  return ill === '' ? note : `${note}; ${ill}`;
+};
+
+const reasonOf = (one: Judged, chances: readonly Chance[], chosen: Chance | undefined): string => {
+  if (one.unfit !== undefined) return `skipped: ${one.unfit.reason}`;
+  const own = chances.find(({ account }) => account === one.account);
+  if (own !== undefined) return `${own === chosen ? 'chosen' : 'fits, chance chose another'}: ${placeNote(own)}`;
+  const ill = healthNote(one.health);
+  return ill === '' ? `fits, others come first: rank ${one.account.rank}` : `skipped: ${ill}`;
+};
+
 /**
- * Chooses the account for a payment's first attempt. Pure: the same table, question and fraction choose the same account.
+ * Chooses the account for a payment's first attempt. Pure: the same table, health, question and fraction choose the same account.
+ * The whole rule, in its order, is told in docs/routing.md.
  *
- * @param fraction chance, 0 <= x < 1, for the choice by weight among accounts of equal rank.
+ * @param fraction chance, 0 <= x < 1.
  */
-export const chooseAccount = (table: RoutingTable, question: RouteQuestion, fraction: number): RouteDecision => {
+export const chooseAccount = (
+  table: RoutingTable,
+  health: RouteHealth,
+  question: RouteQuestion,
+  fraction: number,
+): RouteDecision => {
   const merchant = table.merchants.get(question.merchantId);
   if (merchant === undefined) return { kind: 'no_route', why: { kind: 'merchant_unknown' }, candidates: [] };
+  const rules = rulesFor(merchant, question);
   const judged = merchant.accountIds
     .flatMap((accountId) => table.accounts.get(accountId) ?? [])
     .sort((a, b) => a.rank - b.rank || (a.accountId < b.accountId ? -1 : 1))
-    .map((account) => [account, judge(account, question)] as const);
-  const fitting = judged.flatMap(([account, verdict]) => (verdict.kind === 'fits' ? [account] : []));
-  const best = fitting.filter((account) => account.rank === fitting[0]?.rank);
-  const chosen = pickByWeight(best, fraction);
-  const candidates = judged.map(([account, verdict]) => ({
-    accountId: account.accountId,
-    chosen: account === chosen,
-    reason: reasonOf(account, verdict, chosen),
-  }));
+    .map((account): Judged => {
+      const own = health.accounts.get(account.accountId) ?? NOTHING_KNOWN;
+      return { account, health: own, unfit: whyUnfit(account, question, rules, own) };
+    });
+  const fitting = judged.filter(({ unfit }) => unfit === undefined);
+  const chances = chancesOf(tiersOf(fitting, rules));
+  const chosen = pick(chances, fraction);
+  const candidates = judged.map((one): Candidate => {
+    const own = chances.find(({ account }) => account === one.account);
+    return {
+      accountId: one.account.accountId,
+      chosen: own !== undefined && own === chosen,
+      chance: own?.chance ?? 0,
+      reason: reasonOf(one, chances, chosen),
+    };
+  });
   if (chosen === undefined) return { kind: 'no_route', why: explainNone(judged), candidates };
-  const skipped = candidates.filter((candidate) => candidate.reason.startsWith('skipped'));
+  const others = candidates.filter((candidate) => candidate.reason.startsWith('skipped'));
+  const allSick = fitting.every((one) => one.health.share === 0);
   const reason = [
-    `rank ${chosen.rank}, weight ${chosen.weight} of ${best.reduce((sum, account) => sum + account.weight, 0)}`,
-    ...skipped.map((candidate) => `${candidate.accountId} ${candidate.reason}`),
+    allSick ? `all are sick, the best is tried: ${placeNote(chosen)}` : placeNote(chosen),
+    ...others.map((candidate) => `${candidate.accountId} ${candidate.reason}`),
   ].join('; ');
-  return { kind: 'chosen', account: chosen, reason, candidates };
-};
-
-const reasonOf = (account: RoutedAccount, verdict: Verdict, chosen: RoutedAccount | undefined): string => {
-  if (verdict.kind === 'skipped') return verdict.reason;
-  if (account === chosen) return `chosen: rank ${account.rank}, weight ${account.weight}`;
-  return account.rank === chosen?.rank
-    ? `fits: chance chose another of rank ${account.rank}`
-    : `fits: rank ${account.rank}`;
+  return { kind: 'chosen', account: chosen.account, reason, candidates };
 };
 
 /**
@@ -152,6 +129,7 @@ const reasonOf = (account: RoutedAccount, verdict: Verdict, chosen: RoutedAccoun
 export const rerouteAfter = (
   token: RerouteToken,
   table: RoutingTable,
+  health: RouteHealth,
   question: RouteQuestion,
   fraction: number,
 ): RouteDecision => {
@@ -164,5 +142,5 @@ export const rerouteAfter = (
       candidates: [],
     };
   }
-  return chooseAccount(table, question, fraction);
+  return chooseAccount(table, health, question, fraction);
 };

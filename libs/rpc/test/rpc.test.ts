@@ -254,6 +254,7 @@ test('a stream gives every message and ends; its error has a reason', async () =
           if (request.knownVersion === 9n) throw rpcErrors.notReady('not yet');
         },
         explainRoute: notYet('ExplainRoute'),
+        reportHealth: async () => ({}),
         setAccountState: notYet('SetAccountState'),
       }),
     ],
@@ -302,6 +303,7 @@ test('draining ends open streams with a reason, and does not wait for them', asy
           await new Promise(() => {});
         },
         explainRoute: notYet('ExplainRoute'),
+        reportHealth: async () => ({}),
         setAccountState: notYet('SetAccountState'),
       }),
     ],

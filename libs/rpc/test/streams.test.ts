@@ -17,6 +17,7 @@ const start = async (watchRoutingTable: Watch, log = QUIET): Promise<RpcClient<t
   const handlers = {
     watchRoutingTable,
     explainRoute: notYet('ExplainRoute'),
+    reportHealth: async () => ({}),
     setAccountState: notYet('SetAccountState'),
   };
   const server = await serve({ services: [bind(RoutingService, handlers)], host: '127.0.0.1', port: 0, log });

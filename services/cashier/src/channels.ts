@@ -15,6 +15,8 @@ export type Channel = {
 export type Channels = {
   /** @throws {RpcError} OPERATION_NOT_SUPPORTED where the configuration names no such channel. */
   of(channelId: string): Channel;
+  /** Undefined where the configuration names no such channel. */
+  find(channelId: string): Channel | undefined;
   close(): void;
 };
 
@@ -52,6 +54,7 @@ export const connectChannels = (
       }
       return channel;
     },
+    find: (channelId) => channels.get(channelId),
     close: clients.close,
   };
 };

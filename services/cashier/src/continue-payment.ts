@@ -100,6 +100,7 @@ export const createPaymentContinuer = (deps: {
     }
     const route = routes.first({
       merchantId: order.merchantId,
+      merchantOrderNo: order.merchantOrderNo,
       amount: order.amount,
       wallet: order.wallet,
       kind: order.kind,

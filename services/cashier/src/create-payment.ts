@@ -100,6 +100,7 @@ export const createPaymentTaker = (deps: {
     try {
       route = routes.first({
         merchantId: order.merchantId,
+        merchantOrderNo: order.merchantOrderNo,
         amount: order.amount,
         wallet: order.wallet,
         kind: order.kind,

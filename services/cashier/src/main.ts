@@ -6,6 +6,7 @@ import { CashierService } from '@tillmesh/proto/tillmesh/cashier/v1/cashier_serv
 import { OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
 import { RoutingService } from '@tillmesh/proto/tillmesh/routing/v1/routing_service_pb.ts';
 import { bind, createClient, runService } from '@tillmesh/rpc';
+import { watchAccountHealth } from './account-healths.ts';
 import { createCarrier } from './carry-payment.ts';
 import { createCashierService } from './cashier-service.ts';
 import { connectChannels } from './channels.ts';
@@ -17,6 +18,7 @@ import { createPaymentContinuer } from './continue-payment.ts';
 import { createPaymentTaker } from './create-payment.ts';
 import { createLanes } from './lanes.ts';
 import { createRefunder } from './refund-payment.ts';
+import { reportHealth } from './report-health.ts';
 import { followRouting } from './routing-feed.ts';
 
 await runService({
@@ -26,6 +28,7 @@ await runService({
   build: async (config, log, stop) => {
     const clock = systemClock;
     const random = systemRandom;
+    const instance = `${config.server.host}:${config.server.port}`;
     const lanes = createLanes(clock);
     const orderStore = createClient(OrderStoreService, {
       target: config.orderStore.target,
@@ -43,10 +46,26 @@ await runService({
     const channels = connectChannels(config.channels, lanes.channel, clock);
     const redis = config.redis === undefined ? undefined : openRedis(config.redis, log);
     const checkLater = createCheckLater(redis, clock);
-    const feed = followRouting({ routing, snapshotFile: config.routing.snapshotFile, clock, log, signal: stop });
-    const routes = createRoutes(feed, random);
+    const { snapshotFile } = config.routing;
+    // Another start counts what it lets accounts take anew.
+    const reporter = `${instance}.${random.hex(4)}`;
+    const feed = followRouting({ routing, snapshotFile, reporter, clock, log, signal: stop });
+    const laneOf = (channelId: string) => channels.find(channelId)?.lanes.pay;
+    const health = watchAccountHealth({ others: feed, laneOf, clock, log, signal: stop });
+    reportHealth({ routing, health, reporter, clock, log, signal: stop });
+    const routes = createRoutes(feed, health, random);
     const { notifyBaseUrl } = config;
-    const carrier = createCarrier({ orderStore, channels, routes, checkLater, notifyBaseUrl, clock, random, log });
+    const carrier = createCarrier({
+      orderStore,
+      channels,
+      routes,
+      health,
+      checkLater,
+      notifyBaseUrl,
+      clock,
+      random,
+      log,
+    });
     return {
       services: [
         bind(
@@ -60,7 +79,7 @@ await runService({
             clock,
           }),
         ),
-        bindLanes({ service: 'cashier', instance: `${config.server.host}:${config.server.port}`, clock, log }),
+        bindLanes({ service: 'cashier', instance, clock, log }),
       ],
       // A payment under way at SIGTERM is carried to its answer.
       begin: () => feed.ready(),

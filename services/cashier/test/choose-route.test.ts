@@ -1,6 +1,7 @@
 import { seededRandom } from '@tillmesh/clock';
 import {
   type AccountId,
+  ALL_WELL,
   definiteFailure,
   type MerchantId,
   money,
@@ -14,10 +15,11 @@ import { createRoutes } from '../src/choose-route.ts';
 import { MERCHANT, TABLE } from './cashier-under-test.ts';
 
 const routesOf = (table: RoutingTable | undefined) =>
-  createRoutes({ table: () => table, ready: async () => undefined }, seededRandom(3));
+  createRoutes({ table: () => table }, { of: () => ALL_WELL }, seededRandom(3));
 
 const question = (changes: Partial<RouteQuestion> = {}): RouteQuestion => ({
   merchantId: MERCHANT as MerchantId,
+  merchantOrderNo: 'order-1',
   amount: money('CNY', 100n),
   wallet: 'wechat',
   kind: 'merchant_qr',

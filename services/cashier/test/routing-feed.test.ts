@@ -52,6 +52,7 @@ const startRouting = async (first: Table, port = 0) => {
           }
         },
         explainRoute: notYet('ExplainRoute'),
+        reportHealth: notYet('ReportHealth'),
         setAccountState: notYet('SetAccountState'),
       }),
     ],
@@ -78,7 +79,14 @@ const startFeed = (port: number) => {
   const stop = new AbortController();
   const { log, lines } = createCollectingLog();
   const routing = createClient(RoutingService, { target: `127.0.0.1:${port}`, caller: 'cashier', capMs: 5_000 });
-  const feed = followRouting({ routing, snapshotFile, clock: systemClock, log, signal: stop.signal });
+  const feed = followRouting({
+    routing,
+    snapshotFile,
+    reporter: 'a-cashier',
+    clock: systemClock,
+    log,
+    signal: stop.signal,
+  });
   const end = () => {
     stop.abort(new Error('the process ends'));
     routing.close();

@@ -1,0 +1,244 @@
+import { type Clock, repeat } from '@tillmesh/clock';
+import {
+  type AccountHealth,
+  type AccountId,
+  type AccountReport,
+  type Condition,
+  type Hearsay,
+  isSickTo,
+  nextCondition,
+  type Opinion,
+  type Outcome,
+  type OutcomeCounts,
+  type RoutedAccount,
+  type RouteHealth,
+  type RoutingTable,
+  rateShare,
+  returnedShare,
+  signOf,
+  WELL,
+} from '@tillmesh/domain';
+import type { Lane, LaneReading } from '@tillmesh/lane';
+import type { Log } from '@tillmesh/telemetry';
+import { createDayCounter, createDays, type DayCounter } from './day-use.ts';
+import { OutcomeWindow } from './outcome-window.ts';
+
+/** How often lanes are looked at: a hang is told by the lane, and counts here so much later at most. */
+const LOOK_EVERY_MS = 100;
+/** A good answer that is older says nothing of now. */
+const WELL_FOR_MS = 2_000;
+
+/** What the cashier hears of others. */
+export type Others = {
+  table(): RoutingTable | undefined;
+  /** Undefined while routing is silent: then one's own eyes decide. */
+  hearsay(): ReadonlyMap<AccountId, Hearsay> | undefined;
+};
+
+/** An attempt that is under way, for the counts. */
+export type AttemptInHealth = {
+  /** What came of it, and whether the channel was asked: where our own lane or time forbade it, that says nothing of the channel. */
+  ended(outcome: Outcome, asked: boolean): void;
+};
+
+export type AccountHealths = {
+  /** Health of these accounts now. */
+  of(accountIds: readonly AccountId[]): RouteHealth;
+  /** An attempt is about to be made. */
+  began(accountId: AccountId, minorUnits: bigint): AttemptInHealth;
+  /** What this process knows, for others. */
+  reports(): readonly AccountReport[];
+  /** Calls back whenever an account fell sick or stopped being so by this process's own eyes. */
+  onOpinion(listener: () => void): void;
+};
+
+type Kept = {
+  readonly window: OutcomeWindow;
+  readonly use: DayCounter;
+  lastGoodMs: number;
+  opinion: Opinion;
+  cause: string;
+  /** True while the lane lets only some calls through, to see. */
+  isTrying: boolean;
+  refuses: boolean;
+  condition: Condition;
+};
+
+const causeOf = (reading: LaneReading): string => {
+  if (reading.control === 'forced_open') return 'an operator has closed its lane';
+  return reading.stalled ? 'answers nothing' : 'fails';
+};
+
+const together = (own: OutcomeCounts, others: OutcomeCounts | undefined): OutcomeCounts => ({
+  good: own.good + (others?.good ?? 0),
+  bad: own.bad + (others?.bad ?? 0),
+});
+
+/**
+ * Watches the accounts' health: by the lanes to their channels, by what came of their payments, and by what others report.
+ *
+ * @param deps.laneOf the way that payments to a channel take; undefined where this process has none.
+ */
+export const watchAccountHealth = (deps: {
+  readonly others: Others;
+  readonly laneOf: (channelId: string) => Pick<Lane, 'reading'> | undefined;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+}): AccountHealths => {
+  const { others, laneOf, clock, log, signal } = deps;
+  const dayIn = createDays(() => clock.nowMs());
+  const kept = new Map<AccountId, Kept>();
+  const listeners: (() => void)[] = [];
+  let version = 0;
+
+  const accountOf = (accountId: AccountId): RoutedAccount | undefined => others.table()?.accounts.get(accountId);
+  const keptOf = (accountId: AccountId): Kept => {
+    const known = kept.get(accountId);
+    if (known !== undefined) return known;
+    const made: Kept = {
+      window: new OutcomeWindow(),
+      use: createDayCounter(() => dayIn(accountOf(accountId)?.dayLimit?.timeZone ?? 'UTC')),
+      lastGoodMs: Number.NEGATIVE_INFINITY,
+      opinion: 'none',
+      cause: '',
+      isTrying: false,
+      refuses: false,
+      condition: WELL,
+    };
+    kept.set(accountId, made);
+    return made;
+  };
+
+  const shareOf = (own: Kept, hearsay: Hearsay | undefined, table: RoutingTable, nowMs: number) => {
+    const policy = table.healthPolicy;
+    const counts = together(own.window.counts(nowMs), hearsay);
+    const returned = returnedShare(own.condition, nowMs, policy);
+    // While its lane only tries, an account does not get everything back, however long that takes.
+    const most = own.isTrying ? (policy.returnSteps.at(-1)?.sharePercent ?? 100) / 100 : 1;
+    const back = Math.min(returned, most);
+    const kept = rateShare(counts, policy);
+    if (back === 0) return { share: 0, cause: own.cause };
+    if (back < kept) return { share: back, cause: `${own.cause}; getting better`.replace(/^; /, '') };
+    return { share: kept, cause: kept < 1 ? `${counts.good} of ${counts.good + counts.bad} went well` : '' };
+  };
+
+  const useOf = (own: Kept, hearsay: Hearsay | undefined, account: RoutedAccount): AccountHealth['use'] => {
+    if (account.dayLimit === undefined) return undefined;
+    const { day, minorUnits, count } = own.use.now();
+    const theirs = hearsay?.use.day === day ? hearsay.use : undefined;
+    return {
+      day,
+      minorUnits: minorUnits + (theirs?.minorUnits ?? 0n),
+      count: count + (theirs?.count ?? 0),
+    };
+  };
+
+  const lookAt = (account: RoutedAccount, reading: LaneReading | undefined, nowMs: number): boolean => {
+    const own = keptOf(account.accountId);
+    const before = own.opinion;
+    own.refuses = reading?.breaker === 'open';
+    own.isTrying = reading?.breaker === 'half_open';
+    if (reading !== undefined && own.refuses) {
+      own.opinion = 'sick';
+      own.cause = causeOf(reading);
+    } else own.opinion = !own.isTrying && nowMs - own.lastGoodMs <= WELL_FOR_MS ? 'well' : 'none';
+    return (before === 'sick') !== (own.opinion === 'sick');
+  };
+
+  const settle = (account: RoutedAccount, table: RoutingTable, hearsay: Hearsay | undefined, nowMs: number): void => {
+    const own = keptOf(account.accountId);
+    const isSick = isSickTo(own.opinion, hearsay);
+    const next = nextCondition(own.condition, isSick, nowMs, table.healthPolicy);
+    if (next === own.condition) return;
+    if (isSick && own.opinion !== 'sick') own.cause = `others say: ${hearsay?.cause ?? ''}`;
+    own.condition = next;
+    version += 1;
+    const { accountId, channelId } = account;
+    log.warn(
+      { accountId, channelId, cause: own.cause, relapses: next.relapses, health: version },
+      isSick ? 'an account is sick: new payments go elsewhere' : 'an account gets its payments back, step by step',
+    );
+  };
+
+  const look = (): void => {
+    const table = others.table();
+    if (table === undefined) return;
+    const nowMs = clock.monotonicMs();
+    const heard = others.hearsay();
+    const readings = new Map<string, LaneReading | undefined>();
+    let isNews = false;
+    for (const account of table.accounts.values()) {
+      const { channelId, accountId } = account;
+      if (!readings.has(channelId)) readings.set(channelId, laneOf(channelId)?.reading());
+      if (lookAt(account, readings.get(channelId), nowMs)) isNews = true;
+      settle(account, table, heard?.get(accountId), nowMs);
+    }
+    if (isNews) for (const listener of listeners) listener();
+  };
+
+  repeat({
+    clock,
+    everyMs: LOOK_EVERY_MS,
+    signal,
+    task: async () => look(),
+    onError: (error) => log.error({ err: error }, 'the accounts’ health could not be looked at'),
+  }).catch((error: unknown) => log.error({ err: error }, 'the accounts’ health is not looked at any more'));
+
+  const healthOf = (
+    accountId: AccountId,
+    heard: ReadonlyMap<AccountId, Hearsay> | undefined,
+  ): AccountHealth | undefined => {
+    const table = others.table();
+    const account = table?.accounts.get(accountId);
+    if (table === undefined || account === undefined) return undefined;
+    const own = keptOf(accountId);
+    const hearsay = heard?.get(accountId);
+    return {
+      ...shareOf(own, hearsay, table, clock.monotonicMs()),
+      refuses: own.refuses,
+      use: useOf(own, hearsay, account),
+    };
+  };
+
+  return {
+    of: (accountIds) => {
+      const heard = others.hearsay();
+      return {
+        version,
+        accounts: new Map(
+          accountIds.flatMap((accountId) => {
+            const health = healthOf(accountId, heard);
+            return health === undefined ? [] : [[accountId, health] as const];
+          }),
+        ),
+      };
+    },
+    began: (accountId, minorUnits) => {
+      const own = keptOf(accountId);
+      const takeBack = own.use.add(minorUnits);
+      return {
+        ended: (outcome, asked) => {
+          if (outcome.kind === 'failed_definite') takeBack();
+          const sign = asked ? signOf(outcome) : undefined;
+          if (sign === undefined) return;
+          const nowMs = clock.monotonicMs();
+          own.window.add(sign, nowMs);
+          if (sign === 'good') own.lastGoodMs = nowMs;
+        },
+      };
+    },
+    reports: () => {
+      const nowMs = clock.monotonicMs();
+      const heard = others.hearsay();
+      return [...kept].flatMap(([accountId, own]) => {
+        const counts = own.window.counts(nowMs);
+        const use = own.use.now();
+        const share = healthOf(accountId, heard)?.share ?? 1;
+        const isQuiet = own.opinion === 'none' && share === 1 && use.count + counts.good + counts.bad === 0;
+        return isQuiet ? [] : [{ accountId, opinion: own.opinion, cause: own.cause, share, ...counts, use }];
+      });
+    },
+    onOpinion: (listener) => void listeners.push(listener),
+  };
+};
