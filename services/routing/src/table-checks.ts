@@ -125,7 +125,7 @@ const wrongInPolicy = ({ returnSteps, goodPercent, badPercent }: CheckedPolicy):
   }),
   ...(badPercent < goodPercent
     ? []
-    : [{ path: ['health', 'badPercent'], message: `is not below goodPercent, ${goodPercent}` }]),
+    : [{ path: ['health'], message: `badPercent, ${badPercent}, is not below goodPercent, ${goodPercent}` }]),
 ];
 
 /** Every mistake in the relations among a table's fields; each field by itself is right. */
