@@ -58,7 +58,8 @@ export const readLedger = async (mesh: Mesh): Promise<Map<string, Charged>> => {
   }
 };
 
-const nameOf = (values: Readonly<Record<string, number>>, value: number): string =>
+/** The name of a wire value. */
+export const nameOf = (values: Readonly<Record<string, number>>, value: number): string =>
   Object.entries(values).find(([, candidate]) => candidate === value)?.[0] ?? String(value);
 
 /** Enough of a payment to follow it in the logs. */

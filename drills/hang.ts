@@ -18,6 +18,7 @@ const SETTLED_WITHIN_MS = 180_000;
 /** The channels here are simulated: nobody has to wait two real minutes to be sure that an order never arrived. */
 const PLAN_TIME_SCALE = 0.25;
 
+const victimMerchant = `shop-${VICTIM}`;
 const victimAccount = `${VICTIM}-a`;
 const victimProcess = `channel-${VICTIM}`;
 
@@ -61,11 +62,11 @@ const run = async (
   const baselineFromMs = sinceBegin();
   await clock.sleep(seconds * 1_000);
   await way.hang(mesh, scripts);
-  load.setRate(VICTIM, rate * LOAD_FACTOR);
+  load.setRate(victimMerchant, rate * LOAD_FACTOR);
   const hungAtMs = sinceBegin();
   onProgress(`${way.title}; ${LOAD_FACTOR} times its load from now on`);
   await clock.sleep(seconds * 1_000);
-  load.setRate(VICTIM, rate);
+  load.setRate(victimMerchant, rate);
   await way.heal(mesh, scripts);
   const healedAtMs = sinceBegin();
   onProgress('healed');
@@ -108,7 +109,8 @@ export const hang: Drill = {
       await scripts.allWell();
       const beganMs = clock.monotonicMs();
       const sinceBegin = () => clock.monotonicMs() - beganMs;
-      const load = await startChannelLoad({ mesh, rate: perChannel, random: seededRandom(seed), clock, beganMs });
+      const random = seededRandom(seed);
+      const load = await startChannelLoad({ mesh, sources: EIGHT_CHANNELS, rate: perChannel, random, clock, beganMs });
       await clock.sleep(WARM_UP_MS);
       const times: HangTimes[] = [];
       for (const way of WAYS)

@@ -3,9 +3,11 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { systemClock } from '@tillmesh/clock';
+import { cancelStorm } from './cancel-storm.ts';
 import { chaos } from './chaos.ts';
 import { type Drill, isHeld } from './drill.ts';
 import { expandShrink } from './expand-shrink.ts';
+import { greedyMerchant } from './greedy-merchant.ts';
 import { groupDown } from './group-down.ts';
 import { groupsDown } from './groups-down.ts';
 import { hang } from './hang.ts';
@@ -16,7 +18,17 @@ import { serviceKilled } from './service-killed.ts';
 // Prints a table; with --json one JSON object as the last line. The status says whether the run was valid; `held` in the JSON
 // whether every target was met.
 
-const DRILLS: readonly Drill[] = [primaryKilled, serviceKilled, groupDown, groupsDown, expandShrink, chaos, hang];
+const DRILLS: readonly Drill[] = [
+  primaryKilled,
+  serviceKilled,
+  groupDown,
+  groupsDown,
+  expandShrink,
+  chaos,
+  hang,
+  greedyMerchant,
+  cancelStorm,
+];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -5,15 +5,15 @@ import { PaymentKind } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
 import { Code, createClient, toRpcError } from '@tillmesh/rpc';
 import type { Sample } from '../payment-stream.ts';
 import { SUBJECTS } from './channel-scripts.ts';
-import { type DrillChannel, EIGHT_CHANNELS } from './eight-channels.ts';
+import type { DrillChannel } from './eight-channels.ts';
 
 /** A payment by code at one channel. Sent once: a repeat would hide what the first call was told. */
 export type ChannelSample = Sample & { readonly channelId: string };
 
 export type ChannelLoad = {
   readonly samples: readonly ChannelSample[];
-  /** Payments a second at a channel from now on. */
-  setRate(channelId: string, perSecond: number): void;
+  /** A merchant's payments a second from now on. */
+  setRate(merchantId: string, perSecond: number): void;
   /** Begins no more; resolves when all are answered. */
   stop(): Promise<void>;
 };
@@ -54,14 +54,16 @@ const createCodes = (address: string, wallet: 'wechat' | 'alipay') => {
 /** Begins payments at every channel at its rate, whether or not earlier ones are answered, as customers do. */
 export const startChannelLoad = async (options: {
   readonly mesh: Mesh;
-  /** At every channel, payments a second. */
+  /** Who sells, and where it is paid. */
+  readonly sources: readonly DrillChannel[];
+  /** Payments a second of each. */
   readonly rate: number;
   readonly random: Random;
   readonly clock: Clock;
   /** When the load began, of the monotonic clock. */
   readonly beganMs: number;
 }): Promise<ChannelLoad> => {
-  const { mesh, random, clock, beganMs } = options;
+  const { mesh, sources, random, clock, beganMs } = options;
   const cashier = createClient(CashierService, {
     target: mesh.address('cashier'),
     caller: 'drill',
@@ -72,7 +74,7 @@ export const startChannelLoad = async (options: {
   const codes = { wechat: createCodes(control, 'wechat'), alipay: createCodes(control, 'alipay') };
   await Promise.all([codes.wechat.refill(), codes.alipay.refill()]);
   const samples: ChannelSample[] = [];
-  const rates = new Map(EIGHT_CHANNELS.map(({ channelId }) => [channelId, options.rate]));
+  const rates = new Map(sources.map(({ merchantId }) => [merchantId, options.rate]));
   const running = new Set<Promise<void>>();
 
   const pay = async (channel: DrillChannel): Promise<void> => {
@@ -109,22 +111,19 @@ export const startChannelLoad = async (options: {
 
   // Each channel's next payment is due by itself: a channel's rate changes nothing for the others.
   const nextAtMs = new Map(
-    EIGHT_CHANNELS.map(({ channelId }) => [
-      channelId,
-      clock.monotonicMs() + random.fraction() * (1_000 / options.rate),
-    ]),
+    sources.map(({ merchantId }) => [merchantId, clock.monotonicMs() + random.fraction() * (1_000 / options.rate)]),
   );
   let stopped = false;
   const loop = (async () => {
     while (!stopped) {
       const nowMs = clock.monotonicMs();
-      for (const channel of EIGHT_CHANNELS) {
-        const rate = rates.get(channel.channelId) ?? 0;
-        for (let dueMs = nextAtMs.get(channel.channelId) ?? nowMs; dueMs <= nowMs; dueMs += 1_000 / rate) {
-          const payment = pay(channel);
+      for (const source of sources) {
+        const rate = rates.get(source.merchantId) ?? 0;
+        for (let dueMs = nextAtMs.get(source.merchantId) ?? nowMs; dueMs <= nowMs; dueMs += 1_000 / rate) {
+          const payment = pay(source);
           running.add(payment);
           void payment.finally(() => running.delete(payment));
-          nextAtMs.set(channel.channelId, dueMs + 1_000 / rate);
+          nextAtMs.set(source.merchantId, dueMs + 1_000 / rate);
         }
       }
       await clock.sleep(TICK_MS);
@@ -132,8 +131,8 @@ export const startChannelLoad = async (options: {
   })();
   return {
     samples,
-    setRate: (channelId, perSecond) => {
-      rates.set(channelId, perSecond);
+    setRate: (merchantId, perSecond) => {
+      rates.set(merchantId, perSecond);
     },
     stop: async () => {
       stopped = true;

@@ -7,16 +7,17 @@ export const SUBJECTS = ['tea', 'cake'] as const;
 const PAY_MS = 300;
 const CALL_MS_MAX = 5_000;
 
-type Rule = {
+export type Rule = {
   readonly match: object;
   readonly operations: readonly string[];
   readonly script: readonly object[];
 };
 
-const slow = (accountId: string): Rule => ({
+/** Payments of an account take so long. */
+export const slow = (accountId: string, ms: number = PAY_MS): Rule => ({
   match: { account: accountId },
   operations: ['pay'],
-  script: [{ do: 'delay', ms: PAY_MS, when: 'after_commit' }],
+  script: [{ do: 'delay', ms, when: 'after_commit' }],
 });
 
 const hanging = (accountId: string): readonly Rule[] => [
@@ -45,8 +46,14 @@ export type ChannelScripts = {
   hang(accountId: string): Promise<void>;
 };
 
+/** Changes what the simulated channels do. */
+export type ScriptControl = {
+  clear(): Promise<void>;
+  add(rule: Rule): Promise<void>;
+};
+
 /** @param address host:port of the sandbox' control API. */
-export const createChannelScripts = (address: string): ChannelScripts => {
+export const createScriptControl = (address: string): ScriptControl => {
   const call = async (method: 'POST' | 'DELETE', body?: object): Promise<void> => {
     const response = await fetch(`http://${address}/control/scripts`, {
       method,
@@ -55,23 +62,24 @@ export const createChannelScripts = (address: string): ChannelScripts => {
     });
     if (!response.ok) throw new Error(`the sandbox answers ${response.status}: ${await response.text()}`);
   };
-  // All at once: the oldest rule that fits is used, and between two calls a channel would be well for a moment.
-  const replace = async (rules: readonly Rule[]): Promise<void> => {
-    await call('DELETE');
-    await Promise.all(rules.map((rule) => call('POST', rule)));
-  };
+  return { clear: () => call('DELETE'), add: (rule) => call('POST', rule) };
+};
+
+/** @param address host:port of the sandbox' control API. */
+export const createChannelScripts = (address: string): ChannelScripts => {
+  const scripts = createScriptControl(address);
   const slowOnes = EIGHT_CHANNELS.map(({ accountId }) => slow(accountId));
   return {
-    allWell: () => replace(slowOnes),
+    allWell: async () => {
+      await scripts.clear();
+      await Promise.all(slowOnes.map(scripts.add));
+    },
     hang: async (accountId) => {
-      await call('DELETE');
-      // One after the other: their order decides.
-      for (const rule of hanging(accountId)) await call('POST', rule);
-      await Promise.all(
-        EIGHT_CHANNELS.filter((channel) => channel.accountId !== accountId).map((channel) =>
-          call('POST', slow(channel.accountId)),
-        ),
-      );
+      await scripts.clear();
+      // One after the other: the oldest that fits is used.
+      for (const rule of hanging(accountId)) await scripts.add(rule);
+      const others = EIGHT_CHANNELS.filter((channel) => channel.accountId !== accountId);
+      await Promise.all(others.map((channel) => scripts.add(slow(channel.accountId))));
     },
   };
 };

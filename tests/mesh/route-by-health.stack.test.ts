@@ -15,7 +15,9 @@ const folder = mkdtempSync(join(tmpdir(), 'tillmesh-health-'));
 const MERCHANT = 'shop';
 /** Two accounts of one wallet at two channels, equals by rank. */
 const [STEADY, VICTIM] = ['wechat-a', 'wechat-2-a'];
-const EVERY_MS = 50;
+const EVERY_MS = 40;
+/** With so many the lanes of both cashiers know what is usual. */
+const ENOUGH = 50;
 const PAY_MS = 100;
 /** Far more than it takes, for a machine that has other things to do; what it took is printed. */
 const WITHIN_MS = 30_000;
@@ -121,7 +123,7 @@ afterAll(async () => {
   await Promise.all(underWay);
   routing.close();
   await mesh.stop();
-  if (!process.env['KEEP']) rmSync(folder, { recursive: true, force: true }); else process.stdout.write(`${folder}\n`);
+  rmSync(folder, { recursive: true, force: true });
 }, 120_000);
 
 const accountOf = ({ payment }: Taken): string | undefined => payment?.attempts.at(-1)?.accountId;
@@ -152,7 +154,9 @@ const movedAtMs = (begun: readonly Taken[]): number | undefined => {
 test('a channel that hangs loses its new payments to the other account of the wallet, and gets them back in steps', async () => {
   const beganMs = clock.monotonicMs();
   await until('both accounts take payments', beganMs, (begun) =>
-    [STEADY, VICTIM].every((account) => begun.filter((one) => accountOf(one) === account && wasPaid(one)).length > 8),
+    [STEADY, VICTIM].every(
+      (account) => begun.filter((one) => accountOf(one) === account && wasPaid(one)).length > ENOUGH,
+    ),
   );
 
   const hungMs = clock.monotonicMs();
@@ -161,7 +165,6 @@ test('a channel that hangs loses its new payments to the other account of the wa
   const movedAfterMs = (movedAtMs(takenSince(hungMs)) ?? 0) - hungMs;
   process.stdout.write(`the first of ${IN_A_ROW} in a row began ${Math.round(movedAfterMs)} ms after the hang\n`);
   const elsewhere = takenSince(hungMs).filter((one) => reasonOf(one).includes(`${VICTIM} skipped: sick`));
-  for (const one of takenSince(hungMs)) process.stdout.write(`DBG ${Math.round(one.startedMs-hungMs)} ${accountOf(one)} ${one.payment?.state} ${reasonOf(one)}\n`);
   expect(elsewhere.length).toBeGreaterThan(0);
 
   const healedMs = clock.monotonicMs();

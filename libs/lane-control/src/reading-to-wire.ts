@@ -27,9 +27,10 @@ export const controlFromWire = (wire: BreakerControl): Control | undefined => {
       return 'forced_open';
     case BreakerControl.FORCED_CLOSED:
       return 'forced_closed';
-    default:
+    case BreakerControl.UNSPECIFIED:
       return undefined;
   }
+  return undefined;
 };
 
 /** A lane's reading in the words of the wire. */

@@ -18,8 +18,8 @@ import { UsualConcurrency } from './usual-concurrency.ts';
 export type Probe = (signal: AbortSignal) => Promise<boolean> | undefined;
 
 const WATCH_EVERY_MS = 100;
-/** A watch that comes so late says that our own process stood still, not the neighbour. */
-const OWN_PAUSE_MS = 400;
+/** What the watch comes later than this is a pause of our own process, not of the neighbour. */
+const OWN_PAUSE_MS = 50;
 /** Fewer calls in a minute or two say nothing of what is usual. */
 const USUAL_CALLS_MIN = 20;
 /** After a break the neighbour gets at most this much more than what is usual, for so long. */
@@ -126,6 +126,11 @@ export class Lane implements CallOwner {
         this.#begin(call, nowMs);
       } else this.#wait(call, nowMs);
     });
+  }
+
+  /** What its callers meet now; cheaper than a reading. */
+  get health(): { readonly breaker: BreakerState; readonly stalled: boolean } {
+    return { breaker: this.#breaker.state(this.#clock.monotonicMs()), stalled: this.#breaker.cause === 'stalled' };
   }
 
   /** What the lane does now, and what it did in the last ten seconds. */
@@ -383,7 +388,8 @@ export class Lane implements CallOwner {
   /** Looks at the age of what is under way. */
   #look(): void {
     const nowMs = this.#clock.monotonicMs();
-    if (nowMs - this.#watchedAtMs > WATCH_EVERY_MS + OWN_PAUSE_MS) this.#lifeAtMs = nowMs;
+    const lateMs = nowMs - this.#watchedAtMs - WATCH_EVERY_MS;
+    if (lateMs > OWN_PAUSE_MS) this.#lifeAtMs = Math.min(nowMs, this.#lifeAtMs + lateMs);
     if (this.#inFlight > 0) this.#armWatch(nowMs);
     if (this.#breaker.control !== 'auto' || this.#eraInFlight === 0) return;
     const state = this.#breaker.state(nowMs);

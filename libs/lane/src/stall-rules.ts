@@ -16,7 +16,7 @@ export type LaneView = {
 };
 
 export type StallConfig = {
-  /** The scale of what is long, ms: nothing is called a stall before three quarters of it. */
+  /** The scale of what is long, ms: nothing is called a stall before. */
   readonly stallMsMin: number;
 };
 
@@ -25,7 +25,7 @@ const KNOWN_MIN = 20;
 /** How unlikely it has to be that all silent calls are only slow. */
 const CHANCE_MAX = 0.001;
 /** Looked at in turn, times the scale. */
-const STEPS = [0.75, 1.5, 3, 6, 12, 24];
+const STEPS = [1, 2, 4, 8, 16, 32];
 const IN_FLIGHT_MIN = 5;
 /** Of a lane of which nothing is known yet, times the scale. */
 const UNKNOWN_STEPS = 5;

@@ -22,7 +22,7 @@ const LOOK_THROUGH_MS = SLOTS / 2;
  */
 export class TimerWheel {
   readonly #clock: Clock;
-  readonly #slots: (Timed | undefined)[] = new Array<Timed | undefined>(SLOTS + 1).fill(undefined);
+  readonly #slots: (Timed | undefined)[] = Array.from({ length: SLOTS + 1 }, () => undefined);
   #count = 0;
   /** The last millisecond whose slot was emptied. */
   #doneMs: number;

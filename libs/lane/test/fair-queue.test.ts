@@ -20,7 +20,14 @@ describe('a fair queue', () => {
     for (let id = 0; id < 3; id += 1) queue.push(waiter('small', id));
     const served = Array.from({ length: 8 }, () => queue.shift(everybody));
     expect(served.map((each) => each?.merchant)).toEqual([
-      ...['greedy', 'small', 'greedy', 'small', 'greedy', 'small', 'greedy', 'greedy'],
+      'greedy',
+      'small',
+      'greedy',
+      'small',
+      'greedy',
+      'small',
+      'greedy',
+      'greedy',
     ]);
     expect(served.filter((each) => each?.merchant === 'small')).toMatchObject([{ id: 0 }, { id: 1 }, { id: 2 }]);
   });

@@ -13,12 +13,10 @@ const traffic = async (
   load: { readonly perSecond: number; readonly seconds: number; readonly takesMs?: (n: number) => number },
 ) => {
   const { perSecond, seconds, takesMs = () => TAKES_MS } = load;
-  const ends: Promise<unknown>[] = [];
   for (let n = 0; n < perSecond * seconds; n += 1) {
-    ends.push(endOf(lane.run(() => clock.sleep(takesMs(n)).then(() => 'answer'))));
+    void endOf(lane.run(() => clock.sleep(takesMs(n)).then(() => 'answer')));
     await clock.advance(1_000 / perSecond);
   }
-  return ends;
 };
 
 /** Nothing comes back any more. @returns after how long the lane opened, ms; undefined where it did not. */

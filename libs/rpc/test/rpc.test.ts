@@ -248,13 +248,13 @@ test('a stream gives every message and ends; its error has a reason', async () =
   const server = await serve({
     services: [
       bind(RoutingService, {
+        reportHealth: notYet('ReportHealth'),
         watchRoutingTable: async function* (request) {
           yield { table: { version: request.knownVersion + 1n } };
           yield { table: { version: request.knownVersion + 2n } };
           if (request.knownVersion === 9n) throw rpcErrors.notReady('not yet');
         },
         explainRoute: notYet('ExplainRoute'),
-        reportHealth: async () => ({}),
         setAccountState: notYet('SetAccountState'),
       }),
     ],
@@ -298,12 +298,12 @@ test('draining ends open streams with a reason, and does not wait for them', asy
   const server = await serve({
     services: [
       bind(RoutingService, {
+        reportHealth: notYet('ReportHealth'),
         watchRoutingTable: async function* () {
           yield { table: { version: 1n } };
           await new Promise(() => {});
         },
         explainRoute: notYet('ExplainRoute'),
-        reportHealth: async () => ({}),
         setAccountState: notYet('SetAccountState'),
       }),
     ],

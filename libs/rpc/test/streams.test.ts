@@ -16,8 +16,8 @@ type Watch = (request: WatchRoutingTableRequest, call: CallContext) => AsyncGene
 const start = async (watchRoutingTable: Watch, log = QUIET): Promise<RpcClient<typeof RoutingService>> => {
   const handlers = {
     watchRoutingTable,
+    reportHealth: notYet('ReportHealth'),
     explainRoute: notYet('ExplainRoute'),
-    reportHealth: async () => ({}),
     setAccountState: notYet('SetAccountState'),
   };
   const server = await serve({ services: [bind(RoutingService, handlers)], host: '127.0.0.1', port: 0, log });

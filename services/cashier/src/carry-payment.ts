@@ -24,11 +24,11 @@ import {
 import { certainlyNotDone, persistently, type RpcClient, remainingMs, toRpcError } from '@tillmesh/rpc';
 import { annotate, counter, errorTypeOf, type Log } from '@tillmesh/telemetry';
 import { kindMap, moneyToWire, outcomeFromWire } from '@tillmesh/wire';
-import type { AccountHealths } from './account-healths.ts';
+import type { AccountHealths } from './account-health.ts';
 import type { Channels } from './channels.ts';
 import type { CheckLater } from './check-later.ts';
 import type { Route, Routes } from './choose-route.ts';
-import { judgingAnswers } from './judge-answer.ts';
+import { judgingAnswers, wasHeldBack } from './judge-answer.ts';
 import type { OrderRequest } from './order-request.ts';
 
 const outcomes = counter('tillmesh_attempts_total', 'Attempts by channel account and what came of them.', [
@@ -166,7 +166,7 @@ export const createCarrier = (deps: {
         passage: judgingAnswers(channel.lanes.pay),
         merchant: order.merchantId,
       });
-      return { result: result ?? maybeSent('NO_RESULT'), asked: true };
+      return { result: result ?? maybeSent('NO_RESULT'), asked: result === undefined || !wasHeldBack(result) };
     } catch (error) {
       const code = errorTypeOf(error);
       if (error instanceof LaneRejected) return { result: notSent(code), asked: false };

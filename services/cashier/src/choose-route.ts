@@ -12,7 +12,7 @@ import {
   rerouteAfter,
 } from '@tillmesh/domain';
 import { type RpcError, rpcErrors } from '@tillmesh/rpc';
-import type { AccountHealths } from './account-healths.ts';
+import type { AccountHealths } from './account-health.ts';
 import type { RoutingFeed } from './routing-feed.ts';
 
 export type Route = { readonly account: RoutedAccount; readonly reason: string };

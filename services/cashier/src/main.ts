@@ -6,7 +6,7 @@ import { CashierService } from '@tillmesh/proto/tillmesh/cashier/v1/cashier_serv
 import { OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
 import { RoutingService } from '@tillmesh/proto/tillmesh/routing/v1/routing_service_pb.ts';
 import { bind, createClient, runService } from '@tillmesh/rpc';
-import { watchAccountHealth } from './account-healths.ts';
+import { watchAccountHealth } from './account-health.ts';
 import { createCarrier } from './carry-payment.ts';
 import { createCashierService } from './cashier-service.ts';
 import { connectChannels } from './channels.ts';

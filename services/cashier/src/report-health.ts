@@ -3,7 +3,7 @@ import type { RoutingService } from '@tillmesh/proto/tillmesh/routing/v1/routing
 import type { RpcClient } from '@tillmesh/rpc';
 import { type Log, withoutSpans } from '@tillmesh/telemetry';
 import { accountReportToWire } from '@tillmesh/wire';
-import type { AccountHealths } from './account-healths.ts';
+import type { AccountHealths } from './account-health.ts';
 
 const REPORT_EVERY_MS = 1_000;
 const REPORT_MS_MAX = 1_000;

@@ -20,7 +20,7 @@ import { OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/order_
 import { PaymentKind, Wallet } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
 import { type Binding, bind, createClient, type RpcClient, RpcError, type RpcServer, serve } from '@tillmesh/rpc';
 import type { Log } from '@tillmesh/telemetry';
-import { watchAccountHealth } from '../src/account-healths.ts';
+import { watchAccountHealth } from '../src/account-health.ts';
 import { createCarrier } from '../src/carry-payment.ts';
 import { createCashierService } from '../src/cashier-service.ts';
 import { connectChannels } from '../src/channels.ts';

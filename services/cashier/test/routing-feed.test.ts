@@ -39,6 +39,7 @@ const startRouting = async (first: Table, port = 0) => {
   const server: RpcServer = await serve({
     services: [
       bind(RoutingService, {
+        reportHealth: async () => ({}),
         watchRoutingTable: async function* ({ knownVersion }, { signal }) {
           knownVersions.push(knownVersion);
           let sent = knownVersion;
@@ -52,7 +53,6 @@ const startRouting = async (first: Table, port = 0) => {
           }
         },
         explainRoute: notYet('ExplainRoute'),
-        reportHealth: notYet('ReportHealth'),
         setAccountState: notYet('SetAccountState'),
       }),
     ],

@@ -12,6 +12,8 @@ export const createLanes = (clock: Clock) => ({
       queueWaitMsMax: 100,
       timeoutMs: 1_500,
       halfOpenAfterMs: 1_000,
+      // One dead database group among several makes calls slow for a second: that is no stall of the order store.
+      stallMsMin: 4_000,
     },
     clock,
   ),

@@ -18,12 +18,12 @@ import {
   signOf,
   WELL,
 } from '@tillmesh/domain';
-import type { Lane, LaneReading } from '@tillmesh/lane';
+import type { Lane } from '@tillmesh/lane';
 import type { Log } from '@tillmesh/telemetry';
 import { createDayCounter, createDays, type DayCounter } from './day-use.ts';
 import { OutcomeWindow } from './outcome-window.ts';
 
-/** How often lanes are looked at: a hang is told by the lane, and counts here so much later at most. */
+/** How often lanes are looked at beside the looks that every choice takes. */
 const LOOK_EVERY_MS = 100;
 /** A good answer that is older says nothing of now. */
 const WELL_FOR_MS = 2_000;
@@ -64,10 +64,7 @@ type Kept = {
   condition: Condition;
 };
 
-const causeOf = (reading: LaneReading): string => {
-  if (reading.control === 'forced_open') return 'an operator has closed its lane';
-  return reading.stalled ? 'answers nothing' : 'fails';
-};
+type LaneHealth = Lane['health'];
 
 const together = (own: OutcomeCounts, others: OutcomeCounts | undefined): OutcomeCounts => ({
   good: own.good + (others?.good ?? 0),
@@ -81,7 +78,7 @@ const together = (own: OutcomeCounts, others: OutcomeCounts | undefined): Outcom
  */
 export const watchAccountHealth = (deps: {
   readonly others: Others;
-  readonly laneOf: (channelId: string) => Pick<Lane, 'reading'> | undefined;
+  readonly laneOf: (channelId: string) => Pick<Lane, 'health'> | undefined;
   readonly clock: Clock;
   readonly log: Log;
   readonly signal: AbortSignal;
@@ -117,10 +114,10 @@ export const watchAccountHealth = (deps: {
     // While its lane only tries, an account does not get everything back, however long that takes.
     const most = own.isTrying ? (policy.returnSteps.at(-1)?.sharePercent ?? 100) / 100 : 1;
     const back = Math.min(returned, most);
-    const kept = rateShare(counts, policy);
+    const byRate = rateShare(counts, policy);
     if (back === 0) return { share: 0, cause: own.cause };
-    if (back < kept) return { share: back, cause: `${own.cause}; getting better`.replace(/^; /, '') };
-    return { share: kept, cause: kept < 1 ? `${counts.good} of ${counts.good + counts.bad} went well` : '' };
+    if (back < byRate) return { share: back, cause: `getting better after: ${own.cause}` };
+    return { share: byRate, cause: byRate < 1 ? `${counts.good} of ${counts.good + counts.bad} went well` : '' };
   };
 
   const useOf = (own: Kept, hearsay: Hearsay | undefined, account: RoutedAccount): AccountHealth['use'] => {
@@ -134,14 +131,13 @@ export const watchAccountHealth = (deps: {
     };
   };
 
-  const lookAt = (account: RoutedAccount, reading: LaneReading | undefined, nowMs: number): boolean => {
-    const own = keptOf(account.accountId);
+  const lookAt = (own: Kept, lane: LaneHealth | undefined, nowMs: number): boolean => {
     const before = own.opinion;
-    own.refuses = reading?.breaker === 'open';
-    own.isTrying = reading?.breaker === 'half_open';
-    if (reading !== undefined && own.refuses) {
+    own.refuses = lane?.breaker === 'open';
+    own.isTrying = lane?.breaker === 'half_open';
+    if (lane?.breaker === 'open') {
       own.opinion = 'sick';
-      own.cause = causeOf(reading);
+      own.cause = lane.stalled ? 'lane open, answers nothing' : 'lane open';
     } else own.opinion = !own.isTrying && nowMs - own.lastGoodMs <= WELL_FOR_MS ? 'well' : 'none';
     return (before === 'sick') !== (own.opinion === 'sick');
   };
@@ -161,20 +157,20 @@ export const watchAccountHealth = (deps: {
     );
   };
 
+  /** Looks at one account now; tells others what is new to them. */
+  const lookNow = (account: RoutedAccount, table: RoutingTable, hearsay: Hearsay | undefined, nowMs: number): void => {
+    const isNews = lookAt(keptOf(account.accountId), laneOf(account.channelId)?.health, nowMs);
+    settle(account, table, hearsay, nowMs);
+    if (isNews) for (const listener of listeners) listener();
+  };
+  // Also without payments: others want to hear it, and steps back begin when the lane lets calls through, not with the next payment.
   const look = (): void => {
     const table = others.table();
-    if (table === undefined) return;
     const nowMs = clock.monotonicMs();
     const heard = others.hearsay();
-    const readings = new Map<string, LaneReading | undefined>();
-    let isNews = false;
-    for (const account of table.accounts.values()) {
-      const { channelId, accountId } = account;
-      if (!readings.has(channelId)) readings.set(channelId, laneOf(channelId)?.reading());
-      if (lookAt(account, readings.get(channelId), nowMs)) isNews = true;
-      settle(account, table, heard?.get(accountId), nowMs);
+    for (const account of table?.accounts.values() ?? []) {
+      if (table !== undefined) lookNow(account, table, heard?.get(account.accountId), nowMs);
     }
-    if (isNews) for (const listener of listeners) listener();
   };
 
   repeat({
@@ -194,8 +190,10 @@ export const watchAccountHealth = (deps: {
     if (table === undefined || account === undefined) return undefined;
     const own = keptOf(accountId);
     const hearsay = heard?.get(accountId);
+    const nowMs = clock.monotonicMs();
+    lookNow(account, table, hearsay, nowMs);
     return {
-      ...shareOf(own, hearsay, table, clock.monotonicMs()),
+      ...shareOf(own, hearsay, table, nowMs),
       refuses: own.refuses,
       use: useOf(own, hearsay, account),
     };
