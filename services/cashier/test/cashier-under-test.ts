@@ -148,8 +148,10 @@ export const startCashier = async (
     passage: lanes.orderStore,
     clock,
   });
+  // Two channels with lanes of their own, both at the one adapter.
+  const target = `127.0.0.1:${channelServer.port}`;
   const channels = connectChannels(
-    [{ channelId: 'wechat', target: `127.0.0.1:${channelServer.port}` }],
+    ['wechat', 'wechat-2'].map((channelId) => ({ channelId, target })),
     lanes.channel,
     clock,
   );
