@@ -29,7 +29,7 @@ type Taken = { readonly startedMs: number; payment: Payment | undefined };
 let mesh: Mesh;
 let cashiers: readonly RpcClient<typeof CashierService>[] = [];
 let routing: RpcClient<typeof RoutingService>;
-let codes: string[] = [];
+const codes: string[] = [];
 const taken: Taken[] = [];
 const underWay = new Set<Promise<void>>();
 const stop = new AbortController();

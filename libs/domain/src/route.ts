@@ -113,11 +113,16 @@ export const chooseAccount = (
     };
   });
   if (chosen === undefined) return { kind: 'no_route', why: explainNone(judged), candidates };
-  const others = candidates.filter((candidate) => candidate.reason.startsWith('skipped'));
   const allSick = fitting.every((one) => one.health.share === 0);
   const reason = [
     allSick ? `all are sick, the best is tried: ${placeNote(chosen)}` : placeNote(chosen),
-    ...others.map((candidate) => `${candidate.accountId} ${candidate.reason}`),
+    // Everybody who is out or not quite well: with table and chance it is all that the choice depended on.
+    ...judged.flatMap((one) => {
+      const { accountId } = one.account;
+      if (one.unfit !== undefined) return [`${accountId} skipped: ${one.unfit.reason}`];
+      const ill = one.account === chosen.account ? '' : healthNote(one.health);
+      return ill === '' ? [] : [`${accountId} ${one.health.share === 0 ? 'skipped: ' : ''}${ill}`];
+    }),
   ].join('; ');
   return { kind: 'chosen', account: chosen.account, reason, candidates };
 };

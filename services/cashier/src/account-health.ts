@@ -64,6 +64,9 @@ type Kept = {
   condition: Condition;
 };
 
+/** As exact as a stored reason tells it, so that the choice can be repeated by it. */
+const toPerMille = (share: number): number => Math.round(share * 1_000) / 1_000;
+
 type LaneHealth = Lane['health'];
 
 const together = (own: OutcomeCounts, others: OutcomeCounts | undefined): OutcomeCounts => ({
@@ -113,8 +116,8 @@ export const watchAccountHealth = (deps: {
     const returned = returnedShare(own.condition, nowMs, policy);
     // While its lane only tries, an account does not get everything back, however long that takes.
     const most = own.isTrying ? (policy.returnSteps.at(-1)?.sharePercent ?? 100) / 100 : 1;
-    const back = Math.min(returned, most);
-    const byRate = rateShare(counts, policy);
+    const back = toPerMille(Math.min(returned, most));
+    const byRate = toPerMille(rateShare(counts, policy));
     if (back === 0) return { share: 0, cause: own.cause };
     if (back < byRate) return { share: back, cause: `getting better after: ${own.cause}` };
     return { share: byRate, cause: byRate < 1 ? `${counts.good} of ${counts.good + counts.bad} went well` : '' };

@@ -20,7 +20,7 @@ export const createNews = (clock: Clock): News => {
     count: () => count,
     tell: () => {
       count += 1;
-      for (const wake of [...waiting]) wake();
+      for (const wake of waiting) wake();
     },
     next: (known, withinMs, signal) =>
       new Promise((resolve) => {
