@@ -85,6 +85,8 @@ describe('an account that was sick', () => {
       condition = nextCondition(condition, false, nowMs, POLICY);
       expect(returnedShare(condition, nowMs + factor * 1_000 - 1, POLICY)).toBe(0.05);
       expect(returnedShare(condition, nowMs + factor * 1_000, POLICY)).toBe(0.25);
+      // Only the first step is slower.
+      expect(returnedShare(condition, nowMs + factor * 1_000 + 2_000, POLICY)).toBe(0.5);
     }
   });
 

@@ -209,8 +209,10 @@ describe('a cashier that starts while routing is down', () => {
 });
 
 test('what others say of health is heard, without the table, and forgotten when routing falls silent', async () => {
-  const policy = { goodPercent: 95, badPercent: 50, outcomesMin: 20, reportAgeMsMax: 1_500 };
-  const routing = await startRouting({ ...tableOf(5n), healthPolicy: policy });
+  const routing = await startRouting({
+    version: 5n,
+    healthPolicy: { goodPercent: 95, badPercent: 50, outcomesMin: 20, reportAgeMsMax: 1_500 },
+  });
   const { feed, end } = startFeed(routing.port);
   await feed.ready();
   expect(feed.hearsay()).toBeUndefined();
