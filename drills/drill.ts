@@ -28,6 +28,8 @@ export type DrillOptions = {
   readonly folder: string;
   /** Absolute path for the picture of a drill that draws one. */
   readonly svgFile: string;
+  /** Absolute path for a picture of the live page, of a drill that can take one; without it none is taken. */
+  readonly pngFile?: string;
   readonly env: NodeJS.ProcessEnv;
   readonly clock: Clock;
   readonly onProgress: (line: string) => void;

@@ -4,6 +4,7 @@ import { type ChannelLoad, startChannelLoad } from './channels/channel-load.ts';
 import { type ChannelScripts, createChannelScripts } from './channels/channel-scripts.ts';
 import { EIGHT_CHANNELS, eightMerchants, FURTHER_CHANNELS, VICTIM } from './channels/eight-channels.ts';
 import { type HangFigures, type HangTimes, judgeHang } from './channels/hang-phase.ts';
+import { pictureOfLanes } from './channels/lanes-picture.ts';
 import { wrongfullyRefused } from './channels/wrongfully-refused.ts';
 import type { Drill, DrillOptions, Target } from './drill.ts';
 import { closeAccounts } from './final-accounts.ts';
@@ -14,6 +15,8 @@ const LOAD_FACTOR = 3;
 const RECOVERY_SHARE = 0.75;
 /** Code that runs for the first time is slow, and the lanes have to learn what is usual. */
 const WARM_UP_MS = 15_000;
+/** Into a hang: the curves have something to show. */
+const PICTURE_AFTER_MS = 8_000;
 const SETTLED_WITHIN_MS = 180_000;
 /** The channels here are simulated: nobody has to wait two real minutes to be sure that an order never arrived. */
 const PLAN_TIME_SCALE = 0.25;
@@ -51,12 +54,29 @@ const WAYS: readonly Way[] = [
   },
 ];
 
-const run = async (
-  way: Way,
-  inputs: { readonly mesh: Mesh; readonly scripts: ChannelScripts; readonly load: ChannelLoad; readonly rate: number },
+type Inputs = {
+  readonly mesh: Mesh;
+  readonly scripts: ChannelScripts;
+  readonly load: ChannelLoad;
+  readonly rate: number;
+};
+
+/** The live page in a hang of its own, after what is measured: a browser would take the others' time. */
+const takePicture = async (
+  file: string,
+  { mesh, scripts, load, rate }: Inputs,
   options: DrillOptions,
-  sinceBegin: () => number,
-): Promise<HangTimes> => {
+): Promise<void> => {
+  await scripts.hang(victimAccount);
+  load.setRate(VICTIM, rate * LOAD_FACTOR);
+  await options.clock.sleep(PICTURE_AFTER_MS);
+  await pictureOfLanes({ mesh, file, openLane: `channel-${VICTIM}.pay`, env: options.env });
+  load.setRate(VICTIM, rate);
+  await scripts.allWell();
+  options.onProgress(`the live page during a hang: ${file}`);
+};
+
+const run = async (way: Way, inputs: Inputs, options: DrillOptions, sinceBegin: () => number): Promise<HangTimes> => {
   const { mesh, scripts, load, rate } = inputs;
   const { clock, seconds, onProgress } = options;
   const baselineFromMs = sinceBegin();
@@ -115,6 +135,8 @@ export const hang: Drill = {
       const times: HangTimes[] = [];
       for (const way of WAYS)
         times.push(await run(way, { mesh, scripts, load, rate: perChannel }, options, sinceBegin));
+      if (options.pngFile !== undefined)
+        await takePicture(options.pngFile, { mesh, scripts, load, rate: perChannel }, options);
       await load.stop();
       onProgress('the load is over; waiting for what is on its way');
       const accounts = await closeAccounts(mesh, load.samples, clock, SETTLED_WITHIN_MS);

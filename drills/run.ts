@@ -14,7 +14,7 @@ import { hang } from './hang.ts';
 import { primaryKilled } from './primary-killed.ts';
 import { serviceKilled } from './service-killed.ts';
 
-// npm run drill -- <name> [--seconds n] [--rate n] [--seed n] [--svg file] [--json] [--keep]
+// npm run drill -- <name> [--seconds n] [--rate n] [--seed n] [--svg file] [--png file] [--json] [--keep]
 // Prints a table; with --json one JSON object as the last line. The status says whether the run was valid; `held` in the JSON
 // whether every target was met.
 
@@ -37,6 +37,7 @@ const { values, positionals } = parseArgs({
     rate: { type: 'string' },
     seed: { type: 'string', default: '1' },
     svg: { type: 'string' },
+    png: { type: 'string' },
     json: { type: 'boolean', default: false },
     keep: { type: 'boolean', default: false },
   },
@@ -48,7 +49,7 @@ const say = (line = ''): void => {
 
 const drill = DRILLS.find(({ name }) => name === positionals[0]);
 if (drill === undefined) {
-  say('npm run drill -- <name> [--seconds n] [--rate n] [--seed n] [--svg file] [--json] [--keep]');
+  say('npm run drill -- <name> [--seconds n] [--rate n] [--seed n] [--svg file] [--png file] [--json] [--keep]');
   for (const { name, title } of DRILLS) say(`  ${name.padEnd(16)} ${title}`);
   process.exit(positionals[0] === undefined ? 0 : 1);
 }
@@ -63,6 +64,7 @@ try {
     seed,
     folder,
     svgFile: resolve(values.svg ?? join('.local', 'drills', `${drill.name}.svg`)),
+    ...(values.png === undefined ? {} : { pngFile: resolve(values.png) }),
     env: process.env,
     clock,
     onProgress: (line) => say(`  ${((clock.monotonicMs() - beganMs) / 1_000).toFixed(1).padStart(5)} s  ${line}`),

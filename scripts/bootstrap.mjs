@@ -1,12 +1,14 @@
 #!/usr/bin/env node
-// Makes a fresh checkout able to run: `node scripts/bootstrap.mjs [--servers] <script.ts> [arguments…]`.
+// Makes a fresh checkout able to run: `node scripts/bootstrap.mjs [--servers] [--browser | --page-tests] <script.ts> [arguments…]`.
 //
 // Every npm script goes through this file, so that it may be the first command typed. It therefore depends on nothing
-// but Node 18 or newer: it gets the Node that the project runs on, the dependencies, and with --servers MariaDB and
-// Redis, says nothing where nothing is to do, and then runs the script.
+// but Node 18 or newer: it gets the Node that the project runs on, the dependencies, with --servers MariaDB and Redis, and
+// Chromium with --browser, or with --page-tests where the arguments ask for tests that open a page. It says nothing where
+// nothing is to do, and then runs the script.
 
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { installBrowser, lacksBrowser, wantsPageTests } from './bootstrap/browser.mjs';
 import { exitWithChildren, runToEnd } from './bootstrap/children.mjs';
 import { dependenciesAreFresh, installDependencies } from './bootstrap/dependencies.mjs';
 import { withInstallLock } from './bootstrap/install-lock.mjs';
@@ -22,16 +24,26 @@ const main = async () => {
     throw new BootstrapError(`Node ${process.versions.node} is too old to start from: install Node 18 or newer.`);
 
   const words = process.argv.slice(2);
-  const wantsServers = words[0] === '--servers';
-  const [script, ...scriptArguments] = wantsServers ? words.slice(1) : words;
+  const place = words.findIndex((word) => !word.startsWith('--'));
+  const wishes = words.slice(0, place);
+  const [script, ...scriptArguments] = place < 0 ? [] : words.slice(place);
   if (script === undefined) {
-    throw new BootstrapError('Usage: node scripts/bootstrap.mjs [--servers] <script.ts> [arguments…]');
+    throw new BootstrapError(
+      'Usage: node scripts/bootstrap.mjs [--servers] [--browser | --page-tests] <script.ts> [arguments…]',
+    );
   }
 
-  const servers = wantsServers ? await import('./bootstrap/servers.mjs') : undefined;
+  const servers = wishes.includes('--servers') ? await import('./bootstrap/servers.mjs') : undefined;
+  const wantsBrowser =
+    wishes.includes('--browser') || (wishes.includes('--page-tests') && wantsPageTests(scriptArguments));
   const isReady = () => {
     const node = findNode24(root);
-    return node !== undefined && dependenciesAreFresh(root, node) && (servers?.missingServers().length ?? 0) === 0;
+    return (
+      node !== undefined &&
+      dependenciesAreFresh(root, node) &&
+      (servers?.missingServers().length ?? 0) === 0 &&
+      !(wantsBrowser && lacksBrowser())
+    );
   };
   // The lock is taken only when something is missing; inside it every step looks again, because whoever held the
   // lock before us has probably done the work.
@@ -40,6 +52,7 @@ const main = async () => {
       const node = findNode24(root) ?? (await installNode24(root));
       if (!dependenciesAreFresh(root, node)) await installDependencies(root, node);
       await servers?.installServers(servers.missingServers());
+      if (wantsBrowser) await installBrowser();
     });
   }
 

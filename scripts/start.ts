@@ -49,6 +49,7 @@ const addressesOf = (mesh: Mesh): Record<string, string> => ({
   RoutingService: mesh.address('routing'),
   SyncService: mesh.address('syncer'),
   OrderStoreService: mesh.address('order-store'),
+  'live page': `http://${mesh.address('watch-http')}`,
   notifications: `http://${mesh.address('edge-http')}`,
   'sandbox control': `http://${mesh.address('sandbox-control')}`,
   logs: join(mesh.folder, 'logs'),

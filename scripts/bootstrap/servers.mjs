@@ -1,7 +1,6 @@
 // MariaDB and Redis for the local stack, which runs them as plain child processes with their own data (docs/decisions).
 
-import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { runQuietly } from './children.mjs';
+import { aptInstall, isRootWithApt } from './apt.mjs';
 import { tailOf } from './npm.mjs';
 import { BootstrapError, step } from './progress.mjs';
 import { folderOf } from './search-path.mjs';
@@ -52,59 +51,14 @@ const howToInstall = (missing) =>
     'and run the same command again. None of them has to be running: stop them where the package started them.',
   ].join('\n');
 
-const policyPath = '/usr/sbin/policy-rc.d';
-
-/**
- * Runs `work` while Debian's packages may not start services: redis-server's would open port 6379 and stay. A policy
- * that exists already is the administrator's and is left alone.
- */
-const withoutServiceStart = async (work) => {
-  if (existsSync(policyPath)) return work();
-  const remove = () => rmSync(policyPath, { force: true });
-  process.once('exit', remove);
-  writeFileSync(policyPath, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
-  try {
-    return await work();
-  } finally {
-    process.removeListener('exit', remove);
-    remove();
-  }
-};
-
-// Somebody else's apt (unattended upgrades on a fresh machine) may hold dpkg's lock for minutes.
-const apt = (...words) =>
-  runQuietly('apt-get', ['-o', 'DPkg::Lock::Timeout=180', ...words], {
-    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C' },
-  });
-
-const listsExist = () => {
-  try {
-    return readdirSync('/var/lib/apt/lists').some((name) => /_Packages(?:\.|$)/.test(name));
-  } catch {
-    return false;
-  }
-};
-
-const aptInstall = async (packages) => {
-  const install = () => apt('install', '-y', '--no-install-recommends', ...packages);
-  if (listsExist()) {
-    const first = await install();
-    if (first.status === 0) return first;
-  }
-  // No lists, or lists so old that they name packages which the mirrors no longer have.
-  const update = await apt('update');
-  return update.status === 0 ? install() : update;
-};
-
 /** Installs what is missing where that can be done without asking; otherwise says how. */
 export const installServers = async (missing) => {
   if (missing.length === 0) return;
-  const isRootWithApt = process.getuid?.() === 0 && folderOf('apt-get') !== undefined;
-  if (!isRootWithApt) throw new BootstrapError(howToInstall(missing));
+  if (!isRootWithApt()) throw new BootstrapError(howToInstall(missing));
   const names = missing.map(({ name }) => name).join(' and ');
   await step(`Installing ${names} with apt-get (once; the programs only, no service is started)`, async () => {
     const packages = missing.map(({ debianPackage }) => debianPackage);
-    const { status, output } = await withoutServiceStart(() => aptInstall(packages));
+    const { status, output } = await aptInstall(packages);
     const stillMissing = missingServers();
     if (status !== 0 || stillMissing.length > 0) {
       throw new BootstrapError(

@@ -94,6 +94,7 @@ describe('npm start', () => {
     expect(second.status).toBe(0);
     expect(second.lines.join('\n')).toMatch(/has been running on .* since/);
     expect(second.lines.join('\n')).toMatch(/CashierService\s+127\.0\.0\.1:\d+/);
+    expect(second.lines.join('\n')).toMatch(/live page\s+http:\/\/127\.0\.0\.1:\d+/);
     expect(second.lines.join('\n')).toContain('npm stop');
     first.child.kill('SIGINT');
     const ended = await first.ended;

@@ -16,9 +16,9 @@ export const importTableAsMarkdown = (): string => {
 
 const isDocument = ({ path }: SourceFile) => path.endsWith('.md');
 
-/** Links to files of the repository that are not there. */
-export const deadLinks = (files: readonly SourceFile[]): Finding[] => {
-  const paths = new Set(files.map(({ path }) => path));
+/** Links to files of the repository that are not there; `present` are the paths of all that are. */
+export const deadLinks = (files: readonly SourceFile[], present: readonly string[]): Finding[] => {
+  const paths = new Set(present);
   const exists = (path: string) =>
     path === '.' || paths.has(path) || [...paths].some((each) => each.startsWith(`${path}/`));
   return files.filter(isDocument).flatMap(({ path, text }) =>

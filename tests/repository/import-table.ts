@@ -14,6 +14,7 @@ export const importTable: Readonly<Record<string, Row>> = {
   'libs/config': [],
   'libs/proto': [],
   'libs/telemetry': [],
+  'libs/browser': [],
   'libs/lane': ['clock', 'telemetry'],
   'libs/rpc': ['clock', 'proto', 'telemetry'],
   'libs/wire': ['domain', 'proto'],
@@ -42,6 +43,8 @@ export const importTable: Readonly<Record<string, Row>> = {
   // A simulator that shared code with the adapters would only agree with them: not the kit, not the wire.
   'services/sandbox': ['clock', 'config', 'domain', 'telemetry'],
   'services/syncer': [...everyService, 'delay-queue'],
+  // Reads what the lanes say of themselves over proto; it has none and moves no money.
+  'services/watch': ['clock', 'config', 'proto', 'rpc', 'telemetry'],
 
   // What a caller has: the protos, a client for them, and what it takes to wait and to trace.
   examples: ['clock', 'proto', 'rpc', 'telemetry'],

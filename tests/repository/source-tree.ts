@@ -25,10 +25,13 @@ const walk = (folder: string): string[] =>
       : walk(path);
   });
 
+/** The path of every file of the repository, pictures included. */
+export const pathsOfTree = (): string[] => walk(root).map((path) => relative(root, path).split(sep).join('/'));
+
 /** Every text file of the repository, committed or about to be. */
 export const readTree = (): SourceFile[] =>
-  walk(root)
-    .map((path) => ({ path: relative(root, path).split(sep).join('/'), text: readFileSync(path, 'utf8') }))
+  pathsOfTree()
+    .map((path) => ({ path, text: readFileSync(join(root, path), 'utf8') }))
     .filter(({ text }) => !text.includes('\0'))
     .toSorted((a, b) => (a.path < b.path ? -1 : 1));
 

@@ -13,6 +13,7 @@ export const SERVICES = [
   'cashier',
   'syncer',
   'edge',
+  'watch',
 ] as const;
 export type ServiceName = (typeof SERVICES)[number];
 

@@ -15,6 +15,8 @@ export const LISTENERS = [
   'sandbox-wechat',
   'sandbox-alipay',
   'projector',
+  'watch',
+  'watch-http',
 ] as const;
 export type Listener = (typeof LISTENERS)[number];
 

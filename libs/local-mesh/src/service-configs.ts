@@ -156,12 +156,24 @@ export const serviceConfigs = (inputs: ConfigInputs): Readonly<Record<string, ob
       orderStore,
       channels: channelTargets,
     },
+    watch: {
+      server,
+      logLevel,
+      http: { host: HOST, port: ports['watch-http'] },
+      processes: watchedProcesses(processes),
+    },
     'routing-table': routingTable(channels),
   };
   return Object.fromEntries(
     Object.entries(configs).map(([name, config]) => [name, { ...config, ...otherSettings[name] }]),
   );
 };
+
+/** The processes whose lanes are shown: by their own ports, so that what is cut off from its callers is seen all the same. */
+export const watchedProcesses = (processes: readonly MeshProcess[]): readonly object[] =>
+  processes
+    .filter(({ service }) => service !== 'sandbox' && service !== 'watch')
+    .map(({ service, port }) => ({ service, target: address(port) }));
 
 /** Where a service's processes answer, as its clients' configuration says it. */
 const targetOf = (service: string, processes: readonly MeshProcess[]): string => {

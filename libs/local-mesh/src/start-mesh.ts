@@ -28,7 +28,7 @@ import {
 import { chooseMeshPorts, type MeshPorts } from './mesh-ports.ts';
 import { openRowKey } from './row-key.ts';
 import { runOnce } from './run-once.ts';
-import { accountsOf, configOf, serviceConfigs } from './service-configs.ts';
+import { accountsOf, configOf, serviceConfigs, watchedProcesses } from './service-configs.ts';
 
 export type MeshOptions = {
   /** Absolute path of the data folder; data of an earlier start is used again. */
@@ -208,6 +208,13 @@ export const startMesh = async (options: MeshOptions): Promise<Mesh> => {
       };
       await supervisor.start(spec, signal);
     };
+    // It reads its processes again when they change.
+    const tellWatch = (): void => {
+      const watch = processes.find(({ service }) => service === 'watch');
+      if (watch === undefined) return;
+      const config = { ...configOf(watch, configs, runFolder), processes: watchedProcesses(processes) };
+      writePrivately(configFile(watch.name), config);
+    };
     let ready = 0;
     await Promise.all(
       processes.map(async (process) => {
@@ -228,16 +235,19 @@ export const startMesh = async (options: MeshOptions): Promise<Mesh> => {
         const process = await planFurther(service, processes);
         processes.push(process);
         await startProcess(process);
+        tellWatch();
         return process;
       },
       stopProcess: async (name) => {
         await supervisor.stop(name);
         const place = processes.findIndex((process) => process.name === name);
         if (place >= 0) processes.splice(place, 1);
+        tellWatch();
       },
       startAgain: async (process) => {
         processes.push(process);
         await startProcess(process);
+        tellWatch();
       },
       stop,
     };

@@ -9,6 +9,8 @@ export const METADATA = {
   priority: 'tillmesh-priority',
   caller: 'tillmesh-caller',
   merchant: 'tillmesh-merchant',
+  /** On answers: up to which rank the process admits calls; missing where it admits all. */
+  admissionLevel: 'tillmesh-admission-level',
   traceparent: 'traceparent',
 } as const;
 

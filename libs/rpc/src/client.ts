@@ -10,6 +10,7 @@ import {
 import { Client, credentials, type CallOptions as GrpcCallOptions, Metadata, status } from '@grpc/grpc-js';
 import { type Clock, systemClock } from '@tillmesh/clock';
 import { activeTraceparent, durations, type Span, SpanKind, traceparentOf, withSpan } from '@tillmesh/telemetry';
+import { retryAfterMs, ToldLevel } from './admission.ts';
 import { answerMarginMs, type CallContext, currentCall, METADATA, type Priority, remainingMs } from './call-context.ts';
 import { methodDefinition, qualifiedName } from './method.ts';
 import { type ReasonName, RpcError, rpcErrors, TRANSPORT_REASON, toRpcError } from './rpc-error.ts';
@@ -144,9 +145,10 @@ export const createClient = <Service extends DescService>(
   options: ClientOptions,
 ): RpcClient<Service> => {
   const client = new Client(options.target, credentials.createInsecure(), channelOptions);
+  const told = new ToldLevel(options.clock ?? systemClock);
   const methods = service.methods.map((method) => [
     method.localName,
-    method.methodKind === 'unary' ? unaryMethod(client, method, options) : streamMethod(client, method, options),
+    method.methodKind === 'unary' ? unaryMethod(client, method, options, told) : streamMethod(client, method, options),
   ]);
   return { ...Object.fromEntries(methods), close: () => client.close() } as RpcClient<Service>;
 };
@@ -201,7 +203,7 @@ const budgetFor = (
   return Math.min(call.capMs ?? options.capMs, parent === undefined ? leftMs : leftMs - answerMarginMs(leftMs));
 };
 
-const unaryMethod = (client: Client, method: DescMethod, options: ClientOptions) => {
+const unaryMethod = (client: Client, method: DescMethod, options: ClientOptions, told: ToldLevel) => {
   const { clock = systemClock } = options;
   const definition = methodDefinition(method, Number.POSITIVE_INFINITY);
   const name = qualifiedName(method);
@@ -230,11 +232,20 @@ const unaryMethod = (client: Client, method: DescMethod, options: ClientOptions)
           else resolve(response);
         },
       );
+      grpcCall.on('status', ({ metadata: trailers }) => told.heard(levelOf(trailers)));
       signal.addEventListener('abort', onAbort, { once: true });
     });
 
   return async (init: MessageInitShape<DescMessage>, call: CallOptions = {}): Promise<Message> => {
     const parent = currentCall();
+    const priority = call.priority ?? parent?.priority ?? 'payment';
+    const merchant = call.merchant ?? parent?.merchant ?? '';
+    if (told.refuses(priority, merchant)) {
+      throw rpcErrors.overloaded(`${options.target} has more to do than it can; nothing was sent`, {
+        retryAfterMs: retryAfterMs(priority),
+        metadata: { priority },
+      });
+    }
     const request = create(method.input, init) as Message;
     const beganMs = clock.monotonicMs();
     let code: status = status.OK;
@@ -259,7 +270,7 @@ const unaryMethod = (client: Client, method: DescMethod, options: ClientOptions)
                 laneSignal,
               );
             },
-            { signal, budgetMs, isSick, merchant: call.merchant ?? parent?.merchant ?? '' },
+            { signal, budgetMs, isSick, merchant },
           );
         } catch (error) {
           noteError(span, error);
@@ -274,6 +285,11 @@ const unaryMethod = (client: Client, method: DescMethod, options: ClientOptions)
       callSeconds.record({ rpc_method: name, rpc_status_code: status[code] ?? 'UNKNOWN' }, seconds);
     }
   };
+};
+
+const levelOf = (trailers: Metadata): number | undefined => {
+  const level = trailers.get(METADATA.admissionLevel)[0];
+  return level === undefined ? undefined : Number(level);
 };
 
 const noteError = (span: Span, error: unknown): void => {

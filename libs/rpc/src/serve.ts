@@ -18,7 +18,8 @@ import {
 } from '@grpc/grpc-js';
 import { type Clock, systemClock } from '@tillmesh/clock';
 import { activeTraceparent, errorTypeOf, type Log, traceIdOf } from '@tillmesh/telemetry';
-import type { CallContext } from './call-context.ts';
+import { type AdmissionRules, createAdmission } from './admission.ts';
+import type { CallContext, Priority } from './call-context.ts';
 import { addHealth } from './health.ts';
 import { OversizedRequest, serviceDefinition, UnreadableRequest } from './method.ts';
 import { addReflection } from './reflection.ts';
@@ -58,13 +59,23 @@ export type Implementation<Service extends DescService> = {
 };
 
 /** A service and its handlers. */
-export type Binding = { readonly service: DescService; readonly handlers: Readonly<Record<string, unknown>> };
+export type Binding = {
+  readonly service: DescService;
+  readonly handlers: Readonly<Record<string, unknown>>;
+  /** By method: how important its calls are, whatever their callers say. For services that callers outside of the mesh use. */
+  readonly priorities: Readonly<Record<string, Priority | undefined>>;
+};
 
-/** Binds handlers to their service; the compiler checks that they fit. */
-export const bind = <Service extends DescService>(service: Service, handlers: Implementation<Service>): Binding => ({
-  service,
-  handlers,
-});
+/**
+ * Binds handlers to their service; the compiler checks that they fit.
+ *
+ * @param priorities of the methods that callers outside of the mesh use: their labels can only lower them.
+ */
+export const bind = <Service extends DescService>(
+  service: Service,
+  handlers: Implementation<Service>,
+  priorities: { readonly [Method in keyof Service['method']]?: Priority } = {},
+): Binding => ({ service, handlers, priorities: { ...priorities } });
 
 /** The handler of a method that a later version answers. */
 export const notYet = (what: string) => async (): Promise<never> => {
@@ -95,6 +106,8 @@ export type ServeOptions = {
   readonly budgetMsMin?: number;
   /** Calls under way at once. Default: 512. */
   readonly inFlightMax?: number;
+  /** When calls are shed. Default: ADMISSION_DEFAULTS. */
+  readonly admission?: AdmissionRules;
 };
 
 export type RpcServer = {
@@ -107,6 +120,13 @@ export type RpcServer = {
 
 const KIB = 1_024;
 const STREAM_RESETS = { burst: 100_000, ratePerSecond: 10_000 };
+/** Streams that a server refuses, and frames for streams that are gone, before it closes the connection: Node's own are 100 and 1,000. */
+const REFUSALS_MAX = 2 ** 31 - 1;
+/**
+ * A client counts a stream as gone when it has cancelled it, a server when it has heard of that: one that was busy for a second
+ * sees all calls of that second at once. It refuses what is too much by name, when it has read it.
+ */
+const STREAMS_PER_CALL = 8;
 
 /** Starts a gRPC server with health service, validation, budgets, metrics and traces. */
 export const serve = async (options: ServeOptions): Promise<RpcServer> => {
@@ -120,6 +140,15 @@ export const serve = async (options: ServeOptions): Promise<RpcServer> => {
   let draining = false;
   const streams = new Set<ServerCall>();
   const inFlight = { count: 0 };
+  const admission = createAdmission(clock, options.admission);
+  const priorities = new Map(
+    services.flatMap(({ service, priorities: own }) =>
+      service.methods.flatMap((method): [string, Priority][] => {
+        const priority = own[method.localName];
+        return priority === undefined ? [] : [[`/${service.typeName}/${method.name}`, priority]];
+      }),
+    ),
+  );
   const server = new Server({
     interceptors: [
       createServerInterceptor({
@@ -133,10 +162,12 @@ export const serve = async (options: ServeOptions): Promise<RpcServer> => {
         clock,
         isDraining: () => draining,
         inFlight,
+        priorities,
+        admission,
       }),
     ],
     // Never below what our own clients may have under way on one connection.
-    'grpc.max_concurrent_streams': Math.ceil(inFlightMax * 1.2),
+    'grpc.max_concurrent_streams': Math.ceil(inFlightMax * STREAMS_PER_CALL),
     'grpc.max_connection_age_ms': 90_000,
     'grpc.max_connection_age_grace_ms': 45_000,
     'grpc.keepalive_time_ms': 20_000,
@@ -190,20 +221,24 @@ export const serve = async (options: ServeOptions): Promise<RpcServer> => {
       await ended.promise;
       cancel();
       server.forceShutdown();
+      admission.close();
     },
   };
 };
 
 /**
  * Node's http2 server allows a burst of 1,000 stream resets and then 33 a second before it closes the connection with all its
- * innocent calls; each expired or cancelled call is one reset. grpc-js has no option for it (grpc/grpc-node#2872), so its
- * private options are set; a test notices when they move.
+ * innocent calls; each expired or cancelled call is one reset. It closes it as well after 100 refused streams, and after 1,000
+ * frames for streams that are gone, which a storm of cancelled calls makes by the second. grpc-js has no option for any of them
+ * (grpc/grpc-node#2872), so its private options are set; a test notices when they move.
  */
 const tolerateStreamResets = (server: Server): void => {
   const { commonServerOptions } = server as unknown as { commonServerOptions: Record<string, unknown> | undefined };
   if (commonServerOptions === undefined) return;
   commonServerOptions['streamResetBurst'] = STREAM_RESETS.burst;
   commonServerOptions['streamResetRate'] = STREAM_RESETS.ratePerSecond;
+  commonServerOptions['maxSessionRejectedStreams'] = REFUSALS_MAX;
+  commonServerOptions['maxSessionInvalidFrames'] = REFUSALS_MAX;
 };
 
 type HandlerTools = {

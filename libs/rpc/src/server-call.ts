@@ -1,5 +1,5 @@
 import type { DescMethod } from '@bufbuild/protobuf';
-import { type Metadata, ServerInterceptingCall, type ServerInterceptor, status } from '@grpc/grpc-js';
+import { Metadata, ServerInterceptingCall, type ServerInterceptor, status } from '@grpc/grpc-js';
 import type { Clock } from '@tillmesh/clock';
 import {
   contextOfTraceparent,
@@ -12,6 +12,8 @@ import {
   SpanStatusCode,
   startSpan,
 } from '@tillmesh/telemetry';
+import { type Admission, retryAfterMs } from './admission.ts';
+import { LEVEL_ALL } from './admission-level.ts';
 import {
   answerMarginMs,
   BUDGET_MS_MAX,
@@ -55,6 +57,22 @@ const textOf = (metadata: Metadata, key: string): string => {
 
 const priorityOf = (text: string): Priority => PRIORITIES.find((priority) => priority === text) ?? 'list';
 
+/**
+ * At the edge the method says how important a call is: a caller's label can only make it less so. Inside the mesh the label is
+ * believed; a missing or unknown one is the last.
+ */
+const priorityFor = (text: string, ofMethod: Priority | undefined): Priority => {
+  if (ofMethod === undefined) return priorityOf(text);
+  if (text === '') return ofMethod;
+  const claimed = priorityOf(text);
+  return PRIORITIES.indexOf(claimed) > PRIORITIES.indexOf(ofMethod) ? claimed : ofMethod;
+};
+
+const MERCHANT = /^[0-9A-Za-z_-]{1,32}$/;
+
+/** A label that is no merchant's id is none. */
+const merchantOf = (text: string): string => (MERCHANT.test(text) ? text : '');
+
 export type AdmissionLimits = {
   /** The longest a call of this service may take, ms. Streams have a longer one than unary calls. */
   readonly unaryMsMax: number;
@@ -74,8 +92,11 @@ export const createServerInterceptor = (options: {
   readonly clock: Clock;
   readonly isDraining: () => boolean;
   readonly inFlight: { count: number };
+  /** By path: how important calls of the methods are that callers outside of the mesh use. */
+  readonly priorities: ReadonlyMap<string, Priority>;
+  readonly admission: Admission;
 }): ServerInterceptor => {
-  const { methods, limits, clock, isDraining, inFlight } = options;
+  const { methods, limits, clock, isDraining, inFlight, priorities, admission } = options;
 
   return (definition, nextCall) => {
     const method = methods.get(definition.path);
@@ -127,28 +148,36 @@ export const createServerInterceptor = (options: {
             const context: CallContext = {
               method: name,
               caller,
-              priority: priorityOf(textOf(metadata, METADATA.priority)),
-              merchant: textOf(metadata, METADATA.merchant),
+              priority: priorityFor(textOf(metadata, METADATA.priority), priorities.get(definition.path)),
+              merchant: merchantOf(textOf(metadata, METADATA.merchant)),
               answerByMs: beganMs + workMs,
               signal: abort.signal,
             };
-            serverCall = {
+            const own: ServerCall = {
               context,
               abort: (reason) => abort.abort(reason),
               failure: undefined,
               run: (work) => runInSpan(ownSpan, parent, () => runInCall(context, work)),
             };
-            const refusal = refuse(budgetMs);
-            if (refusal !== undefined) {
-              serverCall.failure = refusal;
-              call.sendStatus({ code: refusal.code, details: refusal.message, metadata: trailersOf(refusal) });
-              return;
-            }
-            cancelTimer = clock.after(workMs, () =>
-              abort.abort(rpcErrors.deadlineReached(`${name} did not finish within its ${Math.round(workMs)} ms`)),
-            );
-            calls.set(metadata, serverCall);
-            nextMetadata(metadata);
+            serverCall = own;
+            const decide = () => {
+              if (ended) return;
+              const refusal = refuse(budgetMs, context);
+              if (refusal !== undefined) {
+                own.failure = refusal;
+                call.sendStatus({ code: refusal.code, details: refusal.message, metadata: trailersOf(refusal) });
+                return;
+              }
+              cancelTimer = clock.after(workMs, () =>
+                abort.abort(rpcErrors.deadlineReached(`${name} did not finish within its ${Math.round(workMs)} ms`)),
+              );
+              calls.set(metadata, own);
+              nextMetadata(metadata);
+            };
+            // A process that stood still finds calls in a heap, and behind them that the callers of many have gone: those are
+            // not to cost a place that an innocent call could have.
+            if (admission.hasRoom(context.priority, inFlight.count, limits.inFlightMax)) decide();
+            else setImmediate(decide);
           },
           onCancel: () => {
             abort.abort(new RpcError(status.CANCELLED, TRANSPORT_REASON, 'the caller went away'));
@@ -157,11 +186,16 @@ export const createServerInterceptor = (options: {
         }),
       sendStatus: (sent, next) => {
         end(sent.code ?? status.UNKNOWN);
-        next(sent);
+        if (admission.level >= LEVEL_ALL) next(sent);
+        else {
+          const metadata = sent.metadata ?? new Metadata();
+          metadata.set(METADATA.admissionLevel, String(admission.level));
+          next({ ...sent, metadata });
+        }
       },
     });
 
-    const refuse = (budgetMs: number): RpcError | undefined => {
+    const refuse = (budgetMs: number, { priority, merchant }: CallContext): RpcError | undefined => {
       if (isDraining())
         return rpcErrors.notReady('the service is draining; another instance answers', { retryAfterMs: 100 });
       if (budgetMs < limits.budgetMsMin) {
@@ -175,10 +209,16 @@ export const createServerInterceptor = (options: {
           },
         );
       }
-      if (inFlight.count > limits.inFlightMax) {
-        return rpcErrors.laneFull(`${limits.inFlightMax} calls are under way already; nothing was done`, {
+      if (!admission.hasRoom(priority, inFlight.count, limits.inFlightMax)) {
+        return rpcErrors.laneFull(`${inFlight.count - 1} calls are under way already; nothing was done`, {
           retryAfterMs: 200,
           metadata: { lane: 'server' },
+        });
+      }
+      if (!admission.admits(priority, merchant)) {
+        return rpcErrors.overloaded('there is more to do than can be done; calls of higher priority go first', {
+          retryAfterMs: retryAfterMs(priority),
+          metadata: { priority },
         });
       }
       return undefined;

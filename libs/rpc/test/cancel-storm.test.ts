@@ -1,3 +1,6 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
 import { Server } from '@grpc/grpc-js';
 import { systemClock } from '@tillmesh/clock';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -41,7 +44,37 @@ const storm = async (): Promise<{ readonly innocent: string; readonly tookMs: nu
   return { innocent: await innocent, tookMs };
 };
 
+const STORM_MS = 6_000;
+const STORM_PER_SECOND = 1_000;
+const CANCEL_AFTER_MS = 30;
+
 describe('a storm of cancelled calls', () => {
+  test('leaves innocent calls alone also where the server stands still for a second and finds all of them at once', async () => {
+    const program = fork(join(import.meta.dirname, 'busy-server-program.ts'));
+    onTestFinished(() => void program.kill('SIGKILL'));
+    const [port] = (await once(program, 'message')) as [number];
+    const client = aQueryClient(targetOf(port), 10_000);
+    const failures = new Set<string>();
+    const calls: Promise<unknown>[] = [];
+    const beganMs = systemClock.monotonicMs();
+    let [sent, innocent] = [0, 0];
+    for (let sinceMs = 0; sinceMs < STORM_MS; sinceMs = systemClock.monotonicMs() - beganMs) {
+      for (; sent < (sinceMs * STORM_PER_SECOND) / 1_000; sent += 1) {
+        const abort = new AbortController();
+        systemClock.after(CANCEL_AFTER_MS, () => abort.abort());
+        calls.push(client.getPayment({ payment: PAYMENT }, { signal: abort.signal }).catch(() => undefined));
+      }
+      for (; innocent < sinceMs / 50; innocent += 1) {
+        const call = client.getPayment({ payment: SLOW }).catch((error: unknown) => failures.add(String(error)));
+        calls.push(call);
+      }
+      await systemClock.sleep(5);
+    }
+    await Promise.all(calls);
+    expect([...failures]).toEqual([]);
+    expect(innocent).toBeGreaterThan(50);
+  }, 60_000);
+
   test('leaves an innocent call on the same connection alone', async () => {
     const { innocent, tookMs } = await storm();
     console.log(`${CANCELS} calls cancelled on one connection in ${Math.round(tookMs)} ms`);

@@ -41,7 +41,12 @@ export const startEdge = async (settings: Partial<HttpSettings> = {}): Promise<E
   const wechat = createSigningChannel('wechat', ['wechat-a', 'wechat-b']);
   const alipay = createSigningChannel('alipay', ['alipay-a']);
   const listen = (service: Parameters<typeof bind>[0], handlers: object): Promise<RpcServer> =>
-    serve({ services: [{ service, handlers: { ...handlers } }], host: '127.0.0.1', port: 0, log: silent });
+    serve({
+      services: [{ service, handlers: { ...handlers }, priorities: {} }],
+      host: '127.0.0.1',
+      port: 0,
+      log: silent,
+    });
   const servers = {
     'order-store': await listen(OrderStoreService, store.handlers),
     wechat: await listen(ChannelService, wechat.handlers),

@@ -31,7 +31,13 @@ await runService({
     };
     const list = createListPayments({ orders, projected });
     return {
-      services: [bind(QueryService, createQueryService({ orders, list, clock }))],
+      services: [
+        bind(QueryService, createQueryService({ orders, list, clock }), {
+          getPayment: 'query',
+          getTrajectory: 'query',
+          listPayments: 'list',
+        }),
+      ],
       begin: () => orders.look(),
       end: async () => {
         projected?.watch.close();

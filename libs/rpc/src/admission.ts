@@ -1,0 +1,121 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import type { Clock } from '@tillmesh/clock';
+import { counter, gauge } from '@tillmesh/telemetry';
+import { AdmissionLevel, LEVEL_ALL, rankOf } from './admission-level.ts';
+import { PRIORITIES, type Priority } from './call-context.ts';
+
+const shed = counter('tillmesh_admission_shed_total', 'Calls refused because the process has too much to do.', [
+  'priority',
+]);
+const levelGauge = gauge('tillmesh_admission_level', 'Rank up to which calls are admitted; 511 admits all.');
+const delayGauge = gauge(
+  'tillmesh_event_loop_delay_ms',
+  'How late the event loop was, in the middle of the last window.',
+);
+
+/** How a server decides what it takes on. */
+export type AdmissionRules = {
+  /** Calls may wait so long for the event loop, in the middle of a window, ms. */
+  readonly delayMsMax: number;
+  /** Between two looks, ms. */
+  readonly windowMs: number;
+  /** With fewer calls a second it is not their number that makes the process slow. */
+  readonly callsPerSecondMin: number;
+};
+
+export const ADMISSION_DEFAULTS: AdmissionRules = { delayMsMax: 20, windowMs: 250, callsPerSecondMin: 100 };
+
+/**
+ * The most calls of a priority that may be under way, as a share of all: the rest is kept for those above it. Refunds leave a
+ * twentieth to payments, questions a fifth to both, lists half.
+ */
+const IN_FLIGHT_SHARES: Readonly<Record<Priority, number>> = { payment: 1, refund: 0.95, query: 0.8, list: 0.5 };
+
+export type Admission = {
+  /** Whether a call may come in now; counts it. */
+  admits(priority: Priority, merchant: string): boolean;
+  /** Whether a call of a priority may be one more of those under way. */
+  hasRoom(priority: Priority, inFlight: number, inFlightMax: number): boolean;
+  /** The rank up to which calls are admitted; published with answers. */
+  readonly level: number;
+  close(): void;
+};
+
+const RESOLUTION_MS = 10;
+const NANOS_PER_MS = 1e6;
+
+/** With fewer turns of the loop there is no middle: the window goes on. */
+const TURNS_MIN = 3;
+
+/** Watches the event loop and moves the level. One for each server; closed with it. */
+export const createAdmission = (clock: Clock, rules: AdmissionRules = ADMISSION_DEFAULTS): Admission => {
+  const level = new AdmissionLevel({
+    delayMsMax: rules.delayMsMax,
+    arrivalsMin: (rules.callsPerSecondMin * rules.windowMs) / 1_000,
+  });
+  const delays = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
+  delays.enable();
+  let cancel = () => {};
+  const look = () => {
+    cancel = clock.after(rules.windowMs, look);
+    if (delays.count < TURNS_MIN) return;
+    // The middle, not the mean: one pause (a collection of garbage) is no overload, every turn taking long is. The timer's own
+    // period does not count.
+    const delayMs = Math.max(0, delays.percentile(50) / NANOS_PER_MS - RESOLUTION_MS);
+    delays.reset();
+    level.endWindow(delayMs);
+    delayGauge.set({}, delayMs);
+    levelGauge.set({}, level.level);
+  };
+  cancel = clock.after(rules.windowMs, look);
+  return {
+    admits: (priority, merchant) => {
+      const admitted = level.admits(rankOf(priority, merchant, clock.nowMs()));
+      if (!admitted) shed.add({ priority });
+      return admitted;
+    },
+    hasRoom: (priority, inFlight, inFlightMax) => inFlight <= Math.ceil(inFlightMax * IN_FLIGHT_SHARES[priority]),
+    get level() {
+      return level.level;
+    },
+    close: () => {
+      cancel();
+      delays.disable();
+    },
+  };
+};
+
+/** Levels that a neighbour has told hold so long, ms: without news it is asked again. */
+const TOLD_MS_MAX = 1_000;
+/** Of calls that would be refused this share is sent all the same, or nobody would notice that it is over. */
+const PROBE_SHARE = 0.05;
+
+/** What a neighbour has said of itself: who would be refused there is refused here, without a call. */
+export class ToldLevel {
+  readonly #clock: Clock;
+  #level = LEVEL_ALL;
+  #toldAtMs = Number.NEGATIVE_INFINITY;
+  #refusals = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** An answer brought a level, or none: then the neighbour admits all. */
+  heard(level: number | undefined): void {
+    this.#level = level === undefined || !(level >= 0) ? LEVEL_ALL : level;
+    this.#toldAtMs = this.#clock.monotonicMs();
+  }
+
+  /** Whether a call would be refused there. Every twentieth is sent all the same. */
+  refuses(priority: Priority, merchant: string): boolean {
+    if (this.#level >= LEVEL_ALL) return false;
+    if (this.#clock.monotonicMs() - this.#toldAtMs > TOLD_MS_MAX) return false;
+    if (rankOf(priority, merchant, this.#clock.nowMs()) <= this.#level) return false;
+    this.#refusals += 1;
+    return this.#refusals % Math.round(1 / PROBE_SHARE) !== 0;
+  }
+}
+
+/** When it is worth while to try again, by priority, ms: what is shed first waits longest. */
+export const retryAfterMs = (priority: Priority): number => 250 * 2 ** PRIORITIES.indexOf(priority);

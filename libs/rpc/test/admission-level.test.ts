@@ -1,0 +1,94 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { AdmissionLevel, LEVEL_ALL, RANKS, rankOf } from '../src/admission-level.ts';
+import { PRIORITIES } from '../src/call-context.ts';
+
+const RULES = { delayMsMax: 20, arrivalsMin: 25 };
+const NOW = Date.UTC(2026, 10, 26, 12);
+
+/** A window with so many calls of each rank. @returns how many were admitted of each. */
+const window = (level: AdmissionLevel, calls: ReadonlyMap<number, number>, delayMs: number): Map<number, number> => {
+  const admitted = new Map([...calls].map(([rank]) => [rank, 0]));
+  for (const [rank, count] of calls) {
+    for (let n = 0; n < count; n += 1) if (level.admits(rank)) admitted.set(rank, (admitted.get(rank) ?? 0) + 1);
+  }
+  level.endWindow(delayMs);
+  return admitted;
+};
+
+describe('the rank of a call', () => {
+  test('is by priority first, and within it by merchant; without one it is the last', () => {
+    for (const [place, priority] of PRIORITIES.entries()) {
+      for (const merchant of ['', 'm-1', 'shop-77']) {
+        const rank = rankOf(priority, merchant, NOW);
+        expect(Math.floor(rank / 128)).toBe(place);
+        if (merchant === '') expect(rank % 128).toBe(127);
+      }
+    }
+    expect(rankOf('list', '', NOW)).toBe(LEVEL_ALL);
+  });
+
+  test('changes with the hour, so that no merchant is always the first to go', () => {
+    const ranks = Array.from({ length: 24 }, (_, hour) => rankOf('query', 'm-1', NOW + hour * 3_600_000));
+    expect(new Set(ranks).size).toBeGreaterThan(12);
+  });
+});
+
+describe('the level', () => {
+  const [payment, list] = [rankOf('payment', 'm-1', NOW), rankOf('list', 'm-1', NOW)];
+
+  test('stays where calls wait as long as they may, or where they are few', () => {
+    const level = new AdmissionLevel(RULES);
+    window(level, new Map([[list, 1_000]]), 20);
+    window(level, new Map([[list, 24]]), 500);
+    expect(level.level).toBe(LEVEL_ALL);
+  });
+
+  test('sheds lists within a second where there is far too much to do, and no payment', () => {
+    const level = new AdmissionLevel(RULES);
+    const calls = new Map([
+      [payment, 100],
+      [list, 900],
+    ]);
+    let last = new Map<number, number>();
+    for (let n = 0; n < 4; n += 1) last = window(level, calls, 200);
+    expect(last.get(list)).toBe(0);
+    expect(last.get(payment)).toBe(100);
+  });
+
+  test('comes back in steps when it is over', () => {
+    const level = new AdmissionLevel(RULES);
+    const spread = new Map(Array.from({ length: 128 }, (_, n) => [3 * 128 + n, 10] as const));
+    for (let n = 0; n < 20; n += 1) window(level, spread, 100);
+    const low = level.level;
+    expect(low).toBeLessThan(LEVEL_ALL);
+    const admitted: number[] = [];
+    for (let n = 0; n < 100; n += 1) {
+      const counts = window(level, spread, 1);
+      admitted.push([...counts.values()].reduce((sum, count) => sum + count, 0));
+    }
+    expect(admitted).toEqual(admitted.toSorted((a, b) => a - b));
+    expect(level.level).toBe(LEVEL_ALL);
+  });
+
+  test('never refuses a call while it admits one that is less important, whatever comes', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.record({ ranks: fc.array(fc.nat(RANKS - 1), { maxLength: 60 }), delayMs: fc.nat(300) }), {
+          maxLength: 20,
+        }),
+        (windows) => {
+          const level = new AdmissionLevel(RULES);
+          for (const { ranks, delayMs } of windows) {
+            const refused = ranks.filter((rank) => !level.admits(rank));
+            const admitted = ranks.filter((rank) => !refused.includes(rank));
+            if (refused.length > 0 && admitted.length > 0) {
+              expect(Math.min(...refused)).toBeGreaterThan(Math.max(...admitted));
+            }
+            level.endWindow(delayMs);
+          }
+        },
+      ),
+    );
+  });
+});
