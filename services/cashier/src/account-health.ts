@@ -3,6 +3,7 @@ import {
   type AccountHealth,
   type AccountId,
   type AccountReport,
+  type ChannelId,
   type Condition,
   type Hearsay,
   isSickTo,
@@ -21,12 +22,15 @@ import {
 import type { Lane } from '@tillmesh/lane';
 import type { Log } from '@tillmesh/telemetry';
 import { createDayCounter, createDays, type DayCounter } from './day-use.ts';
+import type { Asked } from './judge-answer.ts';
 import { OutcomeWindow } from './outcome-window.ts';
 
 /** How often lanes are looked at beside the looks that every choice takes. */
 const LOOK_EVERY_MS = 100;
 /** A good answer that is older says nothing of now. */
 const WELL_FOR_MS = 2_000;
+/** An adapter that refuses because its channel is sick asks it again after about so long. */
+const ADAPTER_REFUSES_MS = 1_000;
 
 /** What the cashier hears of others. */
 export type Others = {
@@ -37,8 +41,8 @@ export type Others = {
 
 /** An attempt that is under way, for the counts. */
 export type AttemptInHealth = {
-  /** What came of it, and whether the channel was asked: where our own lane or time forbade it, that says nothing of the channel. */
-  ended(outcome: Outcome, asked: boolean): void;
+  /** What came of it, and whether its channel was asked. */
+  ended(outcome: Outcome, asked: Asked): void;
 };
 
 export type AccountHealths = {
@@ -81,7 +85,7 @@ const together = (own: OutcomeCounts, others: OutcomeCounts | undefined): Outcom
  */
 export const watchAccountHealth = (deps: {
   readonly others: Others;
-  readonly laneOf: (channelId: string) => Pick<Lane, 'health'> | undefined;
+  readonly laneOf: (channelId: ChannelId) => Pick<Lane, 'health'> | undefined;
   readonly clock: Clock;
   readonly log: Log;
   readonly signal: AbortSignal;
@@ -89,6 +93,8 @@ export const watchAccountHealth = (deps: {
   const { others, laneOf, clock, log, signal } = deps;
   const dayIn = createDays(() => clock.nowMs());
   const kept = new Map<AccountId, Kept>();
+  /** By channel: until when its adapter is taken to refuse. */
+  const refusedUntilMs = new Map<ChannelId, number>();
   const listeners: (() => void)[] = [];
   let version = 0;
 
@@ -134,13 +140,18 @@ export const watchAccountHealth = (deps: {
     };
   };
 
-  const lookAt = (own: Kept, lane: LaneHealth | undefined, nowMs: number): boolean => {
+  const lookAt = (own: Kept, channelId: ChannelId, nowMs: number): boolean => {
     const before = own.opinion;
-    own.refuses = lane?.breaker === 'open';
+    const lane: LaneHealth | undefined = laneOf(channelId)?.health;
+    const adapterRefuses = nowMs < (refusedUntilMs.get(channelId) ?? nowMs);
+    own.refuses = lane?.breaker === 'open' || adapterRefuses;
     own.isTrying = lane?.breaker === 'half_open';
     if (lane?.breaker === 'open') {
       own.opinion = 'sick';
       own.cause = lane.stalled ? 'lane open, answers nothing' : 'lane open';
+    } else if (adapterRefuses) {
+      own.opinion = 'sick';
+      own.cause = "its adapter's lane is open";
     } else own.opinion = !own.isTrying && nowMs - own.lastGoodMs <= WELL_FOR_MS ? 'well' : 'none';
     return (before === 'sick') !== (own.opinion === 'sick');
   };
@@ -162,7 +173,7 @@ export const watchAccountHealth = (deps: {
 
   /** Looks at one account now; tells others what is new to them. */
   const lookNow = (account: RoutedAccount, table: RoutingTable, hearsay: Hearsay | undefined, nowMs: number): void => {
-    const isNews = lookAt(keptOf(account.accountId), laneOf(account.channelId)?.health, nowMs);
+    const isNews = lookAt(keptOf(account.accountId), account.channelId, nowMs);
     settle(account, table, hearsay, nowMs);
     if (isNews) for (const listener of listeners) listener();
   };
@@ -221,9 +232,13 @@ export const watchAccountHealth = (deps: {
       return {
         ended: (outcome, asked) => {
           if (outcome.kind === 'failed_definite') takeBack();
-          const sign = asked ? signOf(outcome) : undefined;
-          if (sign === undefined) return;
           const nowMs = clock.monotonicMs();
+          const channelId = accountOf(accountId)?.channelId;
+          if (asked === 'adapter_refuses' && channelId !== undefined) {
+            refusedUntilMs.set(channelId, nowMs + ADAPTER_REFUSES_MS);
+          }
+          const sign = asked === 'asked' ? signOf(outcome) : undefined;
+          if (sign === undefined) return;
           own.window.add(sign, nowMs);
           if (sign === 'good') own.lastGoodMs = nowMs;
         },

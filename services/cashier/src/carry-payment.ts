@@ -28,7 +28,7 @@ import type { AccountHealths } from './account-health.ts';
 import type { Channels } from './channels.ts';
 import type { CheckLater } from './check-later.ts';
 import type { Route, Routes } from './choose-route.ts';
-import { judgingAnswers, wasHeldBack } from './judge-answer.ts';
+import { type Asked, askedOf, judgingAnswers } from './judge-answer.ts';
 import type { OrderRequest } from './order-request.ts';
 
 const outcomes = counter('tillmesh_attempts_total', 'Attempts by channel account and what came of them.', [
@@ -62,8 +62,8 @@ const checkAfterMs = (payment: Payment, { queryNow, outcome }: AttemptResult): n
 /** One call tries at most so many further accounts: each costs a commit, and the payer waits. */
 const REROUTES_MAX = 3;
 
-/** What came of an attempt, and whether the channel was asked at all: where a lane or the time forbade it, that says nothing of the channel. */
-type Called = { readonly result: AttemptResult; readonly asked: boolean };
+/** What came of an attempt, and whether its channel was asked at all. */
+type Called = { readonly result: AttemptResult; readonly asked: Asked };
 
 export type Carrier = {
   /**
@@ -156,7 +156,7 @@ export const createCarrier = (deps: {
     traceparent: string,
   ): Promise<Called> => {
     const capMs = Math.min(CHANNEL_MS_MAX, remainingMs(clock) - APPLY_RESERVE_MS);
-    if (capMs < CHANNEL_MS_MIN) return { result: notSent('NO_TIME_LEFT'), asked: false };
+    if (capMs < CHANNEL_MS_MIN) return { result: notSent('NO_TIME_LEFT'), asked: 'held_back' };
     try {
       const channel = channels.of(attempt.channelId);
       const request = channelRequest(payment, attempt, order, traceparent);
@@ -166,11 +166,13 @@ export const createCarrier = (deps: {
         passage: judgingAnswers(channel.lanes.pay),
         merchant: order.merchantId,
       });
-      return { result: result ?? maybeSent('NO_RESULT'), asked: result === undefined || !wasHeldBack(result) };
+      return result === undefined
+        ? { result: maybeSent('NO_RESULT'), asked: 'asked' }
+        : { result, asked: askedOf(result) };
     } catch (error) {
       const code = errorTypeOf(error);
-      if (error instanceof LaneRejected) return { result: notSent(code), asked: false };
-      return { result: certainlyNotDone(error) ? notSent(code) : maybeSent(code), asked: true };
+      if (error instanceof LaneRejected) return { result: notSent(code), asked: 'held_back' };
+      return { result: certainlyNotDone(error) ? notSent(code) : maybeSent(code), asked: 'asked' };
     }
   };
 

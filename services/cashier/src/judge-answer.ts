@@ -16,17 +16,24 @@ const OWN_REASONS: ReadonlySet<string> = new Set([
   'pool_full',
 ]);
 
-/** Whether the adapter has not asked its channel for a reason of its own, which says nothing of the channel. */
-export const wasHeldBack = ({
-  transport,
-  channelMessage,
-}: Pick<AttemptResult, 'transport' | 'channelMessage'>): boolean =>
-  transport === Transport.NOT_SENT && OWN_REASONS.has(channelMessage);
+/** The adapter's own lane to its channel is open: it has seen before us that the channel is sick. */
+const LANE_OPEN = 'lane_open';
+
+/** Whether a channel was asked; if not, whether for a reason that says nothing of it, or because its adapter finds it sick. */
+export type Asked = 'asked' | 'held_back' | 'adapter_refuses';
+
+/** How far an adapter says that a call came. */
+export const askedOf = ({ transport, channelMessage }: Pick<AttemptResult, 'transport' | 'channelMessage'>): Asked => {
+  if (transport !== Transport.NOT_SENT) return 'asked';
+  if (channelMessage === LANE_OPEN) return 'adapter_refuses';
+  return OWN_REASONS.has(channelMessage) ? 'held_back' : 'asked';
+};
 
 /** The adapter is well and says that its channel is not: nobody has answered what was sent, or it cannot even be sent. */
 const isUnanswered = ({ result }: ChannelAnswer): boolean =>
   result !== undefined &&
-  (result.transport === Transport.MAYBE_SENT || (result.transport === Transport.NOT_SENT && !wasHeldBack(result)));
+  (result.transport === Transport.MAYBE_SENT ||
+    (result.transport === Transport.NOT_SENT && askedOf(result) !== 'held_back'));
 
 /** A lane to a channel's adapter that hears what the adapter says of its channel. */
 export const judgingAnswers = (lane: Lane): Passage => ({

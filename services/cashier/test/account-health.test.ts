@@ -14,6 +14,7 @@ import {
 import type { Lane } from '@tillmesh/lane';
 import { afterEach, describe, expect, test } from 'vitest';
 import { watchAccountHealth } from '../src/account-health.ts';
+import type { Asked } from '../src/judge-answer.ts';
 import { MERCHANT, TABLE } from './cashier-under-test.ts';
 import { createCollectingLog } from './collecting-log.ts';
 
@@ -69,7 +70,7 @@ const start = (changes: Partial<RoutedAccount> = {}) => {
     silence: () => {
       heard = undefined;
     },
-    happen: (accountId: AccountId, outcome: Outcome, times: number, asked = true) => {
+    happen: (accountId: AccountId, outcome: Outcome, times: number, asked: Asked = 'asked') => {
       for (let time = 0; time < times; time += 1) health.began(accountId, 100n).ended(outcome, asked);
     },
     reportOf: (accountId: AccountId) => health.reports().find((report) => report.accountId === accountId),
@@ -123,6 +124,22 @@ describe('an account whose lane is open', () => {
     await clock.advance(100);
     expect(told).toBeGreaterThan(0);
     expect(reportOf(A)).toMatchObject({ opinion: 'sick', cause: 'lane open, answers nothing', share: 0 });
+  });
+});
+
+describe('an account whose adapter refuses because its own lane is open', () => {
+  const notSent = definiteFailure({ transport: 'not_sent' }, 'channel_unreachable');
+
+  test('is sick at once, with every other account of the channel, and gets its payments back in steps a second later', async () => {
+    const { of, happen, clock, reportOf } = start();
+    happen(A, notSent, 1, 'adapter_refuses');
+    expect(of(A)).toMatchObject({ share: 0, cause: "its adapter's lane is open", refuses: true });
+    expect(of(B)?.share).toBe(0);
+    expect(of(ALIPAY)?.share).toBe(1);
+    await clock.advance(1_000);
+    expect(of(A)).toMatchObject({ share: 0.05, refuses: false });
+    // Nothing was asked of the channel: the rate of success is what it was.
+    expect(reportOf(A)).toMatchObject({ good: 0, bad: 0 });
   });
 });
 
@@ -189,7 +206,7 @@ describe('outcomes of an account', () => {
   test('that a payer declined, or that our own lane or time forbade, say nothing', () => {
     const { of, happen, reportOf } = start();
     happen(A, declined, 40);
-    happen(A, definiteFailure({ transport: 'not_sent' }, 'channel_unreachable'), 40, false);
+    happen(A, definiteFailure({ transport: 'not_sent' }, 'channel_unreachable'), 40, 'held_back');
     expect(reportOf(A)).toBeUndefined();
     expect(of(A)?.share).toBe(1);
     happen(A, definiteFailure({ transport: 'not_sent' }, 'channel_unreachable'), 40);
@@ -204,9 +221,9 @@ describe('a limit of the day', () => {
     const { of, health } = start(limited);
     const underWay = health.began(A, 300n);
     expect(of(A)?.use).toEqual({ day: '2026-11-27', minorUnits: 300n, count: 1 });
-    health.began(A, 500n).ended(declined, true);
+    health.began(A, 500n).ended(declined, 'asked');
     expect(of(A)?.use).toMatchObject({ minorUnits: 300n, count: 1 });
-    underWay.ended(BAD, true);
+    underWay.ended(BAD, 'asked');
     expect(of(A)?.use).toMatchObject({ minorUnits: 300n, count: 1 });
   });
 
@@ -226,7 +243,7 @@ describe('a limit of the day', () => {
     await clock.advance(3_600_000);
     expect(of(A)?.use).toEqual({ day: '2026-11-28', minorUnits: 0n, count: 0 });
     health.began(A, 50n);
-    late.ended(declined, true);
+    late.ended(declined, 'asked');
     expect(of(A)?.use).toMatchObject({ minorUnits: 50n, count: 1 });
     expect(reportOf(A)?.use).toEqual({ day: '2026-11-28', minorUnits: 50n, count: 1 });
   });
