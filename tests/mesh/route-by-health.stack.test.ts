@@ -1,7 +1,8 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '@tillmesh/clock';
+import { z } from '@tillmesh/config';
 import { type Mesh, startMesh } from '@tillmesh/local-mesh';
 import { CashierService } from '@tillmesh/proto/tillmesh/cashier/v1/cashier_service_pb.ts';
 import { type Payment, PaymentKind, PaymentState, Wallet } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
@@ -13,6 +14,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 const clock = systemClock;
 const folder = mkdtempSync(join(tmpdir(), 'tillmesh-health-'));
 const MERCHANT = 'shop';
+/** Prefers an account that nobody else uses. */
+const OTHER_MERCHANT = 'market';
+const PREFERRED = 'wechat-b';
 /** Two accounts of one wallet at two channels, equals by rank. */
 const [STEADY, VICTIM] = ['wechat-a', 'wechat-2-a'];
 const EVERY_MS = 40;
@@ -56,19 +60,24 @@ const hang = async (): Promise<void> => {
   await script(STEADY, { do: 'delay', ms: PAY_MS, when: 'after_commit' }, ['pay']);
 };
 
-const begin = (number: number): void => {
+let number = 0;
+const payAt = async (place: number, merchantId: string): Promise<Payment | undefined> => {
+  number += 1;
+  const answer = await cashiers[place % cashiers.length]?.createPayment({
+    merchantId,
+    merchantOrderNo: `health-${number}`,
+    amount: { currency: 'CNY', minorUnits: 100n },
+    kind: PaymentKind.PAYMENT_CODE,
+    paymentCode: codes.pop() ?? '',
+    subject: 'Tea',
+  });
+  return answer?.payment;
+};
+const begin = (place: number): void => {
   const one: Taken = { startedMs: clock.monotonicMs(), payment: undefined };
   taken.push(one);
   const pay = async () => {
-    const { payment } = (await cashiers[number % cashiers.length]?.createPayment({
-      merchantId: MERCHANT,
-      merchantOrderNo: `health-${number}`,
-      amount: { currency: 'CNY', minorUnits: 100n },
-      kind: PaymentKind.PAYMENT_CODE,
-      paymentCode: codes.pop() ?? '',
-      subject: 'Tea',
-    })) ?? { payment: undefined };
-    one.payment = payment;
+    one.payment = await payAt(place, MERCHANT);
   };
   const promise = pay()
     .catch(() => undefined)
@@ -88,7 +97,10 @@ beforeAll(async () => {
     channels: [{ channelId: 'wechat-2', adapter: 'wechat' }],
     settings: {
       'routing-table': {
-        merchants: [{ merchantId: MERCHANT, accountIds: [STEADY, VICTIM] }],
+        merchants: [
+          { merchantId: MERCHANT, accountIds: [STEADY, VICTIM] },
+          { merchantId: OTHER_MERCHANT, accountIds: [STEADY, PREFERRED], rules: [{ prefer: [PREFERRED] }] },
+        ],
         health: {
           returnSteps: [
             { sharePercent: 20, ms: 500 },
@@ -109,8 +121,8 @@ beforeAll(async () => {
     codes.push(...(more as { codes: { paymentCode: string }[] }).codes.map(({ paymentCode }) => paymentCode));
   }
   load = (async () => {
-    for (let number = 0; !stop.signal.aborted; number += 1) {
-      begin(number);
+    for (let place = 0; !stop.signal.aborted; place += 1) {
+      begin(place);
       await clock.sleep(EVERY_MS, stop.signal).catch(() => undefined);
     }
   })();
@@ -151,6 +163,12 @@ const movedAtMs = (begun: readonly Taken[]): number | undefined => {
   return undefined;
 };
 
+const explain = (merchantId: string) => {
+  const amount = { currency: 'CNY', minorUnits: 100n };
+  const value = { merchantId, amount, wallet: Wallet.WECHAT, kind: PaymentKind.PAYMENT_CODE };
+  return routing.explainRoute({ subject: { case: 'hypothetical', value } });
+};
+
 test('a channel that hangs loses its new payments to the other account of the wallet, and gets them back in steps', async () => {
   const beganMs = clock.monotonicMs();
   await until('both accounts take payments', beganMs, (begun) =>
@@ -185,17 +203,7 @@ test('an account that an operator switches off gets no new payments at any cashi
   await routing.setAccountState({ accountId: VICTIM, state: AccountState.DISABLED, note: 'audit' });
   await until('new payments go elsewhere', offMs, (begun) => movedAtMs(begun) !== undefined);
 
-  const { candidates, tableVersion } = await routing.explainRoute({
-    subject: {
-      case: 'hypothetical',
-      value: {
-        merchantId: MERCHANT,
-        amount: { currency: 'CNY', minorUnits: 100n },
-        wallet: Wallet.WECHAT,
-        kind: PaymentKind.PAYMENT_CODE,
-      },
-    },
-  });
+  const { candidates, tableVersion } = await explain(MERCHANT);
   expect(candidates.find(({ accountId }) => accountId === VICTIM)).toMatchObject({
     chosen: false,
     chance: 0,
@@ -212,4 +220,33 @@ test('an account that an operator switches off gets no new payments at any cashi
       `^attempt 1: table ${tableVersion}, health \\d+, chance \\d+; .*${VICTIM} skipped: switched off: audit$`,
     ),
   );
+}, 60_000);
+
+test('a limit of the day that comes with a new table holds over all cashiers together', async () => {
+  const tableFile = join(folder, 'run', 'routing-table.json');
+  const table = z
+    .looseObject({ accounts: z.array(z.looseObject({ accountId: z.string() })) })
+    .parse(JSON.parse(readFileSync(tableFile, 'utf8')));
+  const countMax = 6;
+  const accounts = table.accounts.map((account) =>
+    account.accountId === PREFERRED ? { ...account, dayLimit: { timeZone: 'Etc/GMT-8', countMax } } : account,
+  );
+  const { tableVersion } = await explain(OTHER_MERCHANT);
+  writeFileSync(tableFile, JSON.stringify({ ...table, accounts }));
+  await expect
+    .poll(async () => (await explain(OTHER_MERCHANT)).tableVersion, { timeout: WITHIN_MS })
+    .toBeGreaterThan(tableVersion);
+
+  const accountAt = async (place: number) => (await payAt(place, OTHER_MERCHANT))?.attempts.at(-1)?.accountId;
+  const half = countMax / 2;
+  for (let time = 0; time < half; time += 1) {
+    expect(await Promise.all(cashiers.map((_, place) => accountAt(place)))).toEqual([PREFERRED, PREFERRED]);
+  }
+  // Each has taken half of it; all of it is only known together.
+  const reasonNow = async () =>
+    (await explain(OTHER_MERCHANT)).candidates.find(({ accountId }) => accountId === PREFERRED)?.reason;
+  await expect.poll(reasonNow, { timeout: WITHIN_MS }).toBe('skipped: has taken its 6 payments of the day');
+  for (const place of [0, 1]) {
+    await expect.poll(() => accountAt(place), { timeout: WITHIN_MS, interval: 300 }).toBe(STEADY);
+  }
 }, 60_000);

@@ -125,6 +125,7 @@ export type { RouteQuestion } from './route-question.ts';
 export {
   type DayLimit,
   DEFAULT_HEALTH_POLICY,
+  DEFAULT_TIME_ZONE,
   type GreyRelease,
   type HealthPolicy,
   type MerchantRule,

@@ -2,6 +2,9 @@ import type { AccountId, ChannelId, MerchantId } from './ids.ts';
 import type { Currency } from './money.ts';
 import type { PaymentKind, Wallet } from './wallet.ts';
 
+/** Whose days count where a table names no time zone: that of the wallets that are taken. */
+export const DEFAULT_TIME_ZONE = 'Asia/Shanghai';
+
 /** What an account may take on one day of its own time zone. */
 export type DayLimit = {
   /** IANA name, such as `Asia/Shanghai`: the day begins at midnight there. */

@@ -5,6 +5,7 @@ import {
   type AccountReport,
   type ChannelId,
   type Condition,
+  DEFAULT_TIME_ZONE,
   type Hearsay,
   isSickTo,
   nextCondition,
@@ -104,7 +105,8 @@ export const watchAccountHealth = (deps: {
     if (known !== undefined) return known;
     const made: Kept = {
       window: new OutcomeWindow(),
-      use: createDayCounter(() => dayIn(accountOf(accountId)?.dayLimit?.timeZone ?? 'UTC')),
+      // Also without a limit: one that comes later in the day finds what was taken.
+      use: createDayCounter(() => dayIn(accountOf(accountId)?.dayLimit?.timeZone ?? DEFAULT_TIME_ZONE)),
       lastGoodMs: Number.NEGATIVE_INFINITY,
       opinion: 'none',
       cause: '',
@@ -248,6 +250,7 @@ export const watchAccountHealth = (deps: {
       const nowMs = clock.monotonicMs();
       const heard = others.hearsay();
       return [...kept].flatMap(([accountId, own]) => {
+        if (accountOf(accountId) === undefined) return [];
         const counts = own.window.counts(nowMs);
         const use = own.use.now();
         const share = healthOf(accountId, heard)?.share ?? 1;

@@ -40,7 +40,8 @@ afterEach(() => {
 });
 
 const start = (changes: Partial<RoutedAccount> = {}) => {
-  const clock = new ManualClock(Date.UTC(2026, 10, 27, 15));
+  // One o'clock at night in Shanghai, and still the day before in UTC.
+  const clock = new ManualClock(Date.UTC(2026, 10, 26, 17));
   const table: RoutingTable = {
     ...TABLE,
     accounts: new Map([...TABLE.accounts].map(([id, account]) => [id, { ...account, ...changes }])),
@@ -236,11 +237,18 @@ describe('a limit of the day', () => {
     expect(of(A)?.use).toMatchObject({ minorUnits: 300n, count: 1 });
   });
 
-  test('begins anew at midnight of its time zone, and what began before it takes nothing back after it', async () => {
+  test('that comes later in the day finds what was taken before it', () => {
+    const { health, reportOf } = start();
+    health.began(A, 300n);
+    expect(reportOf(A)?.use).toEqual({ day: '2026-11-27', minorUnits: 300n, count: 1 });
+  });
+
+  test('begins anew at midnight of its time zone, and what began before it takes nothing back after it', () => {
     const { of, health, clock, reportOf } = start(limited);
     const late = health.began(A, 300n);
-    // 23:00 in Shanghai, plus an hour.
-    await clock.advance(3_600_000);
+    clock.stepWall(23 * 3_600_000 - 1);
+    expect(of(A)?.use).toMatchObject({ day: '2026-11-27', count: 1 });
+    clock.stepWall(1);
     expect(of(A)?.use).toEqual({ day: '2026-11-28', minorUnits: 0n, count: 0 });
     health.began(A, 50n);
     late.ended(declined, 'asked');

@@ -1,4 +1,3 @@
-import { statSync } from 'node:fs';
 import { repeat, systemClock } from '@tillmesh/clock';
 import { loadConfig } from '@tillmesh/config';
 import { bindLanes } from '@tillmesh/lane-control';
@@ -10,6 +9,7 @@ import { openDayUses } from './day-uses.ts';
 import { createHealthReports } from './health-reports.ts';
 import { createLanes } from './lanes.ts';
 import { createNews } from './news.ts';
+import { createTableReloader } from './reload-table.ts';
 import { createRoutingService } from './routing-service.ts';
 import { createRoutingSource } from './routing-source.ts';
 import { openSwitches } from './switches.ts';
@@ -44,14 +44,7 @@ await runService({
       capMs: 1_500,
       passage: lanes.orderStore,
     });
-    let changedAtMs = statSync(config.tableFile).mtimeMs;
-    const reload = async () => {
-      const { mtimeMs } = statSync(config.tableFile);
-      if (mtimeMs === changedAtMs) return;
-      changedAtMs = mtimeMs;
-      source.replace(readTableFile(config.tableFile));
-      log.info({ version: String(source.table().version) }, 'routing table read again');
-    };
+    const reload = createTableReloader(config.tableFile, source, log);
     return {
       services: [
         bind(RoutingService, createRoutingService({ source, health, news, orderStore, clock, log })),
@@ -76,7 +69,7 @@ await runService({
           clock,
           everyMs: config.reloadEveryMs,
           signal: stop,
-          task: reload,
+          task: async () => reload(),
           onError: (error) => log.error({ err: error }, 'the routing table cannot be read; the old one stays'),
         }).catch((error: unknown) => log.error({ err: error }, 'the routing table is not watched any more'));
       },

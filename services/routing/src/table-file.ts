@@ -5,6 +5,7 @@ import {
   type ChannelId,
   type Currency,
   DEFAULT_HEALTH_POLICY,
+  DEFAULT_TIME_ZONE,
   type HealthPolicy,
   localDay,
   type MerchantId,
@@ -37,7 +38,7 @@ const DayLimit = z.strictObject({
   timeZone: z
     .string()
     .refine(isTimeZone, 'is not a time zone such as Asia/Shanghai')
-    .default('Asia/Shanghai')
+    .default(DEFAULT_TIME_ZONE)
     .describe('The day begins at midnight there.'),
   amountMax: minorUnits(1).optional().describe('Sum of the amounts of a day, in minor units.'),
   countMax: z.int().min(1).max(1_000_000_000).optional().describe('Payments of a day.'),
