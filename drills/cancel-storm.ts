@@ -10,7 +10,6 @@ import { connectionsTo } from './channels/tcp-connections.ts';
 import type { Drill } from './drill.ts';
 
 const HANGING = 'wechat-a';
-const INNOCENT = 'wechat-b';
 /** How long a call is under way before its caller goes away, ms: long enough to have arrived. */
 const CANCEL_AFTER_MS = 30;
 const INNOCENT_PER_SECOND = 20;
@@ -46,6 +45,7 @@ const steadily = async (
 /** Calls whose callers go away, and how many really went away while they were under way. */
 const cancelling = (client: Client, clock: Clock) => {
   const counts = { cancelled: 0, endedBefore: 0 };
+  const reasons = new Map<string, number>();
   const ends = new Set<Promise<void>>();
   const begin = (number: number): void => {
     const abort = new AbortController();
@@ -54,13 +54,16 @@ const cancelling = (client: Client, clock: Clock) => {
       () => void (counts.endedBefore += 1),
       (error: unknown) => {
         if (abort.signal.aborted && toRpcError(error).reason === 'TRANSPORT') counts.cancelled += 1;
-        else counts.endedBefore += 1;
+        else {
+          counts.endedBefore += 1;
+          reasons.set(toRpcError(error).message, (reasons.get(toRpcError(error).message) ?? 0) + 1);
+        }
       },
     );
     ends.add(end);
     void end.finally(() => ends.delete(end));
   };
-  return { counts, begin, ended: () => Promise.all(ends) };
+  return { counts, reasons, begin, ended: () => Promise.all(ends) };
 };
 
 /** Thousands of callers go away in the middle of their calls, on the connection that innocent calls use as well. */
@@ -77,8 +80,11 @@ export const cancelStorm: Drill = {
       logLevel: 'error',
       services,
       redis: 'down',
-      // The lane is not to end the storm: more places than calls that are under way at once.
-      settings: { 'channel-wechat': { lanes: { query: { concurrentMax: 400 } } } },
+      // One call hangs at the channel; the storm's wait behind it, at the adapter. With HTTP exchanges for each of them the
+      // storm would be one of sockets between adapter and channel, and this machine would not bear it.
+      settings: {
+        'channel-wechat': { lanes: { query: { concurrentMax: 1, queuedMax: 1_000, queueWaitMsMax: 10_000 } } },
+      },
       onProgress,
     });
     const port = mesh.ports['channel-wechat'];
@@ -95,9 +101,10 @@ export const cancelStorm: Drill = {
         operations: ['query'],
         script: [{ do: 'answer_lost_before_commit', how: 'hang' }],
       });
-      await client.queryPayment({ order: orderOf(INNOCENT, 0) });
-      const before = connectionsTo(port);
-      const seen = new Set(before);
+      const others = connectionsTo(port);
+      await client.describeChannel({});
+      const own = [...connectionsTo(port)].filter((local) => !others.has(local));
+      const lost = new Set<number>();
       const endMs = clock.monotonicMs() + seconds * 1_000;
       const isOver = () => clock.monotonicMs() >= endMs;
       const innocent = { ended: 0, failed: 0, reasons: new Set<string>(), tookMs: [] as number[] };
@@ -106,9 +113,9 @@ export const cancelStorm: Drill = {
       onProgress(`${rate} calls a second are cancelled, ${INNOCENT_PER_SECOND} are not`);
       await Promise.all([
         steadily(clock, rate, isOver, storm.begin),
-        steadily(clock, INNOCENT_PER_SECOND, isOver, (number) => {
+        steadily(clock, INNOCENT_PER_SECOND, isOver, () => {
           const beganMs = clock.monotonicMs();
-          const end = client.queryPayment({ order: orderOf(INNOCENT, number) }).then(
+          const end = client.describeChannel({}).then(
             () => {
               innocent.ended += 1;
               innocent.tookMs.push(clock.monotonicMs() - beganMs);
@@ -121,29 +128,30 @@ export const cancelStorm: Drill = {
           innocents.add(end);
         }),
         steadily(clock, 1_000 / LOOK_EVERY_MS, isOver, () => {
-          for (const local of connectionsTo(port)) seen.add(local);
+          const present = connectionsTo(port);
+          for (const local of own) if (!present.has(local)) lost.add(local);
         }),
       ]);
       await Promise.all([storm.ended(), ...innocents]);
-      const lost = seen.size - before.size + [...before].filter((local) => !connectionsTo(port).has(local)).length;
       const perSecond = storm.counts.cancelled / seconds;
       return {
         conditions: { seconds, rate, cancelled_after_ms: CANCEL_AFTER_MS, innocent_per_second: INNOCENT_PER_SECOND },
         figures: {
           cancelled: storm.counts.cancelled,
           ended_before_they_were_cancelled: storm.counts.endedBefore,
-          connections: before.size,
+          connections: own.length,
           innocent_calls: innocent.ended + innocent.failed,
           innocent_p99_ms: Number(percentile(innocent.tookMs, 0.99).toFixed(1)),
         },
         targets: [
           { name: 'calls cancelled a second', measured: Math.round(perSecond), op: '>=', target: rate * 0.95 },
-          { name: 'connections at the beginning', measured: before.size, op: '>=', target: 1 },
-          { name: 'connections lost', measured: lost, op: '==', target: 0 },
+          { name: 'connections of the caller', measured: own.length, op: '>=', target: 1 },
+          { name: 'connections lost', measured: lost.size, op: '==', target: 0 },
           { name: 'innocent calls that failed', measured: innocent.failed, op: '==', target: 0 },
         ],
         lines: [
           `${storm.counts.cancelled} calls were cancelled under way, ${storm.counts.endedBefore} ended before; of ${innocent.ended + innocent.failed} innocent ones ${innocent.failed} failed, p99 ${percentile(innocent.tookMs, 0.99).toFixed(1)} ms`,
+          ...[...storm.reasons].map(([reason, times]) => `  ended before: ${reason} ${times}×`),
           ...[...innocent.reasons].map((reason) => `✗ ${reason}`),
         ],
       };

@@ -23,6 +23,7 @@ export const importTable: Readonly<Record<string, Row>> = {
   // The lists lie in a database as the orders do: the same connections, the same encryption.
   'libs/merchant-lists': ['clock', 'config', 'domain', 'order-groups', 'telemetry'],
   'libs/delay-queue': ['clock', 'config', 'telemetry'],
+  'libs/channel-contract': ['clock', 'delay-queue', 'telemetry'],
   'libs/channel-kit': ['clock', 'config', 'domain', 'lane', 'lane-control', 'proto', 'rpc', 'telemetry', 'wire'],
   // Starts every service as a process, with the configuration it would have in a cluster; knows none from inside.
   'libs/local-mesh': ['clock', 'config', 'local-stack', 'rpc'],

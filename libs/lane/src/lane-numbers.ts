@@ -39,8 +39,8 @@ export class LaneNumbers {
 
   constructor(nowMs: number) {
     this.#recent = new RollingCounts(KINDS, WINDOW_SECONDS, nowMs);
-    this.#recentTimes = new RollingTimes((WINDOW_SECONDS * 1_000) / 2, nowMs);
-    this.#recentWaits = new RollingTimes((WINDOW_SECONDS * 1_000) / 2, nowMs);
+    this.#recentTimes = new RollingTimes(WINDOW_SECONDS * 1_000, nowMs);
+    this.#recentWaits = new RollingTimes(WINDOW_SECONDS * 1_000, nowMs);
     this.#usualTimes = new RollingTimes(LONG_MS, nowMs);
   }
 
@@ -76,7 +76,7 @@ export class LaneNumbers {
     return this.#recent.sum(kindOf(of), nowMs);
   }
 
-  /** Of the last ten seconds, ms. */
+  /** Of the last ten to twenty seconds, so that whatever is counted has its time; ms. */
   times(nowMs: number): {
     readonly meanMs: number;
     readonly p50Ms: number;
