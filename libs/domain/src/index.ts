@@ -1,3 +1,17 @@
+export {
+  type AccountReport,
+  type Condition,
+  type DayUse,
+  type Hearsay,
+  isSickTo,
+  nextCondition,
+  type Opinion,
+  type OutcomeCounts,
+  rateShare,
+  returnedShare,
+  signOf,
+  WELL,
+} from './account-health.ts';
 export { assert, assertNever, BrokenInvariant } from './assert.ts';
 export {
   ATTEMPT_MOVES,
@@ -23,6 +37,7 @@ export {
   parseMerchantOrderNo,
   parseMerchantRefundNo,
 } from './ids.ts';
+export { localDay } from './local-day.ts';
 export {
   addMoney,
   type Currency,
@@ -104,17 +119,21 @@ export {
   type RefundState,
   settleRefund,
 } from './refund.ts';
+export { type Candidate, chooseAccount, type NoRoute, type RouteDecision, rerouteAfter } from './route.ts';
+export { type AccountHealth, ALL_WELL, NOTHING_KNOWN, type RouteHealth } from './route-health.ts';
+export type { RouteQuestion } from './route-question.ts';
 export {
-  type Candidate,
-  chooseAccount,
-  type NoRoute,
-  type RouteDecision,
+  type DayLimit,
+  DEFAULT_HEALTH_POLICY,
+  DEFAULT_TIME_ZONE,
+  type GreyRelease,
+  type HealthPolicy,
+  type MerchantRule,
+  type ReturnStep,
   type RoutedAccount,
-  type RouteQuestion,
+  type RoutedMerchant,
   type RoutingTable,
-  rerouteAfter,
-} from './route.ts';
-export { type AccountHealth, ALL_WELL, healthOf, type RouteHealth } from './route-health.ts';
+} from './routing-table.ts';
 export { type Settlement, settleAttempt } from './settle-attempt.ts';
 export { allowedPairs, isFinal, type Moves, nextState } from './state-machine.ts';
 export { PAYMENT_KINDS, type PaymentKind, WALLETS, type Wallet, walletOfPaymentCode } from './wallet.ts';

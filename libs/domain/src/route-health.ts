@@ -1,40 +1,27 @@
+import type { DayUse } from './account-health.ts';
 import type { AccountId } from './ids.ts';
 
-/** What is known of an account's health at one moment; a value, so that a choice can be repeated. */
+/** An account's health at the moment of a choice. */
 export type AccountHealth = {
-  /** How much of the payments that would come to it it gets now: 0 none, 1 all. */
+  /** Share of its payments that it may have: 0 while it is sick, 1 while it is well. */
   readonly share: number;
-  /** Share of its attempts of the last minutes that its channel handled; undefined where too few are known. */
-  readonly successShare: number | undefined;
-  /** For people, such as "lane open" or "recovering". Empty while all is well. */
-  readonly reason: string;
+  /** Why it may not have all of them; empty where it may. */
+  readonly cause: string;
+  /** True where the way to it is known to be closed: a call would be refused before it is sent. */
+  readonly refuses: boolean;
+  /** What it has taken today; undefined where nobody counts. */
+  readonly use: DayUse | undefined;
 };
 
-/** Accounts without an entry are well. Asked only about accounts that may take the payment. */
-export type RouteHealth = Pick<ReadonlyMap<AccountId, AccountHealth>, 'get'>;
-
-export const ALL_WELL: RouteHealth = new Map<AccountId, AccountHealth>();
-
-const WELL: AccountHealth = { share: 1, successShare: undefined, reason: '' };
-
-/** An account's health; one of which nothing is known is well. */
-export const healthOf = (health: RouteHealth, accountId: AccountId): AccountHealth => health.get(accountId) ?? WELL;
-
-/** Below this share of handled attempts an account still gets this part of its weight: enough to see it become better. */
-const WEIGHT_SHARE_MIN = 0.05;
-
-/** An account's weight among equals: what fails more gets less, with the square, so that a tenth of failures costs a fifth. */
-export const weightOf = (weight: number, { successShare = 1 }: AccountHealth): number =>
-  weight * Math.max(WEIGHT_SHARE_MIN, successShare * successShare);
-
-const HASH_START = 2_166_136_261;
-const HASH_PRIME = 16_777_619;
-
-/** 0 to 99, always the same for the same texts: a payment that is repeated is released or not as it was before. */
-export const percentileOf = (...texts: readonly string[]): number => {
-  let hash = HASH_START;
-  for (const character of texts.join('\n')) {
-    hash = Math.imul(hash ^ (character.codePointAt(0) ?? 0), HASH_PRIME);
-  }
-  return (hash >>> 0) % 100;
+/** Health of all accounts at one moment; who is not in it is well. */
+export type RouteHealth = {
+  /** Of this process; grows with each change. */
+  readonly version: number;
+  readonly accounts: ReadonlyMap<AccountId, AccountHealth>;
 };
+
+/** Health of an account of which nothing is known. */
+export const NOTHING_KNOWN: AccountHealth = { share: 1, cause: '', refuses: false, use: undefined };
+
+/** Nothing is known of anybody. */
+export const ALL_WELL: RouteHealth = { version: 0, accounts: new Map() };

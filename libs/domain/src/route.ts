@@ -1,53 +1,19 @@
-import type { AccountId, ChannelId, MerchantId } from './ids.ts';
-import type { Currency, Money } from './money.ts';
+import type { AccountId } from './ids.ts';
+import type { Currency } from './money.ts';
 import type { RerouteToken } from './outcome.ts';
-import { ALL_WELL, healthOf, percentileOf, type RouteHealth, weightOf } from './route-health.ts';
-import type { PaymentKind, Wallet } from './wallet.ts';
+import { type Chance, chancesOf, pick, tiersOf } from './route-chances.ts';
+import { type AccountHealth, NOTHING_KNOWN, type RouteHealth } from './route-health.ts';
+import { type RouteQuestion, rulesFor, type Unfit, whyUnfit } from './route-question.ts';
+import type { RoutedAccount, RoutingTable } from './routing-table.ts';
 
-/** An account at a channel, as routing sees it. */
-export type RoutedAccount = {
+/** What was thought of one account. */
+export type Candidate = {
   readonly accountId: AccountId;
-  readonly channelId: ChannelId;
-  readonly wallets: readonly Wallet[];
-  readonly kinds: readonly PaymentKind[];
-  readonly currencies: readonly Currency[];
-  /** The most one payment may be, in minor units. */
-  readonly amountMax: bigint;
-  /** Lower is tried first. */
-  readonly rank: number;
-  /** What the account costs, hundredths of a per cent; of equal rank the cheaper ones are tried first. */
-  readonly feeBasisPoints: number;
-  /** Share among accounts of equal rank and fee. */
-  readonly weight: number;
-  /** Grey release: only so many of 100 payments may come here, always the same ones. */
-  readonly releasedPercent: number;
-  readonly enabled: boolean;
-  readonly stateNote: string;
+  readonly chosen: boolean;
+  /** Share of such payments that it gets now, 0 to 1. */
+  readonly chance: number;
+  readonly reason: string;
 };
-
-/** Everything that a choice depends on; a value, so that a choice can be repeated. */
-export type RoutingTable = {
-  readonly version: bigint;
-  readonly merchants: ReadonlyMap<
-    MerchantId,
-    { readonly displayName: string; readonly accountIds: readonly AccountId[] }
-  >;
-  readonly accounts: ReadonlyMap<AccountId, RoutedAccount>;
-};
-
-/** Which payment needs an account. */
-export type RouteQuestion = {
-  readonly merchantId: MerchantId;
-  /** Decides whether an account under grey release may take it. */
-  readonly merchantOrderNo: string;
-  readonly amount: Money;
-  readonly wallet: Wallet;
-  readonly kind: PaymentKind;
-  /** Accounts that were tried before. */
-  readonly excluded: readonly AccountId[];
-};
-
-export type Candidate = { readonly accountId: AccountId; readonly chosen: boolean; readonly reason: string };
 
 export type RouteDecision =
   | {
@@ -64,164 +30,101 @@ export type NoRoute =
   | { readonly kind: 'currency_not_supported'; readonly currencies: readonly Currency[] }
   | { readonly kind: 'none_left' };
 
-type Verdict =
-  | { readonly kind: 'fits' }
-  | {
-      readonly kind: 'skipped';
-      readonly by: 'offer' | 'currency' | 'amount' | 'tried' | 'switch' | 'grey';
-      readonly reason: string;
-    };
-
-const judge = (account: RoutedAccount, question: RouteQuestion): Verdict => {
-  const skipped = (by: Extract<Verdict, { kind: 'skipped' }>['by'], reason: string): Verdict => ({
-    kind: 'skipped',
-    by,
-    reason: `skipped: ${reason}`,
-  });
-  const { wallet, kind, amount } = question;
-  if (!account.wallets.includes(wallet)) return skipped('offer', `does not take ${wallet}`);
-  if (!account.kinds.includes(kind)) return skipped('offer', `does not offer ${kind}`);
-  if (!account.currencies.includes(amount.currency)) return skipped('currency', `does not take ${amount.currency}`);
-  if (amount.minorUnits > account.amountMax) return skipped('amount', `takes at most ${account.amountMax} minor units`);
-  if (question.excluded.includes(account.accountId)) return skipped('tried', 'failed for this payment before');
-  if (!account.enabled) return skipped('switch', `switched off: ${account.stateNote || 'no note'}`);
-  if (percentileOf(account.accountId, question.merchantId, question.merchantOrderNo) >= account.releasedPercent) {
-    return skipped('grey', `released for ${account.releasedPercent} % of payments`);
-  }
-  return { kind: 'fits' };
+type Judged = {
+  readonly account: RoutedAccount;
+  readonly health: AccountHealth;
+  readonly unfit: Unfit | undefined;
 };
 
-type Weighed = readonly (readonly [RoutedAccount, number])[];
-
-const pickByWeight = (accounts: Weighed, fraction: number): RoutedAccount | undefined => {
-  const total = accounts.reduce((sum, [, weight]) => sum + weight, 0);
-  let left = fraction * total;
-  for (const [account, weight] of accounts) {
-    left -= weight;
-    if (left < 0) return account;
-  }
-  return accounts.at(-1)?.[0];
-};
-
-/** Accounts that are tried at the same time: of equal rank and fee. In the order of trial. */
-const levelsOf = (accounts: readonly RoutedAccount[]): RoutedAccount[][] => {
-  const levels: RoutedAccount[][] = [];
-  for (const account of accounts) {
-    const last = levels.at(-1);
-    const [like] = last ?? [];
-    if (last === undefined || like?.rank !== account.rank || like.feeBasisPoints !== account.feeBasisPoints) {
-      levels.push([account]);
-    } else last.push(account);
-  }
-  return levels;
-};
-
-type Pick = { readonly account: RoutedAccount; readonly among: number };
-
-/**
- * Chooses by health and weight, level by level: a level of which all accounts are well takes all payments, one that recovers takes
- * its share and leaves the others to the next. Where nobody is well the first one is tried all the same: a payment that may fail is
- * better than one that surely does.
- */
-const pick = (fitting: readonly RoutedAccount[], health: RouteHealth, fraction: number): Pick | undefined => {
-  let left = fraction;
-  for (const level of levelsOf(fitting)) {
-    const well = level.filter(({ accountId }) => healthOf(health, accountId).share > 0);
-    const share = Math.max(0, ...well.map(({ accountId }) => healthOf(health, accountId).share));
-    if (left >= share) {
-      left = share >= 1 ? left : (left - share) / (1 - share);
-      continue;
-    }
-    const weighed = well.map((account) => {
-      const own = healthOf(health, account.accountId);
-      return [account, own.share * weightOf(account.weight, own)] as const;
-    });
-    const account = pickByWeight(weighed, left / share);
-    if (account !== undefined) return { account, among: weighed.length };
-  }
-  // The last resort: who gets at least some, else whoever comes first.
-  const account = fitting.find(({ accountId }) => healthOf(health, accountId).share > 0) ?? fitting[0];
-  return account === undefined ? undefined : { account, among: 1 };
-};
-
-const explainNone = (judged: readonly (readonly [RoutedAccount, Verdict])[]): NoRoute => {
-  const skippedBy = (by: string) => judged.filter(([, verdict]) => verdict.kind === 'skipped' && verdict.by === by);
-  const offering = judged.filter(([, verdict]) => verdict.kind !== 'skipped' || verdict.by !== 'offer');
-  const forAmount = skippedBy('amount');
-  if (offering.length > 0 && forAmount.length + skippedBy('currency').length === offering.length) {
+const explainNone = (judged: readonly Judged[]): NoRoute => {
+  const unfitBy = (by: Unfit['by']) => judged.filter(({ unfit }) => unfit?.by === by);
+  const offering = judged.filter(({ unfit }) => unfit?.by !== 'offer');
+  const forAmount = unfitBy('amount');
+  if (offering.length > 0 && forAmount.length + unfitBy('currency').length === offering.length) {
     if (forAmount.length === 0) {
       return {
         kind: 'currency_not_supported',
-        currencies: [...new Set(offering.flatMap(([account]) => account.currencies))],
+        currencies: [...new Set(offering.flatMap(({ account }) => account.currencies))],
       };
     }
-    const limits = forAmount.map(([account]) => account.amountMax);
+    const limits = forAmount.map(({ account }) => account.amountMax);
     return { kind: 'amount_above_limit', limit: limits.reduce((a, b) => (a > b ? a : b)) };
   }
   return { kind: 'none_left' };
 };
 
+const percent = (share: number): string => `${Number((share * 100).toFixed(1))} %`;
+
+const healthNote = ({ share, cause, refuses }: AccountHealth): string => {
+  if (share >= 1) return '';
+  const because = cause === '' ? '' : ` (${cause})`;
+  if (share > 0) return `at ${percent(share)} of its payments${because}`;
+  return `sick${because}${refuses ? ', refuses calls' : ''}`;
+};
+
+const placeNote = ({ account, chance, health }: Chance): string => {
+  const grey = account.grey === undefined ? '' : 'grey release, ';
+  const fee = account.feeBasisPoints === 0 ? '' : `, fee ${account.feeBasisPoints} bp`;
+  const ill = healthNote(health);
+  const note = `${grey}rank ${account.rank}${fee}, weight ${account.weight}, gets ${percent(chance)}`;
+  return ill === '' ? note : `${note}; ${ill}`;
+};
+
+const reasonOf = (one: Judged, chances: readonly Chance[], chosen: Chance | undefined): string => {
+  if (one.unfit !== undefined) return `skipped: ${one.unfit.reason}`;
+  const own = chances.find(({ account }) => account === one.account);
+  if (own !== undefined) return `${own === chosen ? 'chosen' : 'fits, chance chose another'}: ${placeNote(own)}`;
+  const ill = healthNote(one.health);
+  return ill === '' ? `fits, others come first: rank ${one.account.rank}` : `skipped: ${ill}`;
+};
+
 /**
- * Chooses the account for a payment's first attempt. Pure: the same table, question, health and fraction choose the same account.
+ * Chooses the account for a payment's first attempt. Pure: the same table, health, question and fraction choose the same account.
+ * The whole rule, in its order, is told in docs/routing.md.
  *
- * @param fraction chance, 0 <= x < 1, for the choice by weight among equals and for the share of those that recover.
+ * @param fraction chance, 0 <= x < 1.
  */
 export const chooseAccount = (
   table: RoutingTable,
+  health: RouteHealth,
   question: RouteQuestion,
   fraction: number,
-  health: RouteHealth = ALL_WELL,
 ): RouteDecision => {
   const merchant = table.merchants.get(question.merchantId);
   if (merchant === undefined) return { kind: 'no_route', why: { kind: 'merchant_unknown' }, candidates: [] };
+  const rules = rulesFor(merchant, question);
   const judged = merchant.accountIds
     .flatMap((accountId) => table.accounts.get(accountId) ?? [])
-    .sort((a, b) => a.rank - b.rank || a.feeBasisPoints - b.feeBasisPoints || (a.accountId < b.accountId ? -1 : 1))
-    .map((account) => [account, judge(account, question)] as const);
-  const fitting = judged.flatMap(([account, verdict]) => (verdict.kind === 'fits' ? [account] : []));
-  const picked = pick(fitting, health, fraction);
-  const chosen = picked?.account;
-  const candidates = judged.map(([account, verdict]) => ({
-    accountId: account.accountId,
-    chosen: account === chosen,
-    reason: reasonOf(account, verdict, chosen, health),
-  }));
-  if (picked === undefined || chosen === undefined) return { kind: 'no_route', why: explainNone(judged), candidates };
-  const { rank, feeBasisPoints, weight } = chosen;
+    .sort((a, b) => a.rank - b.rank || (a.accountId < b.accountId ? -1 : 1))
+    .map((account): Judged => {
+      const own = health.accounts.get(account.accountId) ?? NOTHING_KNOWN;
+      return { account, health: own, unfit: whyUnfit(account, question, rules, own) };
+    });
+  const fitting = judged.filter(({ unfit }) => unfit === undefined);
+  const chances = chancesOf(tiersOf(fitting, rules));
+  const chosen = pick(chances, fraction);
+  const candidates = judged.map((one): Candidate => {
+    const own = chances.find(({ account }) => account === one.account);
+    return {
+      accountId: one.account.accountId,
+      chosen: own !== undefined && own === chosen,
+      chance: own?.chance ?? 0,
+      reason: reasonOf(one, chances, chosen),
+    };
+  });
+  if (chosen === undefined) return { kind: 'no_route', why: explainNone(judged), candidates };
+  const allSick = fitting.every((one) => one.health.share === 0);
   const reason = [
-    `rank ${rank}, fee ${feeBasisPoints}, weight ${weight}, one of ${picked.among}${healthWords(chosen, health)}`,
-    ...candidates
-      .filter((candidate) => !candidate.chosen && !candidate.reason.startsWith('fits'))
-      .map((candidate) => `${candidate.accountId} ${candidate.reason}`),
+    allSick ? `all are sick, the best is tried: ${placeNote(chosen)}` : placeNote(chosen),
+    // Everybody who is out or not quite well: with table and chance it is all that the choice depended on.
+    ...judged.flatMap((one) => {
+      const { accountId } = one.account;
+      if (one.unfit !== undefined) return [`${accountId} skipped: ${one.unfit.reason}`];
+      const ill = one.account === chosen.account ? '' : healthNote(one.health);
+      return ill === '' ? [] : [`${accountId} ${one.health.share === 0 ? 'skipped: ' : ''}${ill}`];
+    }),
   ].join('; ');
-  return { kind: 'chosen', account: chosen, reason, candidates };
-};
-
-/** What is to be said of an account's health; nothing while all is well. */
-const healthWords = ({ accountId }: RoutedAccount, health: RouteHealth): string => {
-  const { share, successShare, reason } = healthOf(health, accountId);
-  const words = [
-    ...(share < 1 ? [`gets ${Math.round(share * 100)} %${reason === '' ? '' : ` (${reason})`}`] : []),
-    ...(successShare !== undefined && successShare < 1 ? [`${Math.round(successShare * 100)} % handled lately`] : []),
-  ];
-  return words.length === 0 ? '' : `, ${words.join(', ')}`;
-};
-
-const reasonOf = (
-  account: RoutedAccount,
-  verdict: Verdict,
-  chosen: RoutedAccount | undefined,
-  health: RouteHealth,
-): string => {
-  if (verdict.kind === 'skipped') return verdict.reason;
-  const words = healthWords(account, health);
-  const { rank, feeBasisPoints, weight } = account;
-  if (account === chosen) return `chosen: rank ${rank}, fee ${feeBasisPoints}, weight ${weight}${words}`;
-  if (healthOf(health, account.accountId).share === 0) return `passed over${words}`;
-  const isEqual = rank === chosen?.rank && feeBasisPoints === chosen.feeBasisPoints;
-  return isEqual
-    ? `fits: chance chose another of rank ${rank}${words}`
-    : `fits: rank ${rank}, fee ${feeBasisPoints}${words}`;
+  return { kind: 'chosen', account: chosen.account, reason, candidates };
 };
 
 /**
@@ -231,9 +134,9 @@ const reasonOf = (
 export const rerouteAfter = (
   token: RerouteToken,
   table: RoutingTable,
+  health: RouteHealth,
   question: RouteQuestion,
   fraction: number,
-  health: RouteHealth = ALL_WELL,
 ): RouteDecision => {
   // One payment code can be bound to only one order at the wallet: once the channel has seen it, the payer has to
   // show a new one (channels research, section 6).
@@ -244,5 +147,5 @@ export const rerouteAfter = (
       candidates: [],
     };
   }
-  return chooseAccount(table, question, fraction, health);
+  return chooseAccount(table, health, question, fraction);
 };

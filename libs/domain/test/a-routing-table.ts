@@ -1,6 +1,7 @@
 import {
   type AccountId,
   type Currency,
+  DEFAULT_HEALTH_POLICY,
   type MerchantId,
   money,
   parseAccountId,
@@ -31,7 +32,8 @@ export const anAccount = (id: string, parts: Partial<RoutedAccount> = {}): Route
   rank: 0,
   feeBasisPoints: 0,
   weight: 1,
-  releasedPercent: 100,
+  dayLimit: undefined,
+  grey: undefined,
   enabled: true,
   stateNote: '',
   ...parts,
@@ -40,8 +42,11 @@ export const anAccount = (id: string, parts: Partial<RoutedAccount> = {}): Route
 /** A table with one merchant, who has these accounts. */
 export const aTable = (...accounts: readonly RoutedAccount[]): RoutingTable => ({
   version: 1n,
-  merchants: new Map([[MERCHANT, { displayName: 'One', accountIds: accounts.map((account) => account.accountId) }]]),
+  merchants: new Map([
+    [MERCHANT, { displayName: 'One', accountIds: accounts.map((account) => account.accountId), rules: [] }],
+  ]),
   accounts: new Map(accounts.map((account) => [account.accountId, account])),
+  healthPolicy: DEFAULT_HEALTH_POLICY,
 });
 
 /** Who takes a payment code of WeChat over 10.00 CNY? */

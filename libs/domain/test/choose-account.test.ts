@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
+  ALL_WELL,
   chooseAccount,
   type MerchantId,
   money,
@@ -74,9 +75,9 @@ const UNFIT: readonly (readonly [
 describe('an account is not chosen', () => {
   for (const [why, account, question, reason, noRoute] of UNFIT) {
     test(`when ${why}, and the answer says so`, () => {
-      const decision = chooseAccount(aTable(anAccount('a', account)), aQuestion(question), 0);
+      const decision = chooseAccount(aTable(anAccount('a', account)), ALL_WELL, aQuestion(question), 0);
       expect(whyOf(decision)).toEqual(noRoute);
-      expect(decision.candidates).toEqual([{ accountId: 'a', chosen: false, reason }]);
+      expect(decision.candidates).toEqual([{ accountId: 'a', chosen: false, chance: 0, reason }]);
     });
 
     test(`when ${why}, but another that fits is, whichever stands first`, () => {
@@ -86,7 +87,7 @@ describe('an account is not chosen', () => {
         [unfit, fit],
         [fit, unfit],
       ]) {
-        const decision = chooseAccount(aTable(...accounts), aQuestion(question), 0);
+        const decision = chooseAccount(aTable(...accounts), ALL_WELL, aQuestion(question), 0);
         expect(chosenId(decision)).toBe('b');
         expect(reasonFor(decision, 'a')).toBe(reason);
         expect(decision.kind === 'chosen' ? decision.reason : '').toContain(`a ${reason}`);
@@ -95,19 +96,22 @@ describe('an account is not chosen', () => {
   }
 
   test('when it takes exactly the amount, it is', () => {
-    expect(chosenId(chooseAccount(aTable(anAccount('a', { amountMax: 1_000n })), aQuestion(), 0))).toBe('a');
+    expect(chosenId(chooseAccount(aTable(anAccount('a', { amountMax: 1_000n })), ALL_WELL, aQuestion(), 0))).toBe('a');
   });
 
   test('when it belongs to another merchant', () => {
     const table = aTable(anAccount('a'));
-    expect(chooseAccount({ ...table, merchants: new Map() }, aQuestion(), 0)).toEqual({
+    expect(chooseAccount({ ...table, merchants: new Map() }, ALL_WELL, aQuestion(), 0)).toEqual({
       kind: 'no_route',
       why: { kind: 'merchant_unknown' },
       candidates: [],
     });
-    const other = { ...table, merchants: new Map([[MERCHANT, { displayName: '', accountIds: [accountId('gone')] }]]) };
-    expect(whyOf(chooseAccount(other, aQuestion(), 0))).toEqual({ kind: 'none_left' });
-    expect(whyOf(chooseAccount(table, aQuestion({ merchantId: 'm-2' as MerchantId }), 0))).toEqual({
+    const other = {
+      ...table,
+      merchants: new Map([[MERCHANT, { displayName: '', accountIds: [accountId('gone')], rules: [] }]]),
+    };
+    expect(whyOf(chooseAccount(other, ALL_WELL, aQuestion(), 0))).toEqual({ kind: 'none_left' });
+    expect(whyOf(chooseAccount(table, ALL_WELL, aQuestion({ merchantId: 'm-2' as MerchantId }), 0))).toEqual({
       kind: 'merchant_unknown',
     });
   });
@@ -153,7 +157,7 @@ describe('why there is no route', () => {
     ['none left, where the merchant has no account', [], {}, { kind: 'none_left' }],
   ] as const) {
     test(`is ${what}`, () => {
-      expect(whyOf(chooseAccount(aTable(...accounts), aQuestion(question), 0.5))).toEqual(noRoute);
+      expect(whyOf(chooseAccount(aTable(...accounts), ALL_WELL, aQuestion(question), 0.5))).toEqual(noRoute);
     });
   }
 });
@@ -165,9 +169,9 @@ describe('among accounts that fit', () => {
       anAccount('b', { rank: 1 }),
       anAccount('c', { rank: 3 }),
     );
-    const decision = chooseAccount(table, aQuestion(), 0.999);
+    const decision = chooseAccount(table, ALL_WELL, aQuestion(), 0.999);
     expect(chosenId(decision)).toBe('b');
-    expect(reasonFor(decision, 'a')).toBe('fits: rank 2, fee 0');
+    expect(reasonFor(decision, 'a')).toBe('fits, others come first: rank 2');
   });
 
   test('those of equal rank are chosen by their weights, exactly', () => {
@@ -175,7 +179,7 @@ describe('among accounts that fit', () => {
     const table = aTable(...Object.entries(weights).map(([id, weight]) => anAccount(id, { weight })));
     const counts: Record<string, number> = { a: 0, b: 0, c: 0 };
     for (let step = 0; step < 1_000; step += 1) {
-      const id = chosenId(chooseAccount(table, aQuestion(), step / 1_000));
+      const id = chosenId(chooseAccount(table, ALL_WELL, aQuestion(), step / 1_000));
       counts[id] = (counts[id] ?? 0) + 1;
     }
     expect(counts).toEqual({ a: 100, b: 300, c: 600 });
@@ -183,12 +187,9 @@ describe('among accounts that fit', () => {
 
   test('a share that is skipped goes to the others', () => {
     const table = aTable(anAccount('a'), anAccount('b', { enabled: false, weight: 98 }), anAccount('c'));
-    expect([0, 0.49, 0.5, 0.99].map((fraction) => chosenId(chooseAccount(table, aQuestion(), fraction)))).toEqual([
-      'a',
-      'a',
-      'c',
-      'c',
-    ]);
+    expect(
+      [0, 0.49, 0.5, 0.99].map((fraction) => chosenId(chooseAccount(table, ALL_WELL, aQuestion(), fraction))),
+    ).toEqual(['a', 'a', 'c', 'c']);
   });
 
   test('exactly one is marked as chosen, and every account of the merchant has a reason', () => {
@@ -205,7 +206,7 @@ describe('among accounts that fit', () => {
     fc.assert(
       fc.property(fc.array(accountOf, { minLength: 1, maxLength: 6 }), fractionOf, (parts, fraction) => {
         const accounts = parts.map((part, index) => anAccount(`a${index}`, part));
-        const decision = chooseAccount(aTable(...accounts), aQuestion(), fraction);
+        const decision = chooseAccount(aTable(...accounts), ALL_WELL, aQuestion(), fraction);
         const fitting = accounts.filter(({ enabled }) => enabled);
         expect(decision.kind).toBe(fitting.length > 0 ? 'chosen' : 'no_route');
         expect(decision.candidates.map((candidate) => candidate.accountId).toSorted()).toEqual(
@@ -218,7 +219,7 @@ describe('among accounts that fit', () => {
           expect(decision.account.rank).toBe(Math.min(...fitting.map(({ rank }) => rank)));
         }
         // The order in which the table lists its accounts is chance; the choice must not depend on it.
-        expect(chooseAccount(aTable(...accounts.toReversed()), aQuestion(), fraction)).toEqual(decision);
+        expect(chooseAccount(aTable(...accounts.toReversed()), ALL_WELL, aQuestion(), fraction)).toEqual(decision);
       }),
       { numRuns: 500 },
     );

@@ -32,9 +32,9 @@ const compile = async (name: string, program: string): Promise<string> => {
 };
 
 const programOf = (statement: string): string => `
-import { type Outcome, rerouteAfter, type RouteQuestion, type RoutingTable } from '@tillmesh/domain';
+import { type Outcome, rerouteAfter, type RouteHealth, type RouteQuestion, type RoutingTable } from '@tillmesh/domain';
 
-export const routeAgain = (outcome: Outcome, table: RoutingTable, question: RouteQuestion): void => {
+export const routeAgain = (outcome: Outcome, table: RoutingTable, health: RouteHealth, question: RouteQuestion): void => {
   ${statement}
 };
 `;
@@ -42,16 +42,22 @@ export const routeAgain = (outcome: Outcome, table: RoutingTable, question: Rout
 const WRONG = [
   [
     "an unknown outcome's token",
-    "if (outcome.kind === 'unknown') rerouteAfter(outcome.token, table, question, 0);",
+    "if (outcome.kind === 'unknown') rerouteAfter(outcome.token, table, health, question, 0);",
     'TS2339',
   ],
-  ['an outcome that nobody has looked at', 'rerouteAfter(outcome.token, table, question, 0);', 'TS2339'],
-  ['an unknown outcome itself', "if (outcome.kind === 'unknown') rerouteAfter(outcome, table, question, 0);", 'TS2739'],
-  ['a token made by hand', 'rerouteAfter({ notSent: true }, table, question, Number(outcome.kind));', 'TS2741'],
+  ['an outcome that nobody has looked at', 'rerouteAfter(outcome.token, table, health, question, 0);', 'TS2339'],
+  [
+    'an unknown outcome itself',
+    "if (outcome.kind === 'unknown') rerouteAfter(outcome, table, health, question, 0);",
+    'TS2739',
+  ],
+  ['a token made by hand', 'rerouteAfter({ notSent: true }, table, health, question, Number(outcome.kind));', 'TS2741'],
 ] as const;
 
 test("a definite failure's token goes to the router, so the programs below are wrong for one reason only", async () => {
-  const program = programOf("if (outcome.kind === 'failed_definite') rerouteAfter(outcome.token, table, question, 0);");
+  const program = programOf(
+    "if (outcome.kind === 'failed_definite') rerouteAfter(outcome.token, table, health, question, 0);",
+  );
   expect(await compile('right', program)).toBe('');
 }, 60_000);
 

@@ -2,6 +2,7 @@ import { create, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/p
 import {
   type AccountId,
   type ChannelId,
+  DEFAULT_HEALTH_POLICY,
   type MerchantId,
   money,
   PAYMENT_KINDS,
@@ -29,22 +30,55 @@ const accountOf = fc.record({
   rank: fc.nat(100),
   feeBasisPoints: fc.nat(10_000),
   weight: fc.integer({ min: 1, max: 1_000 }),
-  releasedPercent: fc.nat(100),
+  dayLimit: fc.option(
+    fc.record({
+      timeZone: fc.constantFrom('Asia/Shanghai', 'UTC'),
+      amountMax: fc.option(fc.bigInt({ min: 1n, max: 10n ** 11n }), { nil: undefined }),
+      countMax: fc.option(fc.nat(10 ** 9), { nil: undefined }),
+    }),
+    { nil: undefined },
+  ),
+  grey: fc.option(
+    fc.record({
+      percent: fc.double({ min: 0, max: 100, noNaN: true }),
+      merchantIds: fc.constant(['m-1' as MerchantId]),
+    }),
+    { nil: undefined },
+  ),
   enabled: fc.boolean(),
   stateNote: fc.string({ maxLength: 20 }),
+});
+
+const idsOf = fc.subarray(['wechat-a', 'wechat-b'].map((id) => id as AccountId));
+const boundOf = fc.option(fc.bigInt({ min: 0n, max: 10n ** 11n }), { nil: undefined });
+const ruleOf = fc.record({
+  wallets: fc.subarray([...WALLETS]),
+  kinds: fc.subarray([...PAYMENT_KINDS]),
+  amountMin: boundOf,
+  amountMax: boundOf,
+  prefer: idsOf,
+  exclude: idsOf,
 });
 
 describe('a routing table', () => {
   test('is the same on both sides of the wire', () => {
     const tableOf = fc
-      .record({ version: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), accounts: fc.array(accountOf, { maxLength: 5 }) })
+      .record({
+        version: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
+        accounts: fc.array(accountOf, { maxLength: 5 }),
+        rules: fc.array(ruleOf, { maxLength: 3 }),
+      })
       .map(
-        ({ version, accounts }): RoutingTable => ({
+        ({ version, accounts, rules }): RoutingTable => ({
           version,
           merchants: new Map([
-            ['m-1' as MerchantId, { displayName: 'One', accountIds: accounts.map(({ accountId }) => accountId) }],
+            [
+              'm-1' as MerchantId,
+              { displayName: 'One', accountIds: accounts.map(({ accountId }) => accountId), rules },
+            ],
           ]),
           accounts: new Map(accounts.map((account) => [account.accountId, account])),
+          healthPolicy: { ...DEFAULT_HEALTH_POLICY, outcomesMin: accounts.length },
         }),
       );
     fc.assert(
@@ -52,6 +86,26 @@ describe('a routing table', () => {
         expect(read(routingTableToWire(table))).toEqual(table);
       }),
     );
+  });
+
+  test('lets a rule that speaks only of what this version does not know speak of nothing, not of everything', () => {
+    const table = read({
+      merchants: [
+        {
+          merchantId: 'm',
+          rules: [
+            { wallets: [LATER as Wallet], excludeAccountIds: ['a'] },
+            { kinds: [LATER as PaymentKind], excludeAccountIds: ['a'] },
+            { wallets: [LATER as Wallet, 1], excludeAccountIds: ['b'] },
+          ],
+        },
+      ],
+    });
+    expect(table.merchants.get('m' as MerchantId)?.rules).toMatchObject([{ wallets: ['wechat'], exclude: ['b'] }]);
+  });
+
+  test('without a policy of health has the usual one', () => {
+    expect(read({}).healthPolicy).toEqual(DEFAULT_HEALTH_POLICY);
   });
 
   test('offers less, never something else, where this version lacks a word', () => {

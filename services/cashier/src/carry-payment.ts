@@ -2,6 +2,7 @@ import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { durationFromMs, timestampFromMs } from '@bufbuild/protobuf/wkt';
 import type { Clock, Random } from '@tillmesh/clock';
 import { type AccountId, type Outcome, unknownOutcome } from '@tillmesh/domain';
+import { LaneRejected } from '@tillmesh/lane';
 import {
   type AttemptResult,
   AttemptResultSchema,
@@ -27,7 +28,7 @@ import type { AccountHealths } from './account-health.ts';
 import type { Channels } from './channels.ts';
 import type { CheckLater } from './check-later.ts';
 import type { Route, Routes } from './choose-route.ts';
-import { judgingAnswers } from './judge-answer.ts';
+import { type Asked, askedOf, judgingAnswers } from './judge-answer.ts';
 import type { OrderRequest } from './order-request.ts';
 
 const outcomes = counter('tillmesh_attempts_total', 'Attempts by channel account and what came of them.', [
@@ -57,6 +58,12 @@ const checkAfterMs = (payment: Payment, { queryNow, outcome }: AttemptResult): n
   const notified = payment.kind !== PaymentKind.PAYMENT_CODE && outcome === OutcomeKind.PENDING_PAYER;
   return notified ? FIRST_CHECK_AFTER_NOTIFIED_MS : FIRST_CHECK_AFTER_MS;
 };
+
+/** One call tries at most so many further accounts: each costs a commit, and the payer waits. */
+const REROUTES_MAX = 3;
+
+/** What came of an attempt, and whether its channel was asked at all. */
+type Called = { readonly result: AttemptResult; readonly asked: Asked };
 
 export type Carrier = {
   /**
@@ -102,7 +109,7 @@ export const createCarrier = (deps: {
   readonly orderStore: RpcClient<typeof OrderStoreService>;
   readonly channels: Channels;
   readonly routes: Routes;
-  readonly health: Pick<AccountHealths, 'note'>;
+  readonly health: Pick<AccountHealths, 'began'>;
   readonly checkLater: CheckLater;
   readonly notifyBaseUrl: string | undefined;
   readonly clock: Clock;
@@ -147,9 +154,9 @@ export const createCarrier = (deps: {
     attempt: Attempt,
     order: OrderRequest,
     traceparent: string,
-  ): Promise<AttemptResult> => {
+  ): Promise<Called> => {
     const capMs = Math.min(CHANNEL_MS_MAX, remainingMs(clock) - APPLY_RESERVE_MS);
-    if (capMs < CHANNEL_MS_MIN) return notSent('NO_TIME_LEFT');
+    if (capMs < CHANNEL_MS_MIN) return { result: notSent('NO_TIME_LEFT'), asked: 'held_back' };
     try {
       const channel = channels.of(attempt.channelId);
       const request = channelRequest(payment, attempt, order, traceparent);
@@ -159,9 +166,13 @@ export const createCarrier = (deps: {
         passage: judgingAnswers(channel.lanes.pay),
         merchant: order.merchantId,
       });
-      return result ?? maybeSent('NO_RESULT');
+      return result === undefined
+        ? { result: maybeSent('NO_RESULT'), asked: 'asked' }
+        : { result, asked: askedOf(result) };
     } catch (error) {
-      return certainlyNotDone(error) ? notSent(errorTypeOf(error)) : maybeSent(errorTypeOf(error));
+      const code = errorTypeOf(error);
+      if (error instanceof LaneRejected) return { result: notSent(code), asked: 'held_back' };
+      return { result: certainlyNotDone(error) ? notSent(code) : maybeSent(code), asked: 'asked' };
     }
   };
 
@@ -177,21 +188,23 @@ export const createCarrier = (deps: {
     order: OrderRequest,
     traceparent: string,
     calledBefore: boolean,
-  ): Promise<AttemptResult> => {
+  ): Promise<Called> => {
     const first = await callChannel(payment, attempt, order, traceparent);
-    let result = calledBefore ? asRepeated(first) : first;
-    if (order.kind === 'payment_code') return result;
+    let result = calledBefore ? asRepeated(first.result) : first.result;
+    if (order.kind === 'payment_code') return { ...first, result };
     for (let repeats = 0; repeats < PLACE_AGAIN_MAX && result.transport === Transport.MAYBE_SENT; repeats += 1) {
       if (remainingMs(clock) < PLACE_AGAIN_AFTER_MS + CHANNEL_MS_MIN + APPLY_RESERVE_MS) break;
       await clock.sleep(PLACE_AGAIN_AFTER_MS);
-      result = asRepeated(await callChannel(payment, attempt, order, traceparent));
+      result = asRepeated((await callChannel(payment, attempt, order, traceparent)).result);
     }
-    return result;
+    return { ...first, result };
   };
 
   const nextRoute = (outcome: Outcome, payment: Payment, order: OrderRequest): Route | undefined => {
     // Only a definite failure has a token; nothing else can be handed to the router.
     if (outcome.kind !== 'failed_definite' || outcome.closed) return undefined;
+    // An attempt that there is no time to make would only be one more that failed.
+    if (remainingMs(clock) < CHANNEL_MS_MIN + APPLY_RESERVE_MS) return undefined;
     return routes.next(outcome.token, {
       merchantId: order.merchantId,
       merchantOrderNo: order.merchantOrderNo,
@@ -226,14 +239,16 @@ export const createCarrier = (deps: {
   const carry: Carrier['carry'] = async (first, order, traceparent, again = false) => {
     let payment = first;
     let calledBefore = again;
-    for (;;) {
+    for (let reroutes = 0; ; reroutes += 1) {
       const attempt = payment.attempts.at(-1);
       if (attempt === undefined) return payment;
-      const result = await callUntilAnswered(payment, attempt, order, traceparent, calledBefore);
+      // Whoever called before has counted it.
+      const inHealth = calledBefore ? undefined : health.began(attempt.accountId as AccountId, order.amount.minorUnits);
+      const { result, asked } = await callUntilAnswered(payment, attempt, order, traceparent, calledBefore);
       calledBefore = false;
       const outcome =
         result.outcome === OutcomeKind.UNSPECIFIED ? unknownOutcome('no outcome') : outcomeFromWire(result);
-      health.note(attempt.accountId as AccountId, outcome);
+      inHealth?.ended(outcome, asked);
       outcomes.add({ channel: attempt.channelId, account: attempt.accountId, outcome: outcome.kind });
       annotate({
         'tillmesh.channel_id': attempt.channelId,
@@ -249,7 +264,7 @@ export const createCarrier = (deps: {
         );
       }
       try {
-        const next = nextRoute(outcome, payment, order);
+        const next = reroutes < REROUTES_MAX ? nextRoute(outcome, payment, order) : undefined;
         const applied = await apply(payment, attempt, result, next);
         payment = applied.payment ?? payment;
         if (applied.nextAttemptStarted) continue;

@@ -6,6 +6,7 @@ import {
   type RerouteToken,
   type RouteDecision,
   type RoutedAccount,
+  type RouteHealth,
   type RouteQuestion,
   type RoutingTable,
   rerouteAfter,
@@ -24,10 +25,8 @@ export type Routes = {
 };
 
 const ROUTE_REASON_MAX = 255;
-
-/** With these and the shares of health that the reason names, the choice can be repeated. */
-const inputsOf = ({ version }: RoutingTable, fraction: number): string =>
-  `table ${version}, chance ${fraction.toFixed(4)}`;
+/** Chance in so many steps, so that the reason can name it whole. */
+const CHANCE_STEPS = 1_000_000;
 
 const toError = (
   why: NoRoute,
@@ -62,32 +61,42 @@ const toError = (
   }
 };
 
-/** Routes by the table that is held; no call is made. */
+/** Routes by the table that is held and the health that is known; no call is made. */
 export const createRoutes = (
   feed: Pick<RoutingFeed, 'table'>,
-  health: Pick<AccountHealths, 'now'>,
+  health: Pick<AccountHealths, 'of'>,
   random: Random,
 ): Routes => {
-  const tableNow = (): RoutingTable => {
+  const decide = (
+    question: RouteQuestion,
+    choose: (table: RoutingTable, now: RouteHealth, fraction: number) => RouteDecision,
+  ) => {
     const table = feed.table();
     if (table === undefined) throw rpcErrors.notReady('no routing table was heard yet', { retryAfterMs: 500 });
-    return table;
+    const now = health.of(table.merchants.get(question.merchantId)?.accountIds ?? []);
+    const step = random.below(CHANCE_STEPS);
+    const decision = choose(table, now, step / CHANCE_STEPS);
+    // What the choice depended on, in front: what is too long for the database is cut behind.
+    return { decision, basis: `table ${table.version}, health ${now.version}, chance ${step}` };
   };
   return {
     first: (question) => {
-      const [table, fraction] = [tableNow(), random.fraction()];
-      const decision = chooseAccount(table, question, fraction, health.now);
+      const { decision, basis } = decide(question, (table, now, fraction) =>
+        chooseAccount(table, now, question, fraction),
+      );
       if (decision.kind === 'no_route') throw toError(decision.why, decision, question);
-      const reason = `${decision.reason}; ${inputsOf(table, fraction)}`;
-      return { account: decision.account, reason: reason.slice(0, ROUTE_REASON_MAX) };
+      return { account: decision.account, reason: `${basis}; ${decision.reason}`.slice(0, ROUTE_REASON_MAX) };
     },
     next: (token, question) => {
-      const [table, fraction] = [tableNow(), random.fraction()];
-      const decision = rerouteAfter(token, table, question, fraction, health.now);
+      const { decision, basis } = decide(question, (table, now, fraction) =>
+        rerouteAfter(token, table, now, question, fraction),
+      );
       if (decision.kind === 'no_route') return undefined;
       const tried = question.excluded.join(', ');
-      const reason = `rerouted after ${tried}: ${decision.reason}; ${inputsOf(table, fraction)}`;
-      return { account: decision.account, reason: reason.slice(0, ROUTE_REASON_MAX) };
+      return {
+        account: decision.account,
+        reason: `rerouted after ${tried}: ${basis}; ${decision.reason}`.slice(0, ROUTE_REASON_MAX),
+      };
     },
   };
 };

@@ -6,7 +6,7 @@ import { CashierService } from '@tillmesh/proto/tillmesh/cashier/v1/cashier_serv
 import { OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
 import { RoutingService } from '@tillmesh/proto/tillmesh/routing/v1/routing_service_pb.ts';
 import { bind, createClient, runService } from '@tillmesh/rpc';
-import { followAccounts } from './account-health.ts';
+import { watchAccountHealth } from './account-health.ts';
 import { createCarrier } from './carry-payment.ts';
 import { createCashierService } from './cashier-service.ts';
 import { connectChannels } from './channels.ts';
@@ -46,12 +46,13 @@ await runService({
     const channels = connectChannels(config.channels, lanes.channel, clock);
     const redis = config.redis === undefined ? undefined : openRedis(config.redis, log);
     const checkLater = createCheckLater(redis, clock);
-    const feed = followRouting({ routing, snapshotFile: config.routing.snapshotFile, clock, log, signal: stop });
-    const health = followAccounts({
-      clock,
-      accounts: () => feed.table()?.accounts,
-      laneOf: (channelId) => channels.find(channelId)?.lanes.pay,
-    });
+    const { snapshotFile } = config.routing;
+    // Another start counts what it lets accounts take anew.
+    const reporter = `${instance}.${random.hex(4)}`;
+    const feed = followRouting({ routing, snapshotFile, reporter, clock, log, signal: stop });
+    const laneOf = (channelId: string) => channels.find(channelId)?.lanes.pay;
+    const health = watchAccountHealth({ others: feed, laneOf, clock, log, signal: stop });
+    reportHealth({ routing, health, reporter, clock, log, signal: stop });
     const routes = createRoutes(feed, health, random);
     const { notifyBaseUrl } = config;
     const carrier = createCarrier({
@@ -90,12 +91,7 @@ await runService({
         bindLanes({ service: 'cashier', instance, clock, log }),
       ],
       // A payment under way at SIGTERM is carried to its answer.
-      begin: async () => {
-        await feed.ready();
-        reportHealth({ routing, health, instance, clock, log, signal: stop }).catch((error: unknown) =>
-          log.error({ err: error }, 'routing is told of accounts no more'),
-        );
-      },
+      begin: () => feed.ready(),
       end: async () => {
         orderStore.close();
         routing.close();

@@ -1,55 +1,66 @@
-import { type Clock, repeat } from '@tillmesh/clock';
-import type { AccountId } from '@tillmesh/domain';
+import type { Clock } from '@tillmesh/clock';
 import type { RoutingService } from '@tillmesh/proto/tillmesh/routing/v1/routing_service_pb.ts';
 import type { RpcClient } from '@tillmesh/rpc';
 import { type Log, withoutSpans } from '@tillmesh/telemetry';
+import { accountReportToWire } from '@tillmesh/wire';
 import type { AccountHealths } from './account-health.ts';
 
-const EVERY_MS = 1_000;
-const CALL_MS_MAX = 800;
-const REASON_MAX = 64;
+const REPORT_EVERY_MS = 1_000;
+const REPORT_MS_MAX = 1_000;
+const CAUSE_MAX = 64;
 
-/** Tells routing once a second how accounts do here, and hears how they do elsewhere. Without routing each cashier knows its own. */
-export const reportHealth = (options: {
+/**
+ * Tells routing what this process knows of the accounts' health: every second, and at once when an account falls sick or stops being so.
+ * Routing may be away: then nobody hears it, and payments go on.
+ */
+export const reportHealth = (deps: {
   readonly routing: Pick<RpcClient<typeof RoutingService>, 'reportHealth'>;
-  readonly health: Pick<AccountHealths, 'own' | 'heard'>;
-  readonly instance: string;
+  readonly health: Pick<AccountHealths, 'reports' | 'onOpinion'>;
+  readonly reporter: string;
   readonly clock: Clock;
   readonly log: Log;
   readonly signal: AbortSignal;
-}): Promise<void> => {
-  const { routing, health, instance, clock, log, signal } = options;
-  const task = async (): Promise<void> => {
+}): void => {
+  const { routing, health, reporter, clock, log, signal } = deps;
+  let wake = (): void => undefined;
+  let isNews = false;
+  let isSilent = false;
+  health.onOpinion(() => {
+    isNews = true;
+    wake();
+  });
+
+  const report = async (): Promise<void> => {
     const accounts = health
-      .own()
-      .filter(({ share, handled, failed }) => share < 1 || handled + failed > 0)
-      .map(({ share, reason, ...account }) => ({
-        ...account,
-        sharePercent: Math.round(share * 100),
-        reason: reason.slice(0, REASON_MAX),
-      }));
-    const answer = await routing.reportHealth(
-      { instance, accounts },
-      { capMs: CALL_MS_MAX, priority: 'query', signal },
-    );
-    health.heard(
-      answer.accounts.map(({ accountId, sharePercent, handled, failed, reason }) => ({
-        accountId: accountId as AccountId,
-        share: sharePercent / 100,
-        handled,
-        failed,
-        reason,
-      })),
-    );
+      .reports()
+      .map((one) => accountReportToWire({ ...one, cause: one.cause.slice(0, CAUSE_MAX) }));
+    try {
+      await routing.reportHealth({ reporter, accounts }, { capMs: REPORT_MS_MAX, signal });
+      if (isSilent) log.info({}, 'routing hears of the accounts’ health again');
+      isSilent = false;
+    } catch (error) {
+      if (!isSilent && !signal.aborted) {
+        log.warn({ err: error }, 'routing does not hear of the accounts’ health; this process decides by what it sees');
+      }
+      isSilent = true;
+    }
   };
-  return withoutSpans(() =>
-    repeat({
-      clock,
-      everyMs: EVERY_MS,
-      signal,
-      task,
-      onError: (error) =>
-        log.debug({ err: error }, 'routing hears nothing of accounts; this cashier goes by what it sees itself'),
-    }),
-  );
+  const pause = (): Promise<void> =>
+    new Promise((resolve) => {
+      const cancel = clock.after(REPORT_EVERY_MS, () => wake());
+      wake = () => {
+        cancel();
+        wake = () => undefined;
+        resolve();
+      };
+      if (isNews || signal.aborted) wake();
+    });
+  const goOn = async (): Promise<void> => {
+    while (!signal.aborted) {
+      isNews = false;
+      await report();
+      await pause();
+    }
+  };
+  withoutSpans(goOn).catch((error: unknown) => log.error({ err: error }, 'health is not reported any more'));
 };

@@ -1,21 +1,23 @@
 import { existsSync } from 'node:fs';
 import { type Clock, repeat } from '@tillmesh/clock';
-import type { RoutingTable } from '@tillmesh/domain';
+import type { AccountId, Hearsay, RoutingTable } from '@tillmesh/domain';
 import type { RoutingService } from '@tillmesh/proto/tillmesh/routing/v1/routing_service_pb.ts';
 import type { RoutingTable as WireRoutingTable } from '@tillmesh/proto/tillmesh/routing/v1/routing_table_pb.ts';
 import type { RpcClient } from '@tillmesh/rpc';
 import { gauge, type Log, withoutSpans } from '@tillmesh/telemetry';
-import { routingTableFromWire } from '@tillmesh/wire';
+import { hearsayFromWire, routingTableFromWire } from '@tillmesh/wire';
 import { readSnapshot, writeSnapshot } from './routing-snapshot.ts';
 
 const RECONNECT_EVERY_MS = 500;
 
-/** The routing table as it was heard last. Routing may be down: payments go on with it. */
+/** The routing table as it was heard last, and what others say of health. Routing may be down: payments go on with the table. */
 export type RoutingFeed = {
   /** Undefined until a table was heard, now or by an earlier process. */
   table(): RoutingTable | undefined;
   /** Resolves when there is a table. */
   ready(): Promise<void>;
+  /** What others say of the accounts' health; undefined where routing was silent for longer than the table's policy allows. */
+  hearsay(): ReadonlyMap<AccountId, Hearsay> | undefined;
 };
 
 const versionGauge = gauge(
@@ -27,12 +29,15 @@ const versionGauge = gauge(
 export const followRouting = (options: {
   readonly routing: Pick<RpcClient<typeof RoutingService>, 'watchRoutingTable'>;
   readonly snapshotFile: string | undefined;
+  /** The name under which this process reports health. */
+  readonly reporter: string;
   readonly clock: Clock;
   readonly log: Log;
   readonly signal: AbortSignal;
 }): RoutingFeed => {
-  const { routing, snapshotFile, clock, log, signal } = options;
+  const { routing, snapshotFile, reporter, clock, log, signal } = options;
   let table: RoutingTable | undefined;
+  let heard: { readonly atMs: number; readonly accounts: ReadonlyMap<AccountId, Hearsay> } | undefined;
   const first = Promise.withResolvers<void>();
 
   const take = (wire: WireRoutingTable, from: string) => {
@@ -60,10 +65,13 @@ export const followRouting = (options: {
   }
 
   const follow = async (): Promise<void> => {
-    for await (const { table: wire } of routing.watchRoutingTable({ knownVersion: table?.version ?? 0n }, { signal })) {
-      if (wire === undefined) continue;
-      take(wire, 'routing');
-      keep(wire);
+    const known = { knownVersion: table?.version ?? 0n, reporter };
+    for await (const { table: wire, health } of routing.watchRoutingTable(known, { signal })) {
+      if (wire !== undefined) {
+        take(wire, 'routing');
+        keep(wire);
+      }
+      if (health !== undefined) heard = { atMs: clock.monotonicMs(), accounts: hearsayFromWire(health) };
     }
   };
   withoutSpans(() =>
@@ -76,5 +84,12 @@ export const followRouting = (options: {
     }),
   ).catch((error: unknown) => log.error({ err: error }, 'routing is not followed any more'));
 
-  return { table: () => table, ready: () => first.promise };
+  return {
+    table: () => table,
+    ready: () => first.promise,
+    hearsay: () => {
+      if (heard === undefined || table === undefined) return undefined;
+      return clock.monotonicMs() - heard.atMs <= table.healthPolicy.reportAgeMsMax ? heard.accounts : undefined;
+    },
+  };
 };

@@ -1,6 +1,14 @@
 import { create } from '@bufbuild/protobuf';
 import { type Random, seededRandom, systemClock } from '@tillmesh/clock';
-import type { AccountId, ChannelId, Currency, MerchantId, RoutedAccount, RoutingTable } from '@tillmesh/domain';
+import {
+  type AccountId,
+  type ChannelId,
+  type Currency,
+  DEFAULT_HEALTH_POLICY,
+  type MerchantId,
+  type RoutedAccount,
+  type RoutingTable,
+} from '@tillmesh/domain';
 import {
   CashierService,
   type CreatePaymentRequest,
@@ -12,7 +20,7 @@ import { OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/order_
 import { PaymentKind, Wallet } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
 import { type Binding, bind, createClient, type RpcClient, RpcError, type RpcServer, serve } from '@tillmesh/rpc';
 import type { Log } from '@tillmesh/telemetry';
-import { followAccounts } from '../src/account-health.ts';
+import { watchAccountHealth } from '../src/account-health.ts';
 import { createCarrier } from '../src/carry-payment.ts';
 import { createCashierService } from '../src/cashier-service.ts';
 import { connectChannels } from '../src/channels.ts';
@@ -44,7 +52,8 @@ const account = (accountId: string, rank: number, changes: Partial<RoutedAccount
     rank,
     feeBasisPoints: 0,
     weight: 100,
-    releasedPercent: 100,
+    dayLimit: undefined,
+    grey: undefined,
     enabled: true,
     stateNote: '',
     ...changes,
@@ -57,7 +66,7 @@ export const TABLE: RoutingTable = {
   merchants: new Map([
     [
       MERCHANT as MerchantId,
-      { displayName: '', accountIds: ['wechat-a', 'wechat-b', 'alipay-a'].map((id) => id as AccountId) },
+      { displayName: '', accountIds: ['wechat-a', 'wechat-b', 'alipay-a'].map((id) => id as AccountId), rules: [] },
     ],
   ]),
   accounts: new Map([
@@ -65,6 +74,7 @@ export const TABLE: RoutingTable = {
     account('wechat-b', 1),
     account('alipay-a', 0, { channelId: 'alipay' as ChannelId, wallets: ['alipay'] }),
   ]),
+  healthPolicy: DEFAULT_HEALTH_POLICY,
 };
 
 let asked = 0;
@@ -138,8 +148,10 @@ export const startCashier = async (
     passage: lanes.orderStore,
     clock,
   });
+  // Two channels with lanes of their own, both at the one adapter.
+  const target = `127.0.0.1:${channelServer.port}`;
   const channels = connectChannels(
-    [{ channelId: 'wechat', target: `127.0.0.1:${channelServer.port}` }],
+    ['wechat', 'wechat-2'].map((channelId) => ({ channelId, target })),
     lanes.channel,
     clock,
   );
@@ -148,10 +160,13 @@ export const startCashier = async (
     payment: (orderNo: string) => void checkedLater.push(`payment ${orderNo}`),
     refund: (refundNo: string) => void checkedLater.push(`refund ${refundNo}`),
   };
-  const health = followAccounts({
-    clock,
-    accounts: () => table.accounts,
+  const stop = new AbortController();
+  const health = watchAccountHealth({
+    others: { table: () => table, hearsay: () => undefined },
     laneOf: (channelId) => channels.find(channelId)?.lanes.pay,
+    clock,
+    log,
+    signal: stop.signal,
   });
   const routes = createRoutes({ table: () => table }, health, random);
   const carrier = createCarrier({
@@ -190,6 +205,7 @@ export const startCashier = async (
     logLines: lines,
     killChannel: () => channelServer.drain(0),
     close: async () => {
+      stop.abort();
       cashier.close();
       await server.drain(0);
       orderStore.close();

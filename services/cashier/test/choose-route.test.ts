@@ -2,20 +2,24 @@ import { seededRandom } from '@tillmesh/clock';
 import {
   type AccountId,
   ALL_WELL,
+  chooseAccount,
   definiteFailure,
   type MerchantId,
   money,
+  NOTHING_KNOWN,
   type RoutedAccount,
+  type RouteHealth,
   type RouteQuestion,
   type RoutingTable,
 } from '@tillmesh/domain';
 import { Code } from '@tillmesh/rpc';
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createRoutes } from '../src/choose-route.ts';
 import { MERCHANT, TABLE } from './cashier-under-test.ts';
 
 const routesOf = (table: RoutingTable | undefined) =>
-  createRoutes({ table: () => table }, { now: ALL_WELL }, seededRandom(3));
+  createRoutes({ table: () => table }, { of: () => ALL_WELL }, seededRandom(3));
 
 const question = (changes: Partial<RouteQuestion> = {}): RouteQuestion => ({
   merchantId: MERCHANT as MerchantId,
@@ -110,4 +114,40 @@ test('a reason is never longer than the database takes', () => {
     accountId === 'wechat-a' ? {} : { enabled: false, stateNote: 'x'.repeat(255) },
   );
   expect(routesOf(table).first(question()).reason.length).toBeLessThanOrEqual(255);
+});
+
+test('a reason tells all that the choice depended on: with the table it is made again, the same', () => {
+  const equals = withAccounts(() => ({ rank: 0 }));
+  const shareOf = fc.constantFrom(0, 0.05, 0.25, 0.489, 1);
+  const taken = new Set<string>();
+  fc.assert(
+    fc.property(shareOf, shareOf, fc.nat(), (a, b, seed) => {
+      const health = (shares: Readonly<Record<string, number>>): RouteHealth => ({
+        version: 3,
+        accounts: new Map(
+          Object.entries(shares).map(([id, share]) => [id as AccountId, { ...NOTHING_KNOWN, share, cause: 'fails' }]),
+        ),
+      });
+      const now = health({ 'wechat-a': a, 'wechat-b': b });
+      const route = createRoutes({ table: () => equals }, { of: () => now }, seededRandom(seed)).first(question());
+      const { account, reason } = route;
+      expect(reason).toMatch(/^table 7, health 3, chance \d+; /);
+      // What a person would read from it: the one that was chosen stands first, others by their names.
+      const [, chance = ''] = /chance (\d+);/.exec(reason) ?? [];
+      const told = reason.split('; ').slice(1);
+      const shareTold = (id: string): number => {
+        const own = told.filter((part) =>
+          id === account.accountId ? /^(?:at|sick)/.test(part) : part.startsWith(`${id} `),
+        );
+        const [, percent] = own.map((part) => /at ([\d.]+) % of its/.exec(part)).find((found) => found !== null) ?? [];
+        if (percent !== undefined) return Number(percent) / 100;
+        return own.some((part) => part.includes('sick')) ? 0 : 1;
+      };
+      const again = health({ 'wechat-a': shareTold('wechat-a'), 'wechat-b': shareTold('wechat-b') });
+      expect(chooseAccount(equals, again, question(), Number(chance) / 1_000_000)).toMatchObject({ account });
+      taken.add(account.accountId);
+    }),
+    { numRuns: 200 },
+  );
+  expect([...taken].toSorted()).toEqual(['wechat-a', 'wechat-b']);
 });

@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { systemClock } from '@tillmesh/clock';
+import type { AccountId } from '@tillmesh/domain';
+import type { RoutingHealthSchema } from '@tillmesh/proto/tillmesh/routing/v1/routing_health_pb.ts';
 import { RoutingService } from '@tillmesh/proto/tillmesh/routing/v1/routing_service_pb.ts';
 import { AccountState, type RoutingTableSchema } from '@tillmesh/proto/tillmesh/routing/v1/routing_table_pb.ts';
 import { bind, createClient, notYet, type RpcServer, serve } from '@tillmesh/rpc';
@@ -35,6 +37,7 @@ afterEach(async () => {
 const startRouting = async (first: Table, port = 0) => {
   const knownVersions: bigint[] = [];
   let latest = first;
+  let health: MessageInitShape<typeof RoutingHealthSchema> | undefined;
   let published = Promise.withResolvers<void>();
   const server: RpcServer = await serve({
     services: [
@@ -48,7 +51,7 @@ const startRouting = async (first: Table, port = 0) => {
             if (latest.version !== sent) {
               sent = latest.version ?? 0n;
               yield { table: latest };
-            }
+            } else if (health !== undefined) yield { health };
             await next;
           }
         },
@@ -66,6 +69,11 @@ const startRouting = async (first: Table, port = 0) => {
     port: server.port,
     knownVersions,
     stop,
+    publishHealth: (news: MessageInitShape<typeof RoutingHealthSchema>) => {
+      health = news;
+      published.resolve();
+      published = Promise.withResolvers();
+    },
     publish: (table: Table) => {
       latest = table;
       published.resolve();
@@ -79,7 +87,14 @@ const startFeed = (port: number) => {
   const stop = new AbortController();
   const { log, lines } = createCollectingLog();
   const routing = createClient(RoutingService, { target: `127.0.0.1:${port}`, caller: 'cashier', capMs: 5_000 });
-  const feed = followRouting({ routing, snapshotFile, clock: systemClock, log, signal: stop.signal });
+  const feed = followRouting({
+    routing,
+    snapshotFile,
+    reporter: 'a-cashier',
+    clock: systemClock,
+    log,
+    signal: stop.signal,
+  });
   const end = () => {
     stop.abort(new Error('the process ends'));
     routing.close();
@@ -191,6 +206,24 @@ describe('a cashier that starts while routing is down', () => {
     // What could not be read is replaced.
     await expect.poll(() => startFeed(NOBODY).version()).toBe(8n);
   });
+});
+
+test('what others say of health is heard, without the table, and forgotten when routing falls silent', async () => {
+  const routing = await startRouting({
+    version: 5n,
+    healthPolicy: { goodPercent: 95, badPercent: 50, outcomesMin: 20, reportAgeMsMax: 1_500 },
+  });
+  const { feed, end } = startFeed(routing.port);
+  await feed.ready();
+  expect(feed.hearsay()).toBeUndefined();
+  routing.publishHealth({ accounts: [{ accountId: 'wechat-a', sick: 2, well: 1, cause: 'lane open' }] });
+  const ofA = () => feed.hearsay()?.get('wechat-a' as AccountId);
+  await expect.poll(ofA, { timeout: 10_000 }).toMatchObject({ sick: 2, well: 1, cause: 'lane open' });
+  expect(feed.table()?.version).toBe(5n);
+  await routing.stop();
+  await expect.poll(() => feed.hearsay(), { timeout: 10_000 }).toBeUndefined();
+  expect(feed.table()?.version).toBe(5n);
+  end();
 });
 
 test('a folder that cannot be written costs a line of the log, not the table', async () => {

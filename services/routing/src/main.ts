@@ -1,4 +1,3 @@
-import { statSync } from 'node:fs';
 import { repeat, systemClock } from '@tillmesh/clock';
 import { loadConfig } from '@tillmesh/config';
 import { bindLanes } from '@tillmesh/lane-control';
@@ -6,44 +5,49 @@ import { OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/order_
 import { RoutingService } from '@tillmesh/proto/tillmesh/routing/v1/routing_service_pb.ts';
 import { bind, createClient, runService } from '@tillmesh/rpc';
 import { RoutingConfig } from './config.ts';
+import { openDayUses } from './day-uses.ts';
 import { createHealthReports } from './health-reports.ts';
 import { createLanes } from './lanes.ts';
+import { createNews } from './news.ts';
+import { createTableReloader } from './reload-table.ts';
 import { createRoutingService } from './routing-service.ts';
 import { createRoutingSource } from './routing-source.ts';
 import { openSwitches } from './switches.ts';
 import { readTableFile } from './table-file.ts';
+
+/** A limit of the day may be passed by what came in so long before a crash of this process and of the cashier. */
+const USES_KEPT_EVERY_MS = 1_000;
 
 await runService({
   name: 'routing',
   version: '0.1.0',
   load: (env) => {
     const config = loadConfig(RoutingConfig, env);
-    // Both files are configuration as well: what is wrong with them is told in the same way.
-    return { ...config, table: readTableFile(config.tableFile), switches: openSwitches(config.stateFile) };
+    // These files are configuration as well: what is wrong with them is told in the same way.
+    return {
+      ...config,
+      table: readTableFile(config.tableFile),
+      switches: openSwitches(config.stateFile),
+      uses: openDayUses(`${config.stateFile}.uses`),
+    };
   },
   build: async (config, log, stop) => {
-    const source = createRoutingSource(config.table, config.switches, systemClock);
-    const lanes = createLanes(systemClock);
+    const clock = systemClock;
+    const { uses } = config;
+    const news = createNews(clock);
+    const source = createRoutingSource(config.table, config.switches, clock, news);
+    const health = createHealthReports({ table: source.table, uses, clock, news });
+    const lanes = createLanes(clock);
     const orderStore = createClient(OrderStoreService, {
       target: config.orderStore.target,
       caller: 'routing',
       capMs: 1_500,
       passage: lanes.orderStore,
     });
-    let changedAtMs = statSync(config.tableFile).mtimeMs;
-    const reload = async () => {
-      const { mtimeMs } = statSync(config.tableFile);
-      if (mtimeMs === changedAtMs) return;
-      changedAtMs = mtimeMs;
-      source.replace(readTableFile(config.tableFile));
-      log.info({ version: String(source.table().version) }, 'routing table read again');
-    };
+    const reload = createTableReloader(config.tableFile, source, log);
     return {
       services: [
-        bind(
-          RoutingService,
-          createRoutingService({ source, health: createHealthReports(systemClock), orderStore, log }),
-        ),
+        bind(RoutingService, createRoutingService({ source, health, news, orderStore, clock, log })),
         bindLanes({
           service: 'routing',
           instance: `${config.server.host}:${config.server.port}`,
@@ -55,14 +59,24 @@ await runService({
       serve: { streamMsMax: 3_600_000 },
       begin: async () => {
         repeat({
-          clock: systemClock,
+          clock,
+          everyMs: USES_KEPT_EVERY_MS,
+          signal: stop,
+          task: async () => uses.keep(clock.nowMs()),
+          onError: (error) => log.error({ err: error }, 'what accounts have taken today cannot be kept on disk'),
+        }).catch((error: unknown) => log.error({ err: error }, 'what accounts take is not kept on disk any more'));
+        repeat({
+          clock,
           everyMs: config.reloadEveryMs,
           signal: stop,
-          task: reload,
+          task: async () => reload(),
           onError: (error) => log.error({ err: error }, 'the routing table cannot be read; the old one stays'),
         }).catch((error: unknown) => log.error({ err: error }, 'the routing table is not watched any more'));
       },
-      end: async () => orderStore.close(),
+      end: async () => {
+        uses.keep(clock.nowMs());
+        orderStore.close();
+      },
     };
   },
 });

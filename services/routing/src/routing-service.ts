@@ -1,24 +1,41 @@
+import type { Clock } from '@tillmesh/clock';
 import { type AccountId, chooseAccount, type MerchantId, parseOrderNo } from '@tillmesh/domain';
 import type { OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
 import type { HypotheticalPayment, RoutingService } from '@tillmesh/proto/tillmesh/routing/v1/routing_service_pb.ts';
 import { AccountState } from '@tillmesh/proto/tillmesh/routing/v1/routing_table_pb.ts';
 import { type Implementation, type RpcClient, rpcErrors } from '@tillmesh/rpc';
 import type { Log } from '@tillmesh/telemetry';
-import { accountToWire, kindMap, moneyFromWire, routingTableToWire, walletMap } from '@tillmesh/wire';
+import {
+  accountReportFromWire,
+  accountToWire,
+  hearsayToWire,
+  kindMap,
+  moneyFromWire,
+  routingTableToWire,
+  walletMap,
+} from '@tillmesh/wire';
 import type { HealthReports } from './health-reports.ts';
+import type { News } from './news.ts';
 import type { RoutingSource } from './routing-source.ts';
 
 /** Chance plays no part in an explanation: the first of equals is shown as chosen. */
 const FIRST_OF_EQUALS = 0;
+const REASON_MAX = 255;
+/** Who watches hears something so often, so that silence means that routing is away. */
+const TELL_EVERY_MS = 1_000;
+/** Many cashiers that see the same at the same time make one message, not many. */
+const GATHER_MS = 50;
 
 /** The wire's side of routing. */
 export const createRoutingService = (deps: {
   readonly source: RoutingSource;
   readonly health: HealthReports;
+  readonly news: News;
   readonly orderStore: Pick<RpcClient<typeof OrderStoreService>, 'getOrder'>;
+  readonly clock: Clock;
   readonly log: Log;
 }): Implementation<typeof RoutingService> => {
-  const { source, health, orderStore, log } = deps;
+  const { source, health, news, orderStore, clock, log } = deps;
 
   const explainHypothetical = (payment: HypotheticalPayment) => {
     const table = source.table();
@@ -30,18 +47,21 @@ export const createRoutingService = (deps: {
     }
     const merchantId = payment.merchantId as MerchantId;
     const excluded = payment.excludedAccountIds as AccountId[];
-    const decision = chooseAccount(
-      table,
-      { merchantId, merchantOrderNo: '', amount, wallet, kind, excluded },
-      FIRST_OF_EQUALS,
-      health.health(),
-    );
+    const { merchantOrderNo } = payment;
+    const question = { merchantId, merchantOrderNo, amount, wallet, kind, excluded };
+    const decision = chooseAccount(table, health.present(), question, FIRST_OF_EQUALS);
     if (decision.kind === 'no_route' && decision.why.kind === 'merchant_unknown') {
       throw rpcErrors.merchantUnknown(`there is no merchant ${merchantId} in the routing table`, {
         metadata: { merchant_id: merchantId },
       });
     }
-    return { tableVersion: table.version, candidates: decision.candidates.map((candidate) => ({ ...candidate })) };
+    return {
+      tableVersion: table.version,
+      candidates: decision.candidates.map((candidate) => ({
+        ...candidate,
+        reason: candidate.reason.slice(0, REASON_MAX),
+      })),
+    };
   };
 
   const explainStored = async (orderNo: string) => {
@@ -53,29 +73,28 @@ export const createRoutingService = (deps: {
       candidates: attempts.map(({ accountId, routeReason, attemptNo }) => ({
         accountId,
         chosen: attemptNo === attempts.length,
-        reason: `attempt ${attemptNo}: ${routeReason}`.slice(0, 255),
+        reason: `attempt ${attemptNo}: ${routeReason}`.slice(0, REASON_MAX),
       })),
     };
   };
 
   return {
-    watchRoutingTable: async function* (request, call) {
-      for await (const table of source.watch(request.knownVersion, call.signal))
-        yield { table: routingTableToWire(table) };
+    watchRoutingTable: async function* ({ knownVersion, reporter }, { signal }) {
+      let sent = knownVersion;
+      while (!signal.aborted) {
+        // Read before the table is: what is told meanwhile is not missed.
+        const known = news.count();
+        const table = source.table();
+        const accounts = [...health.heardBy(reporter)].map(([accountId, hearsay]) => hearsayToWire(accountId, hearsay));
+        yield { ...(table.version === sent ? {} : { table: routingTableToWire(table) }), health: { accounts } };
+        sent = table.version;
+        await news.next(known, TELL_EVERY_MS, signal);
+        if (!signal.aborted) await clock.sleep(GATHER_MS, signal).catch(() => undefined);
+      }
     },
-    reportHealth: async ({ instance, accounts }) => {
-      health.take(
-        instance,
-        accounts.map(({ sharePercent, ...account }) => ({ ...account, share: sharePercent / 100 })),
-      );
-      const merged = health.merged();
-      return {
-        instances: merged.instances,
-        accounts: merged.accounts.map(({ share, ...account }) => ({
-          ...account,
-          sharePercent: Math.round(share * 100),
-        })),
-      };
+    reportHealth: async ({ reporter, accounts }) => {
+      health.take(reporter, accounts.map(accountReportFromWire));
+      return {};
     },
     explainRoute: async ({ subject }) => {
       if (subject.case === 'hypothetical') return explainHypothetical(subject.value);

@@ -1,6 +1,7 @@
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { parseConfig, z } from '@tillmesh/config';
 import type { AccountId } from '@tillmesh/domain';
+import { writeWhole } from './write-whole.ts';
 
 /** What an operator has said of an account. */
 export type Switch = { readonly enabled: boolean; readonly note: string };
@@ -23,16 +24,7 @@ export const openSwitches = (path: string): Switches => {
     of: (accountId) => switches.get(accountId),
     set: (accountId, value) => {
       const next = new Map(switches).set(accountId, value);
-      // Written beside and renamed: after a crash the file is the old one or the new one, never half of one.
-      const beside = `${path}.new`;
-      const file = openSync(beside, 'w', 0o600);
-      try {
-        writeSync(file, `${JSON.stringify({ switches: Object.fromEntries(next) }, null, 2)}\n`);
-        fsyncSync(file);
-      } finally {
-        closeSync(file);
-      }
-      renameSync(beside, path);
+      writeWhole(path, `${JSON.stringify({ switches: Object.fromEntries(next) }, null, 2)}\n`);
       switches.set(accountId, value);
     },
   };

@@ -11,6 +11,8 @@ import type { Money } from "../../money/v1/money_pb.ts";
 import { file_tillmesh_money_v1_money } from "../../money/v1/money_pb.ts";
 import type { PaymentKind, Wallet } from "../../payment/v1/payment_pb.ts";
 import { file_tillmesh_payment_v1_payment } from "../../payment/v1/payment_pb.ts";
+import type { AccountReport, RoutingHealth } from "./routing_health_pb.ts";
+import { file_tillmesh_routing_v1_routing_health } from "./routing_health_pb.ts";
 import type { AccountState, Candidate, ChannelAccount, RoutingTable } from "./routing_table_pb.ts";
 import { file_tillmesh_routing_v1_routing_table } from "./routing_table_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
@@ -19,7 +21,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tillmesh/routing/v1/routing_service.proto.
  */
 export const file_tillmesh_routing_v1_routing_service: GenFile = /*@__PURE__*/
-  fileDesc("Cil0aWxsbWVzaC9yb3V0aW5nL3YxL3JvdXRpbmdfc2VydmljZS5wcm90bxITdGlsbG1lc2gucm91dGluZy52MSIxChhXYXRjaFJvdXRpbmdUYWJsZVJlcXVlc3QSFQoNa25vd25fdmVyc2lvbhgBIAEoBCJNChlXYXRjaFJvdXRpbmdUYWJsZVJlc3BvbnNlEjAKBXRhYmxlGAEgASgLMiEudGlsbG1lc2gucm91dGluZy52MS5Sb3V0aW5nVGFibGUiiAEKDUFjY291bnRIZWFsdGgSHQoKYWNjb3VudF9pZBgBIAEoCUIJukgGcgQQARggEh4KDXNoYXJlX3BlcmNlbnQYAiABKA1CB7pIBCoCGGQSDwoHaGFuZGxlZBgDIAEoDRIOCgZmYWlsZWQYBCABKA0SFwoGcmVhc29uGAUgASgJQge6SARyAhhAInQKE1JlcG9ydEhlYWx0aFJlcXVlc3QSHAoIaW5zdGFuY2UYASABKAlCCrpIB3IFEAEYgAESPwoIYWNjb3VudHMYAiADKAsyIi50aWxsbWVzaC5yb3V0aW5nLnYxLkFjY291bnRIZWFsdGhCCbpIBpIBAxDoByJfChRSZXBvcnRIZWFsdGhSZXNwb25zZRIRCglpbnN0YW5jZXMYASABKA0SNAoIYWNjb3VudHMYAiADKAsyIi50aWxsbWVzaC5yb3V0aW5nLnYxLkFjY291bnRIZWFsdGgihAIKE0h5cG90aGV0aWNhbFBheW1lbnQSHgoLbWVyY2hhbnRfaWQYASABKAlCCbpIBnIEEAEYIBIwCgZhbW91bnQYAiABKAsyGC50aWxsbWVzaC5tb25leS52MS5Nb25leUIGukgDyAEBEjcKBndhbGxldBgDIAEoDjIbLnRpbGxtZXNoLnBheW1lbnQudjEuV2FsbGV0Qgq6SAeCAQQQASAAEjoKBGtpbmQYBCABKA4yIC50aWxsbWVzaC5wYXltZW50LnYxLlBheW1lbnRLaW5kQgq6SAeCAQQQASAAEiYKFGV4Y2x1ZGVkX2FjY291bnRfaWRzGAUgAygJQgi6SAWSAQIQCSKRAQoTRXhwbGFpblJvdXRlUmVxdWVzdBJACgxoeXBvdGhldGljYWwYASABKAsyKC50aWxsbWVzaC5yb3V0aW5nLnYxLkh5cG90aGV0aWNhbFBheW1lbnRIABImCghvcmRlcl9ubxgCIAEoCUISukgPcg0yC15bMC05XXsyNX0kSABCEAoHc3ViamVjdBIFukgCCAEiYQoURXhwbGFpblJvdXRlUmVzcG9uc2USFQoNdGFibGVfdmVyc2lvbhgBIAEoBBIyCgpjYW5kaWRhdGVzGAIgAygLMh4udGlsbG1lc2gucm91dGluZy52MS5DYW5kaWRhdGUijwEKFlNldEFjY291bnRTdGF0ZVJlcXVlc3QSHQoKYWNjb3VudF9pZBgBIAEoCUIJukgGcgQQARggEjwKBXN0YXRlGAIgASgOMiEudGlsbG1lc2gucm91dGluZy52MS5BY2NvdW50U3RhdGVCCrpIB4IBBBABIAASGAoEbm90ZRgDIAEoCUIKukgHcgUQARj/ASJmChdTZXRBY2NvdW50U3RhdGVSZXNwb25zZRI0CgdhY2NvdW50GAEgASgLMiMudGlsbG1lc2gucm91dGluZy52MS5DaGFubmVsQWNjb3VudBIVCg10YWJsZV92ZXJzaW9uGAIgASgEMtIDCg5Sb3V0aW5nU2VydmljZRJ5ChFXYXRjaFJvdXRpbmdUYWJsZRItLnRpbGxtZXNoLnJvdXRpbmcudjEuV2F0Y2hSb3V0aW5nVGFibGVSZXF1ZXN0Gi4udGlsbG1lc2gucm91dGluZy52MS5XYXRjaFJvdXRpbmdUYWJsZVJlc3BvbnNlIgOQAgEwARJoCgxSZXBvcnRIZWFsdGgSKC50aWxsbWVzaC5yb3V0aW5nLnYxLlJlcG9ydEhlYWx0aFJlcXVlc3QaKS50aWxsbWVzaC5yb3V0aW5nLnYxLlJlcG9ydEhlYWx0aFJlc3BvbnNlIgOQAgISaAoMRXhwbGFpblJvdXRlEigudGlsbG1lc2gucm91dGluZy52MS5FeHBsYWluUm91dGVSZXF1ZXN0GikudGlsbG1lc2gucm91dGluZy52MS5FeHBsYWluUm91dGVSZXNwb25zZSIDkAIBEnEKD1NldEFjY291bnRTdGF0ZRIrLnRpbGxtZXNoLnJvdXRpbmcudjEuU2V0QWNjb3VudFN0YXRlUmVxdWVzdBosLnRpbGxtZXNoLnJvdXRpbmcudjEuU2V0QWNjb3VudFN0YXRlUmVzcG9uc2UiA5ACAmIGcHJvdG8z", [file_buf_validate_validate, file_tillmesh_money_v1_money, file_tillmesh_payment_v1_payment, file_tillmesh_routing_v1_routing_table]);
+  fileDesc("Cil0aWxsbWVzaC9yb3V0aW5nL3YxL3JvdXRpbmdfc2VydmljZS5wcm90bxITdGlsbG1lc2gucm91dGluZy52MSJMChhXYXRjaFJvdXRpbmdUYWJsZVJlcXVlc3QSFQoNa25vd25fdmVyc2lvbhgBIAEoBBIZCghyZXBvcnRlchgCIAEoCUIHukgEcgIYQCKBAQoZV2F0Y2hSb3V0aW5nVGFibGVSZXNwb25zZRIwCgV0YWJsZRgBIAEoCzIhLnRpbGxtZXNoLnJvdXRpbmcudjEuUm91dGluZ1RhYmxlEjIKBmhlYWx0aBgCIAEoCzIiLnRpbGxtZXNoLnJvdXRpbmcudjEuUm91dGluZ0hlYWx0aCKHAQoTUmVwb3J0SGVhbHRoUmVxdWVzdBIvCghyZXBvcnRlchgBIAEoCUIdukgachgyFl5bMC05QS1aYS16Oi4tXXsxLDY0fSQSPwoIYWNjb3VudHMYAiADKAsyIi50aWxsbWVzaC5yb3V0aW5nLnYxLkFjY291bnRSZXBvcnRCCbpIBpIBAxDoByIWChRSZXBvcnRIZWFsdGhSZXNwb25zZSKoAgoTSHlwb3RoZXRpY2FsUGF5bWVudBIeCgttZXJjaGFudF9pZBgBIAEoCUIJukgGcgQQARggEjAKBmFtb3VudBgCIAEoCzIYLnRpbGxtZXNoLm1vbmV5LnYxLk1vbmV5Qga6SAPIAQESNwoGd2FsbGV0GAMgASgOMhsudGlsbG1lc2gucGF5bWVudC52MS5XYWxsZXRCCrpIB4IBBBABIAASOgoEa2luZBgEIAEoDjIgLnRpbGxtZXNoLnBheW1lbnQudjEuUGF5bWVudEtpbmRCCrpIB4IBBBABIAASJgoUZXhjbHVkZWRfYWNjb3VudF9pZHMYBSADKAlCCLpIBZIBAhAJEiIKEW1lcmNoYW50X29yZGVyX25vGAYgASgJQge6SARyAhhAIpEBChNFeHBsYWluUm91dGVSZXF1ZXN0EkAKDGh5cG90aGV0aWNhbBgBIAEoCzIoLnRpbGxtZXNoLnJvdXRpbmcudjEuSHlwb3RoZXRpY2FsUGF5bWVudEgAEiYKCG9yZGVyX25vGAIgASgJQhK6SA9yDTILXlswLTldezI1fSRIAEIQCgdzdWJqZWN0EgW6SAIIASJhChRFeHBsYWluUm91dGVSZXNwb25zZRIVCg10YWJsZV92ZXJzaW9uGAEgASgEEjIKCmNhbmRpZGF0ZXMYAiADKAsyHi50aWxsbWVzaC5yb3V0aW5nLnYxLkNhbmRpZGF0ZSKPAQoWU2V0QWNjb3VudFN0YXRlUmVxdWVzdBIdCgphY2NvdW50X2lkGAEgASgJQgm6SAZyBBABGCASPAoFc3RhdGUYAiABKA4yIS50aWxsbWVzaC5yb3V0aW5nLnYxLkFjY291bnRTdGF0ZUIKukgHggEEEAEgABIYCgRub3RlGAMgASgJQgq6SAdyBRABGP8BImYKF1NldEFjY291bnRTdGF0ZVJlc3BvbnNlEjQKB2FjY291bnQYASABKAsyIy50aWxsbWVzaC5yb3V0aW5nLnYxLkNoYW5uZWxBY2NvdW50EhUKDXRhYmxlX3ZlcnNpb24YAiABKAQy0gMKDlJvdXRpbmdTZXJ2aWNlEnkKEVdhdGNoUm91dGluZ1RhYmxlEi0udGlsbG1lc2gucm91dGluZy52MS5XYXRjaFJvdXRpbmdUYWJsZVJlcXVlc3QaLi50aWxsbWVzaC5yb3V0aW5nLnYxLldhdGNoUm91dGluZ1RhYmxlUmVzcG9uc2UiA5ACATABEmgKDEV4cGxhaW5Sb3V0ZRIoLnRpbGxtZXNoLnJvdXRpbmcudjEuRXhwbGFpblJvdXRlUmVxdWVzdBopLnRpbGxtZXNoLnJvdXRpbmcudjEuRXhwbGFpblJvdXRlUmVzcG9uc2UiA5ACARJoCgxSZXBvcnRIZWFsdGgSKC50aWxsbWVzaC5yb3V0aW5nLnYxLlJlcG9ydEhlYWx0aFJlcXVlc3QaKS50aWxsbWVzaC5yb3V0aW5nLnYxLlJlcG9ydEhlYWx0aFJlc3BvbnNlIgOQAgIScQoPU2V0QWNjb3VudFN0YXRlEisudGlsbG1lc2gucm91dGluZy52MS5TZXRBY2NvdW50U3RhdGVSZXF1ZXN0GiwudGlsbG1lc2gucm91dGluZy52MS5TZXRBY2NvdW50U3RhdGVSZXNwb25zZSIDkAICYgZwcm90bzM", [file_buf_validate_validate, file_tillmesh_money_v1_money, file_tillmesh_payment_v1_payment, file_tillmesh_routing_v1_routing_health, file_tillmesh_routing_v1_routing_table]);
 
 /**
  * No filter: the table is small.
@@ -33,6 +35,13 @@ export type WatchRoutingTableRequest = Message<"tillmesh.routing.v1.WatchRouting
    * @generated from field: uint64 known_version = 1;
    */
   knownVersion: bigint;
+
+  /**
+   * The name under which the caller reports health: what it has reported itself is left out of what it is told. At most 64 characters.
+   *
+   * @generated from field: string reporter = 2;
+   */
+  reporter: string;
 };
 
 /**
@@ -43,17 +52,24 @@ export const WatchRoutingTableRequestSchema: GenMessage<WatchRoutingTableRequest
   messageDesc(file_tillmesh_routing_v1_routing_service, 0);
 
 /**
- * One version of the table, complete.
+ * News.
  *
  * @generated from message tillmesh.routing.v1.WatchRoutingTableResponse
  */
 export type WatchRoutingTableResponse = Message<"tillmesh.routing.v1.WatchRoutingTableResponse"> & {
   /**
-   * The table.
+   * The table, complete; not set where it has not changed.
    *
    * @generated from field: tillmesh.routing.v1.RoutingTable table = 1;
    */
   table?: RoutingTable | undefined;
+
+  /**
+   * What others have reported, complete.
+   *
+   * @generated from field: tillmesh.routing.v1.RoutingHealth health = 2;
+   */
+  health?: RoutingHealth | undefined;
 };
 
 /**
@@ -64,73 +80,24 @@ export const WatchRoutingTableResponseSchema: GenMessage<WatchRoutingTableRespon
   messageDesc(file_tillmesh_routing_v1_routing_service, 1);
 
 /**
- * What one or all cashiers see of an account.
- *
- * @generated from message tillmesh.routing.v1.AccountHealth
- */
-export type AccountHealth = Message<"tillmesh.routing.v1.AccountHealth"> & {
-  /**
-   * The account. 1 to 32 characters.
-   *
-   * @generated from field: string account_id = 1;
-   */
-  accountId: string;
-
-  /**
-   * How much of the payments that would come to it it gets now, per cent: 0 none, 100 all.
-   *
-   * @generated from field: uint32 share_percent = 2;
-   */
-  sharePercent: number;
-
-  /**
-   * Attempts of the last five minutes that its channel handled, and those that it did not. A payer's refusal is handled.
-   *
-   * @generated from field: uint32 handled = 3;
-   */
-  handled: number;
-
-  /**
-   * As above.
-   *
-   * @generated from field: uint32 failed = 4;
-   */
-  failed: number;
-
-  /**
-   * For people, such as "lane open". At most 64 characters.
-   *
-   * @generated from field: string reason = 5;
-   */
-  reason: string;
-};
-
-/**
- * Describes the message tillmesh.routing.v1.AccountHealth.
- * Use `create(AccountHealthSchema)` to create a new message.
- */
-export const AccountHealthSchema: GenMessage<AccountHealth> = /*@__PURE__*/
-  messageDesc(file_tillmesh_routing_v1_routing_service, 2);
-
-/**
- * From one cashier.
+ * What one process knows.
  *
  * @generated from message tillmesh.routing.v1.ReportHealthRequest
  */
 export type ReportHealthRequest = Message<"tillmesh.routing.v1.ReportHealthRequest"> & {
   /**
-   * Which process it is, such as host:port. 1 to 128 characters.
+   * One process from its start to its end; another start has another name. 1 to 64 of 0-9 A-Z a-z : . -
    *
-   * @generated from field: string instance = 1;
+   * @generated from field: string reporter = 1;
    */
-  instance: string;
+  reporter: string;
 
   /**
-   * Every account that it has used lately or that is not well. At most 1,000.
+   * Every account of which it knows anything.
    *
-   * @generated from field: repeated tillmesh.routing.v1.AccountHealth accounts = 2;
+   * @generated from field: repeated tillmesh.routing.v1.AccountReport accounts = 2;
    */
-  accounts: AccountHealth[];
+  accounts: AccountReport[];
 };
 
 /**
@@ -138,27 +105,14 @@ export type ReportHealthRequest = Message<"tillmesh.routing.v1.ReportHealthReque
  * Use `create(ReportHealthRequestSchema)` to create a new message.
  */
 export const ReportHealthRequestSchema: GenMessage<ReportHealthRequest> = /*@__PURE__*/
-  messageDesc(file_tillmesh_routing_v1_routing_service, 3);
+  messageDesc(file_tillmesh_routing_v1_routing_service, 2);
 
 /**
- * Of all cashiers that have reported within the last seconds.
+ * Nothing: what others report comes with the watch.
  *
  * @generated from message tillmesh.routing.v1.ReportHealthResponse
  */
 export type ReportHealthResponse = Message<"tillmesh.routing.v1.ReportHealthResponse"> & {
-  /**
-   * How many they are.
-   *
-   * @generated from field: uint32 instances = 1;
-   */
-  instances: number;
-
-  /**
-   * Every account that one of them has named.
-   *
-   * @generated from field: repeated tillmesh.routing.v1.AccountHealth accounts = 2;
-   */
-  accounts: AccountHealth[];
 };
 
 /**
@@ -166,7 +120,7 @@ export type ReportHealthResponse = Message<"tillmesh.routing.v1.ReportHealthResp
  * Use `create(ReportHealthResponseSchema)` to create a new message.
  */
 export const ReportHealthResponseSchema: GenMessage<ReportHealthResponse> = /*@__PURE__*/
-  messageDesc(file_tillmesh_routing_v1_routing_service, 4);
+  messageDesc(file_tillmesh_routing_v1_routing_service, 3);
 
 /**
  * A payment that might be.
@@ -208,6 +162,13 @@ export type HypotheticalPayment = Message<"tillmesh.routing.v1.HypotheticalPayme
    * @generated from field: repeated string excluded_account_ids = 5;
    */
   excludedAccountIds: string[];
+
+  /**
+   * The merchant's own number: it decides about accounts in grey release. Without it they are left out. At most 64 characters.
+   *
+   * @generated from field: string merchant_order_no = 6;
+   */
+  merchantOrderNo: string;
 };
 
 /**
@@ -215,7 +176,7 @@ export type HypotheticalPayment = Message<"tillmesh.routing.v1.HypotheticalPayme
  * Use `create(HypotheticalPaymentSchema)` to create a new message.
  */
 export const HypotheticalPaymentSchema: GenMessage<HypotheticalPayment> = /*@__PURE__*/
-  messageDesc(file_tillmesh_routing_v1_routing_service, 5);
+  messageDesc(file_tillmesh_routing_v1_routing_service, 4);
 
 /**
  * What to explain.
@@ -252,7 +213,7 @@ export type ExplainRouteRequest = Message<"tillmesh.routing.v1.ExplainRouteReque
  * Use `create(ExplainRouteRequestSchema)` to create a new message.
  */
 export const ExplainRouteRequestSchema: GenMessage<ExplainRouteRequest> = /*@__PURE__*/
-  messageDesc(file_tillmesh_routing_v1_routing_service, 6);
+  messageDesc(file_tillmesh_routing_v1_routing_service, 5);
 
 /**
  * The decision.
@@ -280,7 +241,7 @@ export type ExplainRouteResponse = Message<"tillmesh.routing.v1.ExplainRouteResp
  * Use `create(ExplainRouteResponseSchema)` to create a new message.
  */
 export const ExplainRouteResponseSchema: GenMessage<ExplainRouteResponse> = /*@__PURE__*/
-  messageDesc(file_tillmesh_routing_v1_routing_service, 7);
+  messageDesc(file_tillmesh_routing_v1_routing_service, 6);
 
 /**
  * A switch.
@@ -315,7 +276,7 @@ export type SetAccountStateRequest = Message<"tillmesh.routing.v1.SetAccountStat
  * Use `create(SetAccountStateRequestSchema)` to create a new message.
  */
 export const SetAccountStateRequestSchema: GenMessage<SetAccountStateRequest> = /*@__PURE__*/
-  messageDesc(file_tillmesh_routing_v1_routing_service, 8);
+  messageDesc(file_tillmesh_routing_v1_routing_service, 7);
 
 /**
  * The account afterwards.
@@ -343,16 +304,18 @@ export type SetAccountStateResponse = Message<"tillmesh.routing.v1.SetAccountSta
  * Use `create(SetAccountStateResponseSchema)` to create a new message.
  */
 export const SetAccountStateResponseSchema: GenMessage<SetAccountStateResponse> = /*@__PURE__*/
-  messageDesc(file_tillmesh_routing_v1_routing_service, 9);
+  messageDesc(file_tillmesh_routing_v1_routing_service, 8);
 
 /**
- * Gives cashiers the routing table and takes operators' switches. When it is down, cashiers go on with the table they hold.
+ * Gives cashiers the routing table and what others know of the accounts' health, and takes operators' switches. When it is down,
+ * cashiers go on with the table they hold and with what they see themselves.
  *
  * @generated from service tillmesh.routing.v1.RoutingService
  */
 export const RoutingService: GenService<{
   /**
-   * The whole table at once, then again after every change. Ends only with the connection.
+   * The whole table at once, then again after every change; and health at once, then within a tenth of a second of news and
+   * at least every second. Ends only with the connection.
    *
    * @generated from rpc tillmesh.routing.v1.RoutingService.WatchRoutingTable
    */
@@ -362,18 +325,8 @@ export const RoutingService: GenService<{
     output: typeof WatchRoutingTableResponseSchema;
   },
   /**
-   * What a cashier sees of its accounts, once a second. The answer tells what all cashiers see together.
-   *
-   * @generated from rpc tillmesh.routing.v1.RoutingService.ReportHealth
-   */
-  reportHealth: {
-    methodKind: "unary";
-    input: typeof ReportHealthRequestSchema;
-    output: typeof ReportHealthResponseSchema;
-  },
-  /**
-   * Says which account would take a payment and why each of the others would not; or, for a stored payment, what was
-   * decided when its attempts were made.
+   * Says which account would take a payment, by the present table and health, and why each of the others would not; or, for a stored
+   * payment, what was decided when its attempts were made, and by what.
    *
    * @generated from rpc tillmesh.routing.v1.RoutingService.ExplainRoute
    */
@@ -381,6 +334,17 @@ export const RoutingService: GenService<{
     methodKind: "unary";
     input: typeof ExplainRouteRequestSchema;
     output: typeof ExplainRouteResponseSchema;
+  },
+  /**
+   * Takes what a process knows of the accounts' health: all of it, every second and as soon as an account falls sick or gets well.
+   * The latest report of a process replaces its earlier ones.
+   *
+   * @generated from rpc tillmesh.routing.v1.RoutingService.ReportHealth
+   */
+  reportHealth: {
+    methodKind: "unary";
+    input: typeof ReportHealthRequestSchema;
+    output: typeof ReportHealthResponseSchema;
   },
   /**
    * Switches an account on or off for new payments, in all cashiers within 2 seconds. Survives restarts.

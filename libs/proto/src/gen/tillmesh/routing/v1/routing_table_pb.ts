@@ -14,7 +14,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file tillmesh/routing/v1/routing_table.proto.
  */
 export const file_tillmesh_routing_v1_routing_table: GenFile = /*@__PURE__*/
-  fileDesc("Cid0aWxsbWVzaC9yb3V0aW5nL3YxL3JvdXRpbmdfdGFibGUucHJvdG8SE3RpbGxtZXNoLnJvdXRpbmcudjEiSgoITWVyY2hhbnQSEwoLbWVyY2hhbnRfaWQYASABKAkSFAoMZGlzcGxheV9uYW1lGAIgASgJEhMKC2FjY291bnRfaWRzGAMgAygJIv0CCg5DaGFubmVsQWNjb3VudBISCgphY2NvdW50X2lkGAEgASgJEhIKCmNoYW5uZWxfaWQYAiABKAkSLAoHd2FsbGV0cxgDIAMoDjIbLnRpbGxtZXNoLnBheW1lbnQudjEuV2FsbGV0Ei8KBWtpbmRzGAQgAygOMiAudGlsbG1lc2gucGF5bWVudC52MS5QYXltZW50S2luZBISCgpjdXJyZW5jaWVzGAUgAygJEh4KFmFtb3VudF9taW5vcl91bml0c19tYXgYBiABKAMSDAoEcmFuaxgHIAEoDRIOCgZ3ZWlnaHQYCCABKA0SMAoFc3RhdGUYCSABKA4yIS50aWxsbWVzaC5yb3V0aW5nLnYxLkFjY291bnRTdGF0ZRISCgpzdGF0ZV9ub3RlGAogASgJEhgKEGZlZV9iYXNpc19wb2ludHMYCyABKA0SHQoQcmVsZWFzZWRfcGVyY2VudBgMIAEoDUgAiAEBQhMKEV9yZWxlYXNlZF9wZXJjZW50IogBCgxSb3V0aW5nVGFibGUSDwoHdmVyc2lvbhgBIAEoBBIwCgltZXJjaGFudHMYAiADKAsyHS50aWxsbWVzaC5yb3V0aW5nLnYxLk1lcmNoYW50EjUKCGFjY291bnRzGAMgAygLMiMudGlsbG1lc2gucm91dGluZy52MS5DaGFubmVsQWNjb3VudCI/CglDYW5kaWRhdGUSEgoKYWNjb3VudF9pZBgBIAEoCRIOCgZjaG9zZW4YAiABKAgSDgoGcmVhc29uGAMgASgJKmQKDEFjY291bnRTdGF0ZRIdChlBQ0NPVU5UX1NUQVRFX1VOU1BFQ0lGSUVEEAASGQoVQUNDT1VOVF9TVEFURV9FTkFCTEVEEAESGgoWQUNDT1VOVF9TVEFURV9ESVNBQkxFRBACYgZwcm90bzM", [file_tillmesh_payment_v1_payment]);
+  fileDesc("Cid0aWxsbWVzaC9yb3V0aW5nL3YxL3JvdXRpbmdfdGFibGUucHJvdG8SE3RpbGxtZXNoLnJvdXRpbmcudjEifAoITWVyY2hhbnQSEwoLbWVyY2hhbnRfaWQYASABKAkSFAoMZGlzcGxheV9uYW1lGAIgASgJEhMKC2FjY291bnRfaWRzGAMgAygJEjAKBXJ1bGVzGAQgAygLMiEudGlsbG1lc2gucm91dGluZy52MS5NZXJjaGFudFJ1bGUipgIKDE1lcmNoYW50UnVsZRIsCgd3YWxsZXRzGAEgAygOMhsudGlsbG1lc2gucGF5bWVudC52MS5XYWxsZXQSLwoFa2luZHMYAiADKA4yIC50aWxsbWVzaC5wYXltZW50LnYxLlBheW1lbnRLaW5kEiMKFmFtb3VudF9taW5vcl91bml0c19taW4YAyABKANIAIgBARIjChZhbW91bnRfbWlub3JfdW5pdHNfbWF4GAQgASgDSAGIAQESGgoScHJlZmVyX2FjY291bnRfaWRzGAUgAygJEhsKE2V4Y2x1ZGVfYWNjb3VudF9pZHMYBiADKAlCGQoXX2Ftb3VudF9taW5vcl91bml0c19taW5CGQoXX2Ftb3VudF9taW5vcl91bml0c19tYXgigwEKCERheUxpbWl0EhEKCXRpbWVfem9uZRgBIAEoCRIjChZhbW91bnRfbWlub3JfdW5pdHNfbWF4GAIgASgDSACIAQESFgoJY291bnRfbWF4GAMgASgESAGIAQFCGQoXX2Ftb3VudF9taW5vcl91bml0c19tYXhCDAoKX2NvdW50X21heCI0CgtHcmV5UmVsZWFzZRIPCgdwZXJjZW50GAEgASgBEhQKDG1lcmNoYW50X2lkcxgCIAMoCSKrAwoOQ2hhbm5lbEFjY291bnQSEgoKYWNjb3VudF9pZBgBIAEoCRISCgpjaGFubmVsX2lkGAIgASgJEiwKB3dhbGxldHMYAyADKA4yGy50aWxsbWVzaC5wYXltZW50LnYxLldhbGxldBIvCgVraW5kcxgEIAMoDjIgLnRpbGxtZXNoLnBheW1lbnQudjEuUGF5bWVudEtpbmQSEgoKY3VycmVuY2llcxgFIAMoCRIeChZhbW91bnRfbWlub3JfdW5pdHNfbWF4GAYgASgDEgwKBHJhbmsYByABKA0SDgoGd2VpZ2h0GAggASgNEjAKBXN0YXRlGAkgASgOMiEudGlsbG1lc2gucm91dGluZy52MS5BY2NvdW50U3RhdGUSEgoKc3RhdGVfbm90ZRgKIAEoCRIYChBmZWVfYmFzaXNfcG9pbnRzGAsgASgNEjAKCWRheV9saW1pdBgMIAEoCzIdLnRpbGxtZXNoLnJvdXRpbmcudjEuRGF5TGltaXQSLgoEZ3JleRgNIAEoCzIgLnRpbGxtZXNoLnJvdXRpbmcudjEuR3JleVJlbGVhc2UiLwoKUmV0dXJuU3RlcBIVCg1zaGFyZV9wZXJjZW50GAEgASgBEgoKAm1zGAIgASgNIqEBCgxIZWFsdGhQb2xpY3kSNQoMcmV0dXJuX3N0ZXBzGAEgAygLMh8udGlsbG1lc2gucm91dGluZy52MS5SZXR1cm5TdGVwEhQKDGdvb2RfcGVyY2VudBgCIAEoARITCgtiYWRfcGVyY2VudBgDIAEoARIUCgxvdXRjb21lc19taW4YBCABKA0SGQoRcmVwb3J0X2FnZV9tc19tYXgYBSABKA0iwgEKDFJvdXRpbmdUYWJsZRIPCgd2ZXJzaW9uGAEgASgEEjAKCW1lcmNoYW50cxgCIAMoCzIdLnRpbGxtZXNoLnJvdXRpbmcudjEuTWVyY2hhbnQSNQoIYWNjb3VudHMYAyADKAsyIy50aWxsbWVzaC5yb3V0aW5nLnYxLkNoYW5uZWxBY2NvdW50EjgKDWhlYWx0aF9wb2xpY3kYBCABKAsyIS50aWxsbWVzaC5yb3V0aW5nLnYxLkhlYWx0aFBvbGljeSJPCglDYW5kaWRhdGUSEgoKYWNjb3VudF9pZBgBIAEoCRIOCgZjaG9zZW4YAiABKAgSDgoGcmVhc29uGAMgASgJEg4KBmNoYW5jZRgEIAEoASpkCgxBY2NvdW50U3RhdGUSHQoZQUNDT1VOVF9TVEFURV9VTlNQRUNJRklFRBAAEhkKFUFDQ09VTlRfU1RBVEVfRU5BQkxFRBABEhoKFkFDQ09VTlRfU1RBVEVfRElTQUJMRUQQAmIGcHJvdG8z", [file_tillmesh_payment_v1_payment]);
 
 /**
  * A merchant that may take payments.
@@ -42,6 +42,13 @@ export type Merchant = Message<"tillmesh.routing.v1.Merchant"> & {
    * @generated from field: repeated string account_ids = 3;
    */
   accountIds: string[];
+
+  /**
+   * Its own wishes, at most 32. All that fit a payment hold; of several that prefer, the first.
+   *
+   * @generated from field: repeated tillmesh.routing.v1.MerchantRule rules = 4;
+   */
+  rules: MerchantRule[];
 };
 
 /**
@@ -50,6 +57,125 @@ export type Merchant = Message<"tillmesh.routing.v1.Merchant"> & {
  */
 export const MerchantSchema: GenMessage<Merchant> = /*@__PURE__*/
   messageDesc(file_tillmesh_routing_v1_routing_table, 0);
+
+/**
+ * A merchant's wish for some of its payments.
+ *
+ * @generated from message tillmesh.routing.v1.MerchantRule
+ */
+export type MerchantRule = Message<"tillmesh.routing.v1.MerchantRule"> & {
+  /**
+   * Only payments from these wallets; empty for all.
+   *
+   * @generated from field: repeated tillmesh.payment.v1.Wallet wallets = 1;
+   */
+  wallets: Wallet[];
+
+  /**
+   * Only these ways of paying; empty for all.
+   *
+   * @generated from field: repeated tillmesh.payment.v1.PaymentKind kinds = 2;
+   */
+  kinds: PaymentKind[];
+
+  /**
+   * Only payments of at least so much, in minor units.
+   *
+   * @generated from field: optional int64 amount_minor_units_min = 3;
+   */
+  amountMinorUnitsMin?: bigint | undefined;
+
+  /**
+   * Only payments of at most so much, in minor units.
+   *
+   * @generated from field: optional int64 amount_minor_units_max = 4;
+   */
+  amountMinorUnitsMax?: bigint | undefined;
+
+  /**
+   * Accounts to be tried before all others, in this order.
+   *
+   * @generated from field: repeated string prefer_account_ids = 5;
+   */
+  preferAccountIds: string[];
+
+  /**
+   * Accounts that are never tried.
+   *
+   * @generated from field: repeated string exclude_account_ids = 6;
+   */
+  excludeAccountIds: string[];
+};
+
+/**
+ * Describes the message tillmesh.routing.v1.MerchantRule.
+ * Use `create(MerchantRuleSchema)` to create a new message.
+ */
+export const MerchantRuleSchema: GenMessage<MerchantRule> = /*@__PURE__*/
+  messageDesc(file_tillmesh_routing_v1_routing_table, 1);
+
+/**
+ * What an account may take on one day.
+ *
+ * @generated from message tillmesh.routing.v1.DayLimit
+ */
+export type DayLimit = Message<"tillmesh.routing.v1.DayLimit"> & {
+  /**
+   * IANA name, such as "Asia/Shanghai": the day begins at midnight there.
+   *
+   * @generated from field: string time_zone = 1;
+   */
+  timeZone: string;
+
+  /**
+   * Sum of the amounts, in minor units.
+   *
+   * @generated from field: optional int64 amount_minor_units_max = 2;
+   */
+  amountMinorUnitsMax?: bigint | undefined;
+
+  /**
+   * Number of payments.
+   *
+   * @generated from field: optional uint64 count_max = 3;
+   */
+  countMax?: bigint | undefined;
+};
+
+/**
+ * Describes the message tillmesh.routing.v1.DayLimit.
+ * Use `create(DayLimitSchema)` to create a new message.
+ */
+export const DayLimitSchema: GenMessage<DayLimit> = /*@__PURE__*/
+  messageDesc(file_tillmesh_routing_v1_routing_table, 2);
+
+/**
+ * Who may use an account that is being released. Those payments prefer it; all others never see it.
+ *
+ * @generated from message tillmesh.routing.v1.GreyRelease
+ */
+export type GreyRelease = Message<"tillmesh.routing.v1.GreyRelease"> & {
+  /**
+   * Share of all payments, 0 to 100, chosen by a hash of the merchant's order number: a repeat decides the same.
+   *
+   * @generated from field: double percent = 1;
+   */
+  percent: number;
+
+  /**
+   * Merchants whose payments all take part.
+   *
+   * @generated from field: repeated string merchant_ids = 2;
+   */
+  merchantIds: string[];
+};
+
+/**
+ * Describes the message tillmesh.routing.v1.GreyRelease.
+ * Use `create(GreyReleaseSchema)` to create a new message.
+ */
+export const GreyReleaseSchema: GenMessage<GreyRelease> = /*@__PURE__*/
+  messageDesc(file_tillmesh_routing_v1_routing_table, 3);
 
 /**
  * An account at a payment channel.
@@ -107,7 +233,7 @@ export type ChannelAccount = Message<"tillmesh.routing.v1.ChannelAccount"> & {
   rank: number;
 
   /**
-   * Share among accounts of equal rank. 1 to 1,000.
+   * Share among accounts of equal rank and fee. 1 to 1,000.
    *
    * @generated from field: uint32 weight = 8;
    */
@@ -128,18 +254,25 @@ export type ChannelAccount = Message<"tillmesh.routing.v1.ChannelAccount"> & {
   stateNote: string;
 
   /**
-   * What a payment costs here, hundredths of a per cent. Of equal rank the cheaper ones are tried first. 0 to 10,000.
+   * What the channel keeps of a payment, in hundredths of a percent: of equal rank the cheaper is tried first. 0 to 10,000.
    *
    * @generated from field: uint32 fee_basis_points = 11;
    */
   feeBasisPoints: number;
 
   /**
-   * Grey release: so many of 100 payments may come here, always the same ones by their numbers. Unset means all.
+   * What it may take a day; not set for all.
    *
-   * @generated from field: optional uint32 released_percent = 12;
+   * @generated from field: tillmesh.routing.v1.DayLimit day_limit = 12;
    */
-  releasedPercent?: number | undefined;
+  dayLimit?: DayLimit | undefined;
+
+  /**
+   * Not set where it is released to all.
+   *
+   * @generated from field: tillmesh.routing.v1.GreyRelease grey = 13;
+   */
+  grey?: GreyRelease | undefined;
 };
 
 /**
@@ -147,7 +280,84 @@ export type ChannelAccount = Message<"tillmesh.routing.v1.ChannelAccount"> & {
  * Use `create(ChannelAccountSchema)` to create a new message.
  */
 export const ChannelAccountSchema: GenMessage<ChannelAccount> = /*@__PURE__*/
-  messageDesc(file_tillmesh_routing_v1_routing_table, 1);
+  messageDesc(file_tillmesh_routing_v1_routing_table, 4);
+
+/**
+ * A step of an account's return from sickness.
+ *
+ * @generated from message tillmesh.routing.v1.ReturnStep
+ */
+export type ReturnStep = Message<"tillmesh.routing.v1.ReturnStep"> & {
+  /**
+   * Share of its payments, above 0, below 100.
+   *
+   * @generated from field: double share_percent = 1;
+   */
+  sharePercent: number;
+
+  /**
+   * For how long, ms.
+   *
+   * @generated from field: uint32 ms = 2;
+   */
+  ms: number;
+};
+
+/**
+ * Describes the message tillmesh.routing.v1.ReturnStep.
+ * Use `create(ReturnStepSchema)` to create a new message.
+ */
+export const ReturnStepSchema: GenMessage<ReturnStep> = /*@__PURE__*/
+  messageDesc(file_tillmesh_routing_v1_routing_table, 5);
+
+/**
+ * How health turns into shares of new payments.
+ *
+ * @generated from message tillmesh.routing.v1.HealthPolicy
+ */
+export type HealthPolicy = Message<"tillmesh.routing.v1.HealthPolicy"> & {
+  /**
+   * One after the other; then the account gets everything again. Shares grow.
+   *
+   * @generated from field: repeated tillmesh.routing.v1.ReturnStep return_steps = 1;
+   */
+  returnSteps: ReturnStep[];
+
+  /**
+   * A rate of success of so much or more is as good as all.
+   *
+   * @generated from field: double good_percent = 2;
+   */
+  goodPercent: number;
+
+  /**
+   * A rate of success of so much or less leaves 5 %.
+   *
+   * @generated from field: double bad_percent = 3;
+   */
+  badPercent: number;
+
+  /**
+   * Fewer outcomes in 5 minutes say nothing.
+   *
+   * @generated from field: uint32 outcomes_min = 4;
+   */
+  outcomesMin: number;
+
+  /**
+   * What another process reported longer ago says nothing, ms.
+   *
+   * @generated from field: uint32 report_age_ms_max = 5;
+   */
+  reportAgeMsMax: number;
+};
+
+/**
+ * Describes the message tillmesh.routing.v1.HealthPolicy.
+ * Use `create(HealthPolicySchema)` to create a new message.
+ */
+export const HealthPolicySchema: GenMessage<HealthPolicy> = /*@__PURE__*/
+  messageDesc(file_tillmesh_routing_v1_routing_table, 6);
 
 /**
  * Everything a cashier needs to choose. Small: at most 10,000 merchants and 1,000 accounts.
@@ -175,6 +385,13 @@ export type RoutingTable = Message<"tillmesh.routing.v1.RoutingTable"> & {
    * @generated from field: repeated tillmesh.routing.v1.ChannelAccount accounts = 3;
    */
   accounts: ChannelAccount[];
+
+  /**
+   * How health counts; not set for the defaults.
+   *
+   * @generated from field: tillmesh.routing.v1.HealthPolicy health_policy = 4;
+   */
+  healthPolicy?: HealthPolicy | undefined;
 };
 
 /**
@@ -182,7 +399,7 @@ export type RoutingTable = Message<"tillmesh.routing.v1.RoutingTable"> & {
  * Use `create(RoutingTableSchema)` to create a new message.
  */
 export const RoutingTableSchema: GenMessage<RoutingTable> = /*@__PURE__*/
-  messageDesc(file_tillmesh_routing_v1_routing_table, 2);
+  messageDesc(file_tillmesh_routing_v1_routing_table, 7);
 
 /**
  * Why an account was or was not chosen.
@@ -210,6 +427,13 @@ export type Candidate = Message<"tillmesh.routing.v1.Candidate"> & {
    * @generated from field: string reason = 3;
    */
   reason: string;
+
+  /**
+   * Share of such payments that it gets now, 0 to 1; 0 for a stored payment.
+   *
+   * @generated from field: double chance = 4;
+   */
+  chance: number;
 };
 
 /**
@@ -217,7 +441,7 @@ export type Candidate = Message<"tillmesh.routing.v1.Candidate"> & {
  * Use `create(CandidateSchema)` to create a new message.
  */
 export const CandidateSchema: GenMessage<Candidate> = /*@__PURE__*/
-  messageDesc(file_tillmesh_routing_v1_routing_table, 3);
+  messageDesc(file_tillmesh_routing_v1_routing_table, 8);
 
 /**
  * What an operator says of an account.
