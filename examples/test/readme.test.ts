@@ -28,6 +28,7 @@ test('the table of reasons has every reason that a caller of the cashier can mee
     'ACCOUNT_UNKNOWN',
     'VERSION_CONFLICT',
     'MAP_CHANGE_REFUSED',
+    'LANE_UNKNOWN',
   ];
   const table = README.slice(README.indexOf('What a program does about a reason'), README.indexOf('## Traces'));
   const told = [...table.matchAll(/`([A-Z][A-Z_]+)`/g)].map(([, name = '']) => name);
