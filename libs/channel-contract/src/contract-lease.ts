@@ -72,10 +72,8 @@ export const argumentsOf = (request: AllocationRequest, nowMs: number | '' = '')
   const { holder, contract, times, goesBy, has, underWay, demand } = request;
   const { concurrencyMax, replicasMax } = contract;
   const emergency = emergencyShareOf(contract);
-  return [
-    ...[holder, concurrencyMax, replicasMax, emergency, times.leaseMs, times.callMsMax],
-    ...[goesBy, has, underWay, demand, nowMs],
-  ];
+  const fixed = [holder, concurrencyMax, replicasMax, emergency, times.leaseMs, times.callMsMax];
+  return [...fixed, goesBy, has, underWay, demand, nowMs];
 };
 
 /** The script's answer. */
