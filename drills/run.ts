@@ -12,6 +12,7 @@ import { greedyMerchant } from './greedy-merchant.ts';
 import { groupDown } from './group-down.ts';
 import { groupsDown } from './groups-down.ts';
 import { hang } from './hang.ts';
+import { overload } from './overload.ts';
 import { primaryKilled } from './primary-killed.ts';
 import { serviceKilled } from './service-killed.ts';
 
@@ -30,6 +31,7 @@ const DRILLS: readonly Drill[] = [
   greedyMerchant,
   cancelStorm,
   contract,
+  overload,
 ];
 
 const { values, positionals } = parseArgs({

@@ -31,6 +31,8 @@ export type LevelRules = {
 /** A window is cut down by this share at least, and by this at most where the delay is far above what it may be. */
 const CUT_MIN = 0.05;
 const CUT_MAX = 0.5;
+/** So large a share of the admitted may find no room; more is overload as well. */
+const PRESSED_MAX = 0.01;
 /** Payments are shed only where the delay is so many times what it may be: before, everybody else is, and that has to help. */
 const LAST_RESORT = 10;
 /** With this level all payments are admitted. */
@@ -44,6 +46,7 @@ export class AdmissionLevel {
   readonly #arrived = new Uint32Array(RANKS);
   #arrivals = 0;
   #admitted = 0;
+  #pressed = 0;
   #level = LEVEL_ALL;
 
   constructor(rules: LevelRules) {
@@ -63,12 +66,19 @@ export class AdmissionLevel {
     return admitted;
   }
 
+  /** A call that had been admitted was refused after all: there was no room for it here, or at a neighbour that it needs. */
+  press(): void {
+    this.#pressed += 1;
+  }
+
   /** A window is over. @param delayMs how long calls waited for the event loop in it, in the middle. */
   endWindow(delayMs: number): void {
     const { delayMsMax, arrivalsMin } = this.#rules;
-    const isOverloaded = delayMs > delayMsMax && this.#arrivals >= arrivalsMin;
+    const pressed = this.#pressed / Math.max(1, this.#admitted);
+    const isOverloaded = (delayMs > delayMsMax || pressed > PRESSED_MAX) && this.#arrivals >= arrivalsMin;
     if (isOverloaded) {
-      const cut = Math.min(CUT_MAX, CUT_MIN + (CUT_MAX * (delayMs - delayMsMax)) / (4 * delayMsMax));
+      const byDelay = CUT_MIN + (CUT_MAX * Math.max(0, delayMs - delayMsMax)) / (4 * delayMsMax);
+      const cut = Math.min(CUT_MAX, Math.max(byDelay, pressed));
       const lowest = delayMs > LAST_RESORT * delayMsMax ? 0 : LEVEL_PAYMENTS;
       this.#level = Math.max(lowest, this.#levelFor(Math.floor(this.#admitted * (1 - cut)), this.#level));
     } else if (this.#level < LEVEL_ALL) {
@@ -77,6 +87,7 @@ export class AdmissionLevel {
     this.#arrived.fill(0);
     this.#arrivals = 0;
     this.#admitted = 0;
+    this.#pressed = 0;
   }
 
   /** The highest level at which of what came in the window no more than so many calls would have been admitted. */

@@ -3,6 +3,7 @@ import type { Clock } from '@tillmesh/clock';
 import { counter, gauge } from '@tillmesh/telemetry';
 import { AdmissionLevel, LEVEL_ALL, rankOf } from './admission-level.ts';
 import { PRIORITIES, type Priority } from './call-context.ts';
+import { queueWaits } from './queue-waits.ts';
 
 const shed = counter('tillmesh_admission_shed_total', 'Calls refused because the process has too much to do.', [
   'priority',
@@ -36,6 +37,8 @@ export type Admission = {
   admits(priority: Priority, merchant: string): boolean;
   /** Whether a call of a priority may be one more of those under way. */
   hasRoom(priority: Priority, inFlight: number, inFlightMax: number): boolean;
+  /** A call that had been admitted found no room after all, here or at a neighbour. */
+  press(): void;
   /** The rank up to which calls are admitted; published with answers. */
   readonly level: number;
   close(): void;
@@ -63,7 +66,8 @@ export const createAdmission = (clock: Clock, rules: AdmissionRules = ADMISSION_
     // period does not count.
     const delayMs = Math.max(0, delays.percentile(50) / NANOS_PER_MS - RESOLUTION_MS);
     delays.reset();
-    level.endWindow(delayMs);
+    // Work that waits for a place in a lane waits as well: where a neighbour is what is slow, our own loop is in time.
+    level.endWindow(Math.max(delayMs, queueWaits.take()));
     delayGauge.set({}, delayMs);
     levelGauge.set({}, level.level);
   };
@@ -74,6 +78,7 @@ export const createAdmission = (clock: Clock, rules: AdmissionRules = ADMISSION_
       if (!admitted) shed.add({ priority });
       return admitted;
     },
+    press: () => level.press(),
     hasRoom: (priority, inFlight, inFlightMax) => inFlight <= Math.ceil(inFlightMax * IN_FLIGHT_SHARES[priority]),
     get level() {
       return level.level;
@@ -85,8 +90,8 @@ export const createAdmission = (clock: Clock, rules: AdmissionRules = ADMISSION_
   };
 };
 
-/** Levels that a neighbour has told hold so long, ms: without news it is asked again. */
-const TOLD_MS_MAX = 1_000;
+/** Levels that a neighbour has told hold so long, ms, where no answer brings a new one; every twentieth call asks for it. */
+const TOLD_MS_MAX = 10_000;
 /** Of calls that would be refused this share is sent all the same, or nobody would notice that it is over. */
 const PROBE_SHARE = 0.05;
 

@@ -13,6 +13,7 @@ import { activeTraceparent, durations, type Span, SpanKind, traceparentOf, withS
 import { retryAfterMs, ToldLevel } from './admission.ts';
 import { answerMarginMs, type CallContext, currentCall, METADATA, type Priority, remainingMs } from './call-context.ts';
 import { methodDefinition, qualifiedName } from './method.ts';
+import { queueWaits } from './queue-waits.ts';
 import { type ReasonName, RpcError, rpcErrors, TRANSPORT_REASON, toRpcError } from './rpc-error.ts';
 
 const callSeconds = durations('rpc_client_call_duration_seconds', 'Time of calls made, waiting for a lane included.', [
@@ -257,7 +258,9 @@ const unaryMethod = (client: Client, method: DescMethod, options: ClientOptions,
         try {
           return await passage.run(
             (laneSignal) => {
-              const leftMs = budgetMs - (clock.monotonicMs() - beganMs);
+              const waitedMs = clock.monotonicMs() - beganMs;
+              queueWaits.note(waitedMs);
+              const leftMs = budgetMs - waitedMs;
               if (leftMs <= 0) {
                 throw rpcErrors.deadlineTooShort(`no time is left to call ${name}; nothing was sent`, {
                   metadata: { needed_ms: '1', remaining_ms: '0' },

@@ -24,7 +24,7 @@ import {
   runInCall,
 } from './call-context.ts';
 import { qualifiedName } from './method.ts';
-import { RpcError, rpcErrors, TRANSPORT_REASON, trailersOf } from './rpc-error.ts';
+import { type ReasonName, RpcError, rpcErrors, TRANSPORT_REASON, trailersOf } from './rpc-error.ts';
 
 const callSeconds = durations('rpc_server_call_duration_seconds', 'Time from headers to status of calls served.', [
   'rpc_method',
@@ -73,6 +73,9 @@ const MERCHANT = /^[0-9A-Za-z_-]{1,32}$/;
 /** A label that is no merchant's id is none. */
 const merchantOf = (text: string): string => (MERCHANT.test(text) ? text : '');
 
+/** What a call ends with where there was no room for it, here or at a neighbour. */
+const NO_ROOM: ReadonlySet<string> = new Set<ReasonName>(['LANE_FULL', 'OVERLOADED']);
+
 export type AdmissionLimits = {
   /** The longest a call of this service may take, ms. Streams have a longer one than unary calls. */
   readonly unaryMsMax: number;
@@ -109,6 +112,7 @@ export const createServerInterceptor = (options: {
     let serverCall: ServerCall | undefined;
     let span: Span | undefined;
     let ended = false;
+    let isShedHere = false;
 
     const end = (code: status) => {
       if (ended) return;
@@ -116,6 +120,7 @@ export const createServerInterceptor = (options: {
       inFlight.count -= 1;
       cancelTimer();
       const failure = serverCall?.failure;
+      if (failure !== undefined && !isShedHere && NO_ROOM.has(failure.reason)) admission.press();
       const codeName = status[code] ?? String(code);
       callSeconds.record({ rpc_method: name, rpc_status_code: codeName }, (clock.monotonicMs() - beganMs) / 1_000);
       if (failure !== undefined) callErrors.add({ rpc_method: name, reason: failure.reason });
@@ -209,16 +214,17 @@ export const createServerInterceptor = (options: {
           },
         );
       }
+      if (!admission.admits(priority, merchant)) {
+        isShedHere = true;
+        return rpcErrors.overloaded('there is more to do than can be done; calls of higher priority go first', {
+          retryAfterMs: retryAfterMs(priority),
+          metadata: { priority },
+        });
+      }
       if (!admission.hasRoom(priority, inFlight.count, limits.inFlightMax)) {
         return rpcErrors.laneFull(`${inFlight.count - 1} calls are under way already; nothing was done`, {
           retryAfterMs: 200,
           metadata: { lane: 'server' },
-        });
-      }
-      if (!admission.admits(priority, merchant)) {
-        return rpcErrors.overloaded('there is more to do than can be done; calls of higher priority go first', {
-          retryAfterMs: retryAfterMs(priority),
-          metadata: { priority },
         });
       }
       return undefined;

@@ -56,6 +56,18 @@ describe('the level', () => {
     expect(last.get(payment)).toBe(100);
   });
 
+  test('sinks as well where what was admitted finds no room, also while the loop is in time', () => {
+    const level = new AdmissionLevel(RULES);
+    const spread = new Map(Array.from({ length: 128 }, (_, n) => [2 * 128 + n, 10] as const));
+    for (let n = 0; n < 8; n += 1) {
+      for (const [rank, count] of spread)
+        for (let call = 0; call < count; call += 1) if (level.admits(rank) && call > 2) level.press();
+      level.endWindow(1);
+    }
+    expect(level.level).toBeLessThan(2 * 128 + 64);
+    expect(level.level).toBeGreaterThanOrEqual(127);
+  });
+
   test('comes back in steps when it is over', () => {
     const level = new AdmissionLevel(RULES);
     const spread = new Map(Array.from({ length: 128 }, (_, n) => [3 * 128 + n, 10] as const));

@@ -21,11 +21,11 @@ describe('what a neighbour has told of itself', () => {
     expect(sent).toHaveLength(5);
   });
 
-  test('holds for a second, and an answer without a level ends it', async () => {
+  test('holds for ten seconds, and an answer without a level ends it', async () => {
     const clock = new ManualClock();
     const told = new ToldLevel(clock);
     told.heard(300);
-    await clock.advance(1_001);
+    await clock.advance(10_001);
     expect(told.refuses('list', '')).toBe(false);
     told.heard(300);
     expect(told.refuses('list', '')).toBe(true);
