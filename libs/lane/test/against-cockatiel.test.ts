@@ -250,6 +250,97 @@ describe('time', () => {
   });
 });
 
+describe('a neighbour that is called now and then', () => {
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.UTC(2026, 0, 1) });
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  test('opens the lane when it fails, at two calls a second', async () => {
+    const { lane, clock } = aLane({ concurrentMax: 100 });
+    for (let call = 0; call < 12; call += 1) {
+      await endOf(lane.run(sick));
+      await clock.advance(500);
+    }
+    expect(lane.reading().breaker).not.toBe('closed');
+  });
+
+  test('never opens a bare sampling breaker with its defaults: half of them over 30 s asks for 300 calls', async () => {
+    const breaker = new SamplingBreaker({ threshold: 0.5, duration: 30_000 });
+    const policy = circuitBreaker(handleAll, { halfOpenAfter: 1_000, breaker });
+    for (let call = 0; call < 120; call += 1) {
+      await policy.execute(sick).catch(() => undefined);
+      vi.setSystemTime(Date.now() + 500);
+    }
+    expect(policy.state).toBe(CircuitState.Closed);
+  });
+});
+
+describe('the state of an idle circuit', () => {
+  test('of the lane is what the next call would meet', async () => {
+    const { lane, clock } = aLane(OPEN_AT_ONCE);
+    await endOf(lane.run(sick));
+    await clock.advance(10);
+    expect(lane.reading().breaker).toBe('half_open');
+  });
+
+  test('of a bare circuit breaker is still open long after a call would go through', async () => {
+    const policy = circuitBreaker(handleAll, { halfOpenAfter: 0, breaker: new ConsecutiveBreaker(1) });
+    await policy.execute(sick).catch(() => undefined);
+    expect(policy.state).toBe(CircuitState.Open);
+    expect(await policy.execute(async () => 7)).toBe(7);
+  });
+});
+
+describe('an operator who opens a circuit and lets go of it again', () => {
+  test('finds the lane’s own break as it was', async () => {
+    const { lane } = aLane({ ...OPEN_AT_ONCE, halfOpenAfterMs: 60_000 });
+    await endOf(lane.run(sick));
+    lane.setControl('forced_open');
+    lane.setControl('auto');
+    expect(await endOf(lane.run(async () => 7))).toBe('open');
+  });
+
+  test('has closed a bare circuit breaker that was broken before', async () => {
+    const policy = circuitBreaker(handleAll, { halfOpenAfter: 60_000, breaker: new ConsecutiveBreaker(1) });
+    await policy.execute(sick).catch(() => undefined);
+    policy.isolate().dispose();
+    expect(policy.state).toBe(CircuitState.Closed);
+  });
+});
+
+describe('what only the lane can say and do', () => {
+  test('opens by slow calls, is resized while it works, and tells percentiles and waits', async () => {
+    const { lane, clock } = aLane({ concurrentMax: 1, slowMs: 100, slowShareMax: 0.5, callsMin: 4 });
+    const calls = Array.from({ length: 2 }, () => endOf(lane.run(() => clock.sleep(200))));
+    await clock.advance(200);
+    lane.change({ concurrentMax: 8 });
+    await clock.advance(200);
+    await Promise.all(calls);
+    const { p50Ms, queueWaitP99Ms, concurrentMax } = lane.reading();
+    expect([p50Ms, queueWaitP99Ms].every((ms) => ms >= 180 && ms <= 240)).toBe(true);
+    expect(concurrentMax).toBe(8);
+    const slow = Array.from({ length: 4 }, () => endOf(lane.run(() => clock.sleep(200))));
+    await clock.advance(200);
+    await Promise.all(slow);
+    expect(lane.reading().breaker).toBe('open');
+  });
+
+  test('is said and done by none of the bare policies', async () => {
+    const slots = bulkhead(1, 0);
+    const breaker = circuitBreaker(handleAll, { halfOpenAfter: 1_000, breaker: new ConsecutiveBreaker(2) });
+    for (let call = 0; call < 5; call += 1)
+      await breaker.execute(() => new Promise((resolve) => setTimeout(resolve, 20)));
+    expect(breaker.state).toBe(CircuitState.Closed);
+    expect(Object.keys(slots).filter((name) => /resize|limit|percentile|wait/i.test(name))).toEqual([]);
+    const before = slots.executionSlots;
+    expect(Reflect.set(slots, 'executionSlots', 9)).toBe(false);
+    expect(slots.executionSlots).toBe(before);
+  });
+});
+
 describe('what the lane leaves out', () => {
   test('a bare retry calls once more although its caller has gone, and lets it wait for that', async () => {
     const policy = retry(handleAll, { maxAttempts: 5, backoff: new ConstantBackoff(30) });

@@ -8,6 +8,7 @@ type ChannelAnswer = { readonly result?: Pick<AttemptResult, 'transport' | 'chan
 // What an adapter says of a call that it has not sent, although its channel may be well: too much at once, or too little time.
 const OWN_REASONS: ReadonlySet<string> = new Set([
   'aborted',
+  'contract_full',
   'lane_full',
   'lane_merchant_share',
   'lane_no_time_left',
