@@ -12,6 +12,9 @@ import { type Clock, systemClock } from '@tillmesh/clock';
 import { activeTraceparent, durations, type Span, SpanKind, traceparentOf, withSpan } from '@tillmesh/telemetry';
 import { retryAfterMs, ToldLevel } from './admission.ts';
 import { answerMarginMs, type CallContext, currentCall, METADATA, type Priority, remainingMs } from './call-context.ts';
+import { assertBalancing, serviceConfig } from './endpoints/balancing.ts';
+import { channelTargetOf } from './endpoints/targets.ts';
+import { TARGET_OPTION } from './endpoints/watched-balancer.ts';
 import { methodDefinition, qualifiedName } from './method.ts';
 import { queueWaits } from './queue-waits.ts';
 import { type ReasonName, RpcError, rpcErrors, TRANSPORT_REASON, toRpcError } from './rpc-error.ts';
@@ -68,7 +71,7 @@ export type RpcClient<Service extends DescService> = {
 };
 
 export type ClientOptions = {
-  /** host:port, dns:///host:port, or ipv4:a:1,b:2 for several. */
+  /** host:port, or one of the other forms that channelTargetOf takes. */
   readonly target: string;
   /** Who calls: the service's name. */
   readonly caller: string;
@@ -79,30 +82,7 @@ export type ClientOptions = {
   readonly clock?: Clock;
 };
 
-/**
- * The load-balancing block. grpc-js wants snake_case and {seconds, nanos}; anything else is dropped without an error and
- * all calls go to one address, so a test reads it back.
- */
-export const serviceConfig = {
-  loadBalancingConfig: [
-    {
-      outlier_detection: {
-        interval: { seconds: 5, nanos: 0 },
-        base_ejection_time: { seconds: 10, nanos: 0 },
-        max_ejection_time: { seconds: 60, nanos: 0 },
-        max_ejection_percent: 50,
-        // Every status but OK counts, refusals of bad input too: only an instance that fails nearly all is ejected.
-        failure_percentage_ejection: {
-          threshold: 85,
-          enforcement_percentage: 100,
-          minimum_hosts: 3,
-          request_volume: 50,
-        },
-        child_policy: [{ round_robin: {} }],
-      },
-    },
-  ],
-};
+assertBalancing(serviceConfig);
 
 const channelOptions = {
   'grpc.service_config': JSON.stringify(serviceConfig),
@@ -113,7 +93,6 @@ const channelOptions = {
   'grpc.keepalive_timeout_ms': 4_000,
   'grpc.initial_reconnect_backoff_ms': 100,
   'grpc.max_reconnect_backoff_ms': 1_000,
-  'grpc.dns_min_time_between_resolutions_ms': 5_000,
   'grpc.max_receive_message_length': 4 * 1_024 * 1_024,
 };
 
@@ -145,7 +124,10 @@ export const createClient = <Service extends DescService>(
   service: Service,
   options: ClientOptions,
 ): RpcClient<Service> => {
-  const client = new Client(options.target, credentials.createInsecure(), channelOptions);
+  const client = new Client(channelTargetOf(options.target), credentials.createInsecure(), {
+    ...channelOptions,
+    [TARGET_OPTION]: options.target,
+  });
   const told = new ToldLevel(options.clock ?? systemClock);
   const methods = service.methods.map((method) => [
     method.localName,

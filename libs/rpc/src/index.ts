@@ -19,8 +19,8 @@ export {
   createClients,
   type Passage,
   type RpcClient,
-  serviceConfig,
 } from './client.ts';
+export { assertBalancing, serviceConfig } from './endpoints/balancing.ts';
 export { persistently } from './persistently.ts';
 export {
   certainlyNotDone,

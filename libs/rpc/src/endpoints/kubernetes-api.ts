@@ -1,0 +1,71 @@
+import { readFileSync } from 'node:fs';
+import { type IncomingMessage, request as requestHttp } from 'node:http';
+import { request as requestHttps } from 'node:https';
+
+const ACCOUNT_FOLDER = '/var/run/secrets/kubernetes.io/serviceaccount';
+/** A list of slices of one service; 1,000 endpoints have about 400 KB. */
+const LIST_BYTES_MAX = 4 * 1_024 * 1_024;
+const LINE_CHARS_MAX = 1_024 * 1_024;
+const CONNECT_MS_MAX = 3_000;
+
+/** The API of the cluster that this process runs in. */
+export type KubernetesApi = {
+  /** @throws {Error} where it does not answer 200. */
+  read(path: string, signal: AbortSignal): Promise<unknown>;
+  /** One JSON value for each line until the server ends it. */
+  lines(path: string, signal: AbortSignal): AsyncIterable<unknown>;
+};
+
+/** @param authority host:port of an API that needs no token, such as that of `kubectl proxy`; empty for the cluster's own. */
+export const kubernetesApi = (authority: string): KubernetesApi => {
+  const open = (path: string, signal: AbortSignal): Promise<IncomingMessage> =>
+    new Promise((resolve, reject) => {
+      const options = { signal, timeout: CONNECT_MS_MAX, headers: { accept: 'application/json' } };
+      const answered = (response: IncomingMessage): void => {
+        // The time-out was for the answer's beginning: a watch says nothing for as long as nothing changes.
+        response.socket.setTimeout(0);
+        if (response.statusCode === 200) return resolve(response);
+        response.destroy();
+        reject(new Error(`the API of Kubernetes answers ${response.statusCode} to GET ${path.split('?')[0]}`));
+      };
+      const request =
+        authority === ''
+          ? requestHttps({ ...inCluster(), ...options, path, headers: { ...options.headers, ...bearer() } }, answered)
+          : requestHttp(`http://${authority}${path}`, options, answered);
+      request.on('timeout', () =>
+        request.destroy(new Error(`the API of Kubernetes answers nothing within ${CONNECT_MS_MAX} ms`)),
+      );
+      request.on('error', reject);
+      request.end();
+    });
+
+  return {
+    read: async (path, signal) => {
+      let text = '';
+      for await (const chunk of (await open(path, signal)).setEncoding('utf8')) {
+        text += String(chunk);
+        if (text.length > LIST_BYTES_MAX)
+          throw new Error(`the API of Kubernetes answers more than ${LIST_BYTES_MAX} bytes`);
+      }
+      return JSON.parse(text) as unknown;
+    },
+    lines: async function* (path, signal) {
+      let rest = '';
+      for await (const chunk of (await open(path, signal)).setEncoding('utf8')) {
+        const parts = (rest + String(chunk)).split('\n');
+        rest = parts.pop() ?? '';
+        if (rest.length > LINE_CHARS_MAX) throw new Error(`a change has more than ${LINE_CHARS_MAX} characters`);
+        for (const part of parts) if (part.trim() !== '') yield JSON.parse(part);
+      }
+    },
+  };
+};
+
+const inCluster = () => ({
+  host: process.env['KUBERNETES_SERVICE_HOST'] ?? 'kubernetes.default.svc',
+  port: Number(process.env['KUBERNETES_SERVICE_PORT'] ?? 443),
+  ca: readFileSync(`${ACCOUNT_FOLDER}/ca.crt`),
+});
+
+// Read each time: the kubelet replaces it every hour.
+const bearer = () => ({ authorization: `Bearer ${readFileSync(`${ACCOUNT_FOLDER}/token`, 'utf8').trim()}` });
