@@ -79,7 +79,7 @@ export const closeAccounts = async (
   withinMs: number,
 ): Promise<FinalAccounts> => {
   const cashier = createClient(CashierService, {
-    target: mesh.address('cashier'),
+    target: mesh.target('cashier'),
     caller: 'drill',
     capMs: 5_000,
     clock,

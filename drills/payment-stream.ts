@@ -112,7 +112,7 @@ export const startPaymentStream = (options: {
 }): PaymentStream => {
   const { mesh, rate, seconds, random, clock } = options;
   const cashier = createClient(CashierService, {
-    target: mesh.address('cashier'),
+    target: mesh.target('cashier'),
     caller: 'drill',
     capMs: 40_000,
     clock,

@@ -14,6 +14,7 @@ import { groupsDown } from './groups-down.ts';
 import { hang } from './hang.ts';
 import { overload } from './overload.ts';
 import { primaryKilled } from './primary-killed.ts';
+import { rollingRestart } from './rolling-restart.ts';
 import { serviceKilled } from './service-killed.ts';
 
 // npm run drill -- <name> [--seconds n] [--rate n] [--seed n] [--svg file] [--png file] [--json] [--keep]
@@ -32,6 +33,7 @@ const DRILLS: readonly Drill[] = [
   cancelStorm,
   contract,
   overload,
+  rollingRestart,
 ];
 
 const { values, positionals } = parseArgs({

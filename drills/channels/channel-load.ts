@@ -65,7 +65,7 @@ export const startChannelLoad = async (options: {
 }): Promise<ChannelLoad> => {
   const { mesh, sources, random, clock, beganMs } = options;
   const cashier = createClient(CashierService, {
-    target: mesh.address('cashier'),
+    target: mesh.target('cashier'),
     caller: 'drill',
     capMs: CALL_MS_MAX,
     clock,

@@ -1,18 +1,28 @@
 import { z } from 'zod';
 import { secretFile } from './secret.ts';
 
+const HOST = '[0-9A-Za-z.-]+:[0-9]{1,5}';
+const IP = '[0-9.]+:[0-9]{1,5}';
+const TARGET_FORMS = [
+  HOST,
+  `dns://(?:${IP})?/${HOST}`,
+  `ipv4:${IP}(?:,${IP})*`,
+  `kubernetes://(?:${HOST})?/[a-z0-9-]{1,63}\\.[a-z0-9-]{1,63}:[a-z0-9-]{1,15}`,
+];
+
 /**
- * host:port of a neighbour. `dns:///name:port` asks DNS for every address, which headless services need; `ipv4:a:1,b:2` lists them.
+ * Where a neighbour answers: `host:port`; `dns:///name:port` for every address that DNS has, asked for again and again;
+ * `kubernetes:///service.namespace:port` by EndpointSlices; `ipv4:a:1,b:2` for a list. See docs/balancing.md.
  */
 export const target = (neighbour: string) =>
   z
     .string()
     .regex(
-      /^(?:(?:dns:\/\/\/)?[0-9A-Za-z.-]+:[0-9]{1,5}|ipv4:[0-9.]+:[0-9]{1,5}(?:,[0-9.]+:[0-9]{1,5})*)$/,
-      'is not host:port, dns:///host:port or ipv4:a:1,b:2',
+      new RegExp(`^(?:${TARGET_FORMS.join('|')})$`),
+      'is not host:port, dns:///host:port, kubernetes:///service.namespace:port or ipv4:a:1,b:2',
     )
     .describe(
-      `Where ${neighbour} answers: host:port, dns:///host:port for a headless service, or ipv4:a:1,b:2 for a list.`,
+      `Where ${neighbour} answers: host:port, dns:///host:port for a headless service, kubernetes:///service.namespace:port by EndpointSlices, or ipv4:a:1,b:2 for a list.`,
     );
 
 /**

@@ -21,6 +21,8 @@ export type ConfigInputs = {
   readonly folder: string;
   readonly ports: MeshPorts;
   readonly processes: readonly MeshProcess[];
+  /** Where a service's clients find it. */
+  readonly targetOf: (service: string) => string;
   readonly channels: readonly FurtherChannel[];
   readonly stack: LocalStack;
   readonly keys: GeneratedKeys;
@@ -96,7 +98,7 @@ export const serviceConfigs = (inputs: ConfigInputs): Readonly<Record<string, ob
     const statementMsMax = name === 'read' ? 200 : 2_000;
     return { endpoints: map.groups[0]?.endpoints ?? [], user, password: passwordFile, statementMsMax };
   };
-  const target = (service: string) => targetOf(service, processes);
+  const target = inputs.targetOf;
   const orderStore = { target: target('order-store') };
   const channelTargets = channels.map(({ channelId }) => ({ channelId, target: target(`channel-${channelId}`) }));
   const configs: Record<string, object> = {
@@ -177,8 +179,8 @@ export const watchedProcesses = (processes: readonly MeshProcess[]): readonly ob
     .filter(({ service }) => service !== 'sandbox' && service !== 'watch')
     .map(({ service, port }) => ({ service, target: address(port) }));
 
-/** Where a service's processes answer, as its clients' configuration says it. */
-const targetOf = (service: string, processes: readonly MeshProcess[]): string => {
+/** Where a service's processes answer, as its clients' configuration says it: a list that does not change. */
+export const fixedTargetOf = (service: string, processes: readonly MeshProcess[]): string => {
   const addresses = processes
     .filter((process) => process.service === service)
     .map(({ clientPort }) => address(clientPort));

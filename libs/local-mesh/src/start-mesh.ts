@@ -15,6 +15,7 @@ import {
 } from '@tillmesh/local-stack';
 import { isServing } from '@tillmesh/rpc';
 import { openSwitches } from './channel-switches.ts';
+import { openSlicesApi } from './endpoint-slices.ts';
 import { readGeneratedKeys } from './generated-keys.ts';
 import {
   type FurtherChannel,
@@ -28,7 +29,7 @@ import {
 import { chooseMeshPorts, type MeshPorts } from './mesh-ports.ts';
 import { openRowKey } from './row-key.ts';
 import { runOnce } from './run-once.ts';
-import { accountsOf, configOf, serviceConfigs, watchedProcesses } from './service-configs.ts';
+import { accountsOf, configOf, fixedTargetOf, serviceConfigs, watchedProcesses } from './service-configs.ts';
 
 export type MeshOptions = {
   /** Absolute path of the data folder; data of an earlier start is used again. */
@@ -42,6 +43,11 @@ export type MeshOptions = {
   readonly instances?: Readonly<Partial<Record<RepeatableService, number>>>;
   /** Channels beside wechat and alipay. Merchants get their accounts through the setting of the routing table. */
   readonly channels?: readonly FurtherChannel[];
+  /**
+   * Services find each other's processes by EndpointSlices, as in Kubernetes, so that processes may come and go; by fixed addresses
+   * unless told.
+   */
+  readonly discovery?: boolean;
   /** Switches at every database node, see LocalNode.network; not unless told. */
   readonly proxies?: boolean;
   /** Database nodes with a small disk of their own, megabytes by name, see LocalNode.disk. */
@@ -71,6 +77,8 @@ export type Mesh = {
   readonly ports: MeshPorts;
   /** host:port of a listener. */
   address(listener: keyof MeshPorts): string;
+  /** Where clients find a service: all its processes, those to come included where the mesh has discovery. */
+  target(service: RepeatableService): string;
   /** The services' processes: kill them, count their restarts. */
   readonly services: Pick<Supervisor, 'kill' | 'pid' | 'restartsOf' | 'logPath'>;
   /** Between the mesh and a further channel's process that was started with `switched`. */
@@ -170,11 +178,14 @@ export const startMesh = async (options: MeshOptions): Promise<Mesh> => {
   if (leftovers.length > 0) onProgress(`stopped services that an earlier start left running: ${leftovers.join(', ')}`);
   const supervisor = createSupervisor({ clock, logFolder });
   const switches = await openSwitches(channels, processes, clock);
+  const slices = options.discovery === true ? await openSlicesApi() : undefined;
+  const targetOf = (service: string): string => slices?.target(service) ?? fixedTargetOf(service, processes);
   let stopping: Promise<void> | undefined;
   const stop = (): Promise<void> => {
     stopping ??= (async () => {
       await supervisor.stopAll();
       await switches.close();
+      await slices?.close();
       await stack.stop();
     })();
     return stopping;
@@ -185,6 +196,7 @@ export const startMesh = async (options: MeshOptions): Promise<Mesh> => {
       folder: runFolder,
       ports,
       processes,
+      targetOf,
       channels,
       stack,
       keys: readGeneratedKeys(join(keysFolder, 'accounts.json')),
@@ -210,6 +222,7 @@ export const startMesh = async (options: MeshOptions): Promise<Mesh> => {
         stopGraceMs: 6_000,
       };
       await supervisor.start(spec, signal);
+      slices?.set(process, 'ready');
     };
     // It reads its processes again when they change.
     const tellWatch = (): void => {
@@ -232,6 +245,7 @@ export const startMesh = async (options: MeshOptions): Promise<Mesh> => {
       ports,
       address: (listener) => `127.0.0.1:${ports[listener]}`,
       services: supervisor,
+      target: targetOf,
       networkOf: switches.of,
       processes: () => [...processes],
       startFurther: async (service) => {
@@ -242,9 +256,14 @@ export const startMesh = async (options: MeshOptions): Promise<Mesh> => {
         return process;
       },
       stopProcess: async (name) => {
-        await supervisor.stop(name);
         const place = processes.findIndex((process) => process.name === name);
-        if (place >= 0) processes.splice(place, 1);
+        const process = processes[place];
+        if (process !== undefined) slices?.set(process, 'ending');
+        await supervisor.stop(name);
+        if (process !== undefined) {
+          slices?.remove(process);
+          processes.splice(place, 1);
+        }
         tellWatch();
       },
       startAgain: async (process) => {
