@@ -5,6 +5,7 @@ import { systemClock } from '@tillmesh/clock';
 import { expect, test } from 'vitest';
 import { type Drill, isHeld } from '../../drills/drill.ts';
 import { primaryKilled } from '../../drills/primary-killed.ts';
+import { rollingRestartOf } from '../../drills/rolling-restart.ts';
 import { serviceKilled } from '../../drills/service-killed.ts';
 
 // Small runs of the drills; full size by `npm run drill -- <name>`.
@@ -39,4 +40,16 @@ test('a primary that is killed costs nobody a payment: new ones go on in the oth
 
 test('any service process may be killed: it comes back, every accepted payment ends, and the books agree', async () => {
   await runSmall(serviceKilled, { seconds: 30, rate: 6 });
+}, 300_000);
+
+test('processes that are restarted, added, ended or stand still cost nobody a payment', async () => {
+  const drill = rollingRestartOf({
+    services: ['sandbox', 'order-store', 'routing', 'channel-wechat', 'channel-alipay', 'cashier', 'syncer'],
+    pairs: ['order-store', 'cashier', 'channel-wechat'],
+    restarted: ['order-store', 'channel-wechat', 'routing', 'cashier'],
+    scaled: ['cashier'],
+    scaledTo: 3,
+    warmUpMs: 4_000,
+  });
+  await runSmall(drill, { seconds: 2, rate: 6 });
 }, 300_000);

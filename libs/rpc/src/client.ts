@@ -119,6 +119,30 @@ const isSick = (error: unknown): boolean => {
   return SICK.has(code) && !NOT_SICK.has(reason);
 };
 
+/** An instance that begins to drain refuses by name for a moment; then its connection is gone, and the call waits for another one. */
+const DRAINING_TRIES_MAX = 20;
+const DRAINING_AGAIN_MS = 50;
+
+/**
+ * Runs a call again that was refused because its instance drains: nothing was done, and the next one takes it.
+ *
+ * @param leftMs of the call's budget, ms.
+ */
+const pastDraining = async <Answer>(
+  call: () => Promise<Answer>,
+  { leftMs, signal, clock }: { readonly leftMs: () => number; readonly signal: AbortSignal; readonly clock: Clock },
+): Promise<Answer> => {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await call();
+    } catch (error) {
+      const isDraining = error instanceof RpcError && error.reason === 'NOT_READY';
+      if (!isDraining || tries >= DRAINING_TRIES_MAX || leftMs() <= DRAINING_AGAIN_MS || signal.aborted) throw error;
+      await clock.sleep(DRAINING_AGAIN_MS, signal).catch(() => undefined);
+    }
+  }
+};
+
 /** Creates a client over its own connection. */
 export const createClient = <Service extends DescService>(
   service: Service,
@@ -240,19 +264,19 @@ const unaryMethod = (client: Client, method: DescMethod, options: ClientOptions,
         try {
           return await passage.run(
             (laneSignal) => {
-              const waitedMs = clock.monotonicMs() - beganMs;
-              queueWaits.note(waitedMs);
-              const leftMs = budgetMs - waitedMs;
-              if (leftMs <= 0) {
-                throw rpcErrors.deadlineTooShort(`no time is left to call ${name}; nothing was sent`, {
-                  metadata: { needed_ms: '1', remaining_ms: '0' },
-                });
-              }
-              return send(
-                request,
-                metadataFor(options, call, parent, traceparentOf(span) || activeTraceparent()),
-                leftMs,
-                laneSignal,
+              const leftMs = () => budgetMs - (clock.monotonicMs() - beganMs);
+              queueWaits.note(budgetMs - leftMs());
+              return pastDraining(
+                async () => {
+                  if (leftMs() <= 0) {
+                    throw rpcErrors.deadlineTooShort(`no time is left to call ${name}; nothing was sent`, {
+                      metadata: { needed_ms: '1', remaining_ms: '0' },
+                    });
+                  }
+                  const metadata = metadataFor(options, call, parent, traceparentOf(span) || activeTraceparent());
+                  return send(request, metadata, leftMs(), laneSignal);
+                },
+                { leftMs, signal: laneSignal, clock },
               );
             },
             { signal, budgetMs, isSick, merchant },

@@ -5,7 +5,7 @@ import { systemClock } from '@tillmesh/clock';
 import type { QueryService } from '@tillmesh/proto/tillmesh/query/v1/query_service_pb.ts';
 import { metricsText } from '@tillmesh/telemetry';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { assertBalancing, type RpcClient, serviceConfig } from '../src/index.ts';
+import { assertBalancing, type RpcClient, rpcErrors, serviceConfig } from '../src/index.ts';
 import { aQueryClient, aQueryServer, failureOf, PAYMENT, targetOf } from './a-server.ts';
 import { aDnsServer } from './dns-server.ts';
 
@@ -65,6 +65,60 @@ describe('an instance that says it does not serve', () => {
     await systemClock.sleep(100);
     await call(client, 10);
     expect(counts).toEqual([5, 5]);
+  });
+});
+
+describe('an instance that drains', () => {
+  test('refuses nobody for whom there is another: the call goes there', async () => {
+    const counts = [0, 0];
+    const held = Promise.withResolvers<object>();
+    const [first, second] = await Promise.all(
+      counts.map((_none, index) =>
+        aQueryServer(async ({ payment }) => {
+          counts[index] = (counts[index] ?? 0) + 1;
+          // Keeps the draining one, and with it its connection.
+          if (payment?.ref.case === 'merchantOrder') return held.promise;
+          return {};
+        }),
+      ),
+    );
+    const client = aQueryClient(targetOf(first?.port ?? 0, second?.port ?? 0));
+    await allInUse(client, counts);
+    const kept = Array.from({ length: 2 }, () =>
+      client.getPayment({
+        payment: { ref: { case: 'merchantOrder', value: { merchantId: 'm', merchantOrderNo: 'n' } } },
+      }),
+    );
+    await expect.poll(() => counts[0] === 1 && counts[1] === 1).toBe(true);
+    const drained = first?.drain(2_000);
+    // At once: the news of its draining is still on its way.
+    const answers = await Promise.allSettled(Array.from({ length: 20 }, () => client.getPayment({ payment: PAYMENT })));
+    expect(answers.filter(({ status }) => status === 'rejected')).toEqual([]);
+    held.resolve({});
+    await Promise.all([...kept, drained]);
+  });
+
+  test('and says so to a call that reached it before its connection ended: the call is made again', async () => {
+    let calls = 0;
+    const server = await aQueryServer(async () => {
+      calls += 1;
+      if (calls <= 2) throw rpcErrors.notReady('draining');
+      return {};
+    });
+    const client = aQueryClient(targetOf(server.port));
+    await client.getPayment({ payment: PAYMENT });
+    expect(calls).toBe(3);
+  });
+
+  test('and is the only one refuses nobody either who can wait for its successor', async () => {
+    const first = await aQueryServer(async () => ({}));
+    const client = aQueryClient(targetOf(first.port));
+    await client.getPayment({ payment: PAYMENT });
+    const drained = first.drain(500);
+    const waiting = client.getPayment({ payment: PAYMENT });
+    await drained;
+    await aQueryServer(async () => ({ payment: { version: 2 } }), { port: first.port });
+    expect((await waiting).payment?.version).toBe(2);
   });
 });
 
