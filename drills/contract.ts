@@ -5,6 +5,7 @@ import { ChannelService } from '@tillmesh/proto/tillmesh/channel/v1/channel_serv
 import { PaymentKind } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
 import { createClient, type RpcClient } from '@tillmesh/rpc';
 import { createScriptControl } from './channels/channel-scripts.ts';
+import { exchangesOfAccount } from './channels/exchanges.ts';
 import type { Drill } from './drill.ts';
 
 const ACCOUNT = 'wechat-a';
@@ -27,13 +28,7 @@ const order = {
   amount: { currency: 'CNY', minorUnits: 100n },
 };
 
-type Exchanges = { readonly underWay: number; readonly most: number };
-
-const exchangesOf = async (address: string): Promise<Exchanges> => {
-  const response = await fetch(`http://${address}/control/stats`);
-  const { exchanges } = (await response.json()) as { exchanges: Readonly<Record<string, Exchanges>> };
-  return exchanges[ACCOUNT] ?? { underWay: 0, most: 0 };
-};
+const exchangesOf = (address: string) => exchangesOfAccount(address, ACCOUNT);
 
 /** Calls without a pause until it is over. */
 const callOn = async (client: RpcClient<typeof ChannelService>, clock: Clock, isOver: () => boolean): Promise<void> => {

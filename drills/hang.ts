@@ -3,6 +3,7 @@ import { type Mesh, startMesh } from '@tillmesh/local-mesh';
 import { type ChannelLoad, startChannelLoad } from './channels/channel-load.ts';
 import { type ChannelScripts, createChannelScripts } from './channels/channel-scripts.ts';
 import { EIGHT_CHANNELS, eightMerchants, FURTHER_CHANNELS, VICTIM } from './channels/eight-channels.ts';
+import { exchangesOfAccount, forgetMostExchanges } from './channels/exchanges.ts';
 import { type HangFigures, type HangTimes, judgeHang } from './channels/hang-phase.ts';
 import { pictureOfLanes } from './channels/lanes-picture.ts';
 import { wrongfullyRefused } from './channels/wrongfully-refused.ts';
@@ -11,10 +12,12 @@ import { closeAccounts } from './final-accounts.ts';
 
 /** The sick channel gets so many times its normal load: customers try again. */
 const LOAD_FACTOR = 3;
+/** The one that will hang has more to do than the others, so that some of its payments are under way at once. */
+const VICTIM_SHARE = 2;
 /** A phase of each way: as long before the hang as during it, and this share of it afterwards. */
 const RECOVERY_SHARE = 0.75;
 /** Code that runs for the first time is slow, and the lanes have to learn what is usual. */
-const WARM_UP_MS = 15_000;
+const WARM_UP_MS = 25_000;
 /** Into a hang: the curves have something to show. */
 const PICTURE_AFTER_MS = 8_000;
 const SETTLED_WITHIN_MS = 180_000;
@@ -58,7 +61,14 @@ type Inputs = {
   readonly mesh: Mesh;
   readonly scripts: ChannelScripts;
   readonly load: ChannelLoad;
+  /** Of the one that hangs, before it does. */
   readonly rate: number;
+};
+
+type Run = {
+  readonly times: HangTimes;
+  /** Payments at once at the sick channel after it was healed, the most, against the most before. */
+  readonly burst: number;
 };
 
 /** The live page in a hang of its own, after what is measured: a browser would take the others' time. */
@@ -68,19 +78,23 @@ const takePicture = async (
   options: DrillOptions,
 ): Promise<void> => {
   await scripts.hang(victimAccount);
-  load.setRate(VICTIM, rate * LOAD_FACTOR);
+  load.setRate(victimMerchant, rate * LOAD_FACTOR);
   await options.clock.sleep(PICTURE_AFTER_MS);
   await pictureOfLanes({ mesh, file, openLane: `channel-${VICTIM}.pay`, env: options.env });
-  load.setRate(VICTIM, rate);
+  load.setRate(victimMerchant, rate);
   await scripts.allWell();
   options.onProgress(`the live page during a hang: ${file}`);
 };
 
-const run = async (way: Way, inputs: Inputs, options: DrillOptions, sinceBegin: () => number): Promise<HangTimes> => {
+const run = async (way: Way, inputs: Inputs, options: DrillOptions, sinceBegin: () => number): Promise<Run> => {
   const { mesh, scripts, load, rate } = inputs;
   const { clock, seconds, onProgress } = options;
+  const control = mesh.address('sandbox-control');
+  const mostPaying = async () => (await exchangesOfAccount(control, victimAccount)).paying.most;
+  await forgetMostExchanges(control);
   const baselineFromMs = sinceBegin();
   await clock.sleep(seconds * 1_000);
+  const usualMost = await mostPaying();
   await way.hang(mesh, scripts);
   load.setRate(victimMerchant, rate * LOAD_FACTOR);
   const hungAtMs = sinceBegin();
@@ -90,11 +104,13 @@ const run = async (way: Way, inputs: Inputs, options: DrillOptions, sinceBegin: 
   await way.heal(mesh, scripts);
   const healedAtMs = sinceBegin();
   onProgress('healed');
+  await forgetMostExchanges(control);
   await clock.sleep(seconds * RECOVERY_SHARE * 1_000);
-  return { baselineFromMs, hungAtMs, healedAtMs, endMs: sinceBegin() };
+  const burst = (await mostPaying()) / usualMost;
+  return { times: { baselineFromMs, hungAtMs, healedAtMs, endMs: sinceBegin() }, burst };
 };
 
-const targetsOf = (way: string, figures: HangFigures): readonly Target[] => [
+const targetsOf = (way: string, figures: HangFigures, burst: number): readonly Target[] => [
   { name: `${way}: others paid at once, share`, measured: figures.othersPaid, op: '>=', target: 0.9999 },
   {
     name: `${way}: others' p99 against their own before`,
@@ -104,6 +120,12 @@ const targetsOf = (way: string, figures: HangFigures): readonly Target[] => [
   },
   { name: `${way}: lane open after, ms`, measured: Math.round(figures.openedAfterMs), op: '<=', target: 2_000 },
   { name: `${way}: back at 95 % after, ms`, measured: Math.round(figures.backAfterMs), op: '<=', target: 5_000 },
+  {
+    name: `${way}: payments at once at the channel after it, against before`,
+    measured: Number(burst.toFixed(2)),
+    op: '<=',
+    target: 1.2,
+  },
   { name: `${way}: payments of the sick channel that were rerouted`, measured: figures.rerouted, op: '==', target: 0 },
 ];
 
@@ -111,10 +133,11 @@ const targetsOf = (way: string, figures: HangFigures): readonly Target[] => [
 export const hang: Drill = {
   name: 'hang',
   title: 'one of eight channels hangs under three times its load; the others notice nothing',
-  defaults: { seconds: 20, rate: 24 },
+  defaults: { seconds: 20, rate: 12 },
   run: async (options) => {
     const { seconds, rate, seed, folder, env, clock, onProgress } = options;
-    const perChannel = rate / EIGHT_CHANNELS.length;
+    const perChannel = rate / (EIGHT_CHANNELS.length - 1 + VICTIM_SHARE);
+    const victimRate = perChannel * VICTIM_SHARE;
     const mesh = await startMesh({
       folder,
       env,
@@ -131,20 +154,20 @@ export const hang: Drill = {
       const sinceBegin = () => clock.monotonicMs() - beganMs;
       const random = seededRandom(seed);
       const load = await startChannelLoad({ mesh, sources: EIGHT_CHANNELS, rate: perChannel, random, clock, beganMs });
+      load.setRate(victimMerchant, victimRate);
       await clock.sleep(WARM_UP_MS);
-      const times: HangTimes[] = [];
-      for (const way of WAYS)
-        times.push(await run(way, { mesh, scripts, load, rate: perChannel }, options, sinceBegin));
+      const runs: Run[] = [];
+      for (const way of WAYS) runs.push(await run(way, { mesh, scripts, load, rate: victimRate }, options, sinceBegin));
       if (options.pngFile !== undefined)
-        await takePicture(options.pngFile, { mesh, scripts, load, rate: perChannel }, options);
+        await takePicture(options.pngFile, { mesh, scripts, load, rate: victimRate }, options);
       await load.stop();
       onProgress('the load is over; waiting for what is on its way');
       const accounts = await closeAccounts(mesh, load.samples, clock, SETTLED_WITHIN_MS);
       const refusedThoughTaken = await wrongfullyRefused(mesh, load.samples);
       const judged = WAYS.map((way, place) => {
-        const own = times[place];
+        const own = runs[place];
         if (own === undefined) throw new Error(`${way.name} was not run`);
-        return { way, figures: judgeHang(load.samples, VICTIM, own) };
+        return { way, figures: judgeHang(load.samples, VICTIM, own.times), burst: own.burst };
       });
       return {
         conditions: { seconds_a_phase: seconds, rate, channels: EIGHT_CHANNELS.length, load_factor: LOAD_FACTOR },
@@ -160,7 +183,7 @@ export const hang: Drill = {
           settled_after_ms: Math.round(accounts.settledAfterMs),
         },
         targets: [
-          ...judged.flatMap(({ way, figures }) => targetsOf(way.name, figures)),
+          ...judged.flatMap(({ way, figures, burst }) => targetsOf(way.name, figures, burst)),
           { name: 'refused although the channel took the money', measured: refusedThoughTaken, op: '==', target: 0 },
           { name: 'charged twice', measured: accounts.chargedTwice, op: '==', target: 0 },
           { name: 'accepted and lost', measured: accounts.lost, op: '==', target: 0 },

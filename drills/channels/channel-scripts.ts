@@ -1,10 +1,12 @@
-import { EIGHT_CHANNELS } from './eight-channels.ts';
+import { EIGHT_CHANNELS, VICTIM } from './eight-channels.ts';
 
 /** What customers buy: the channel hangs before it takes the money of the one, and after it has taken that of the other. */
 export const SUBJECTS = ['tea', 'cake'] as const;
 
 /** How long a healthy channel takes for a payment, ms: what real ones take, so that calls overlap. */
 const PAY_MS = 300;
+/** The one that is made sick is slower, so that there is a usual number of payments under way to come back to. */
+const VICTIM_PAY_MS = 500;
 const CALL_MS_MAX = 5_000;
 
 export type Rule = {
@@ -68,7 +70,9 @@ export const createScriptControl = (address: string): ScriptControl => {
 /** @param address host:port of the sandbox' control API. */
 export const createChannelScripts = (address: string): ChannelScripts => {
   const scripts = createScriptControl(address);
-  const slowOnes = EIGHT_CHANNELS.map(({ accountId }) => slow(accountId));
+  const slowOnes = EIGHT_CHANNELS.map(({ channelId, accountId }) =>
+    slow(accountId, channelId === VICTIM ? VICTIM_PAY_MS : PAY_MS),
+  );
   return {
     allWell: async () => {
       await scripts.clear();

@@ -101,7 +101,7 @@ export const createAlipaySimulator = (deps: {
       }),
       ...call.codeActs,
     ];
-    const over = stats.exchange(request.account.accountId);
+    const over = stats.exchange(request.account.accountId, method.operation);
     return exchangeWithFaults<AlipayAnswer>({
       faults: wireFaultsOf(acts),
       clock,

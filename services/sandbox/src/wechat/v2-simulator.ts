@@ -69,7 +69,7 @@ export const createV2Simulator = (deps: {
       ...call.codeActs,
       ...(operation.operation === 'pay' ? negativeTestOf(request) : []),
     ];
-    const over = stats.exchange(passed.account.accountId);
+    const over = stats.exchange(passed.account.accountId, operation.operation);
     return exchangeWithFaults<V2Answer>({
       faults: wireFaultsOf(acts),
       clock,

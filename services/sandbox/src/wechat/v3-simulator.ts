@@ -92,7 +92,7 @@ export const createV3Simulator = (deps: {
     const { call } = read;
     stats.request('wechat', call.name);
     const acts = actsFor(account, call);
-    const over = stats.exchange(account.accountId);
+    const over = stats.exchange(account.accountId, call.operation);
     return exchangeWithFaults({
       faults: wireFaultsOf(acts),
       clock,
