@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { systemClock } from '@tillmesh/clock';
 import { isHeld } from '../drills/drill.ts';
 import type { Bench } from './bench.ts';
+import { domains } from './domains.ts';
 import { lane } from './lane.ts';
 import { merchantList } from './merchant-list.ts';
 import { orderCreate } from './order-create.ts';
@@ -13,7 +14,7 @@ import { orderCreate } from './order-create.ts';
 // Prints a table; with --json one JSON object as the last line. The status says whether the run was valid; `held` in the JSON
 // whether every target was met.
 
-const BENCHES: readonly Bench[] = [orderCreate, merchantList, lane];
+const BENCHES: readonly Bench[] = [orderCreate, merchantList, lane, domains];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

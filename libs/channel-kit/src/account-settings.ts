@@ -13,7 +13,13 @@ export const accountSettings = {
     )
     .min(1)
     .max(4)
-    .describe('Where the channel answers, best first, such as https://api.example.com. The first one is used.'),
+    .refine(
+      (urls) => new Set(urls.map((url) => new URL(url).pathname)).size === 1,
+      'have to have the same path: what is signed and sent to one has to fit the others',
+    )
+    .describe(
+      'Where the channel answers, best first, such as https://api.example.com. Several are domains of the same channel: all are probed, and the one that answers first is called.',
+    ),
   strictSignatures: z
     .boolean()
     .default(false)

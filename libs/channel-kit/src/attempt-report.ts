@@ -17,7 +17,7 @@ export const factsOf = (exchange: HttpExchange, signature: SignatureState | unde
   transport: exchange.kind,
   signature,
   host: exchange.host,
-  sends: exchange.kind === 'not_sent' ? 0 : 1,
+  sends: exchange.sends,
   httpStatus: exchange.kind === 'answered' ? exchange.status : 0,
 });
 

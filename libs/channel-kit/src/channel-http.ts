@@ -1,7 +1,9 @@
-import type { Clock } from '@tillmesh/clock';
-import { durations, SpanKind, SpanStatusCode, withSpan } from '@tillmesh/telemetry';
-import { Pool } from 'undici';
-import { exchangeOver, type HttpExchange, type HttpRequest } from './http-exchange.ts';
+import type { Clock, Random } from '@tillmesh/clock';
+import { durations, type Log, type Span, SpanKind, SpanStatusCode, withSpan } from '@tillmesh/telemetry';
+import { DomainRace } from './domains/domain-race.ts';
+import { openHostPools } from './domains/host-pools.ts';
+import { createLinkQuality } from './domains/link-quality.ts';
+import type { HttpExchange, HttpRequest } from './http-exchange.ts';
 
 /** What a client may cost, and how long it waits. */
 export type HttpLimits = {
@@ -32,7 +34,10 @@ export type HttpHost = {
 
 /** The only way from a channel's adapter to its channel. */
 export type ChannelHttp = {
-  /** Sends once; never repeats by itself, never rejects. */
+  /**
+   * Sends once, at the domain that answers best; never rejects. What one domain certainly did not get goes to another one with
+   * the same bytes, once, and so does what it may have got where the request is repeatable.
+   */
   send(request: HttpRequest): Promise<HttpExchange>;
   /** Ends all sockets. Exchanges under way end as `maybe_sent`. */
   close(): Promise<void>;
@@ -44,90 +49,111 @@ const exchangeSeconds = durations('tillmesh_channel_http_seconds', 'Time of HTTP
   'end',
 ]);
 
-const ANSWER_HEAD_BYTES_MAX = 16 * 1_024;
-
-const createPool = (host: HttpHost, limits: HttpLimits): Pool =>
-  new Pool(new URL(host.baseUrl).origin, {
-    connections: limits.connectionsMax,
-    // One request on a socket at a time: only then does an error on a socket belong to exactly one request.
-    pipelining: 1,
-    allowH2: false,
-    headersTimeout: limits.headersTimeoutMs,
-    bodyTimeout: limits.bodyTimeoutMs,
-    keepAliveTimeout: limits.keepAliveMs,
-    keepAliveMaxTimeout: limits.keepAliveMs,
-    maxHeaderSize: ANSWER_HEAD_BYTES_MAX,
-    connect: {
-      timeout: limits.connectTimeoutMs,
-      ...(host.authority === undefined ? {} : { ca: host.authority }),
-      ...(host.clientCertificate === undefined
-        ? {}
-        : { cert: host.clientCertificate.certificate, key: host.clientCertificate.privateKey }),
-    },
-  });
-
-const keyOf = (baseUrl: string, certificateHolder: string | undefined): string =>
-  `${baseUrl} ${certificateHolder ?? ''}`;
+/** Of our own making: another domain would not take it either. */
+const NOT_THE_HOSTS: ReadonlySet<string> = new Set(['aborted', 'pool_full', 'host_not_configured']);
 
 const portOf = (url: URL): number => (url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port));
 
-/** Opens one pool for each host. Nothing is connected before the first request. */
-export const createChannelHttp = (options: {
+const endOf = (exchange: HttpExchange): string =>
+  exchange.kind === 'answered' ? String(exchange.status) : exchange.cause;
+
+const noteEnd = (span: Span, exchange: HttpExchange): void => {
+  if (exchange.kind === 'answered') span.setAttribute('http.response.status_code', exchange.status);
+  if (exchange.kind === 'answered' && exchange.status < 400) return;
+  span.setAttribute('error.type', endOf(exchange));
+  span.setStatus({ code: SpanStatusCode.ERROR, message: endOf(exchange) });
+};
+
+/** What is known when a request went to two domains: the first may have got it, so the second's silence proves nothing. */
+const together = (first: HttpExchange, second: HttpExchange): HttpExchange => {
+  const sends = (first.sends + second.sends) as 0 | 1 | 2;
+  if (second.kind === 'not_sent' && first.kind === 'maybe_sent') return { ...first, sends };
+  return { ...second, sends };
+};
+
+/** Base addresses that stand for the same channel, and how the best one is found. */
+export type Domains = {
+  /** Best first: of each account, or of all that have the same. Those with fewer than two are called as they are. */
+  readonly groups: readonly (readonly string[])[];
+  /** What a probe asks for, by GET: anything that a healthy domain answers, whatever it says. */
+  readonly probePath: string;
+  readonly random: Random;
+  readonly log: Log;
+};
+
+export type ChannelHttpOptions = {
   readonly channelId: string;
   readonly hosts: readonly HttpHost[];
+  readonly domains?: Domains;
   readonly limits: HttpLimits;
   readonly clock: Clock;
-}): ChannelHttp => {
-  const { channelId, hosts, limits, clock } = options;
-  const entries = new Map(
-    hosts.map((host) => [
-      keyOf(host.baseUrl, host.clientCertificate?.holder),
-      { waiting: 0, pool: createPool(host, limits) },
-    ]),
-  );
+};
 
-  const exchange = async (request: HttpRequest, url: URL): Promise<HttpExchange> => {
-    const entry = entries.get(keyOf(request.baseUrl, request.certificateHolder));
-    const refused = (cause: string): HttpExchange => ({ kind: 'not_sent', host: url.host, cause });
-    if (entry === undefined) return refused('host_not_configured');
-    if (request.signal.aborted) return refused('aborted');
-    if (entry.waiting >= limits.waitingMax) return refused('pool_full');
-    entry.waiting += 1;
-    return exchangeOver(entry.pool, request, {
-      host: url.host,
-      secure: url.protocol === 'https:',
-      answerBytesMax: limits.answerBytesMax,
-      onLeftQueue: () => {
-        entry.waiting -= 1;
+/** Opens the way to a channel's hosts. Nothing is connected before the first request or, where there are domains to choose from, the first probe. */
+export const createChannelHttp = (options: ChannelHttpOptions): ChannelHttp => {
+  const { channelId, hosts, domains, limits, clock } = options;
+  const quality = createLinkQuality(channelId);
+  const races = new Map<string, DomainRace>();
+  const pools = openHostPools({
+    hosts,
+    limits,
+    quality,
+    onLate: (baseUrl) => races.get(baseUrl)?.doubt(baseUrl),
+    clock,
+  });
+  const openRaces = ({ groups, probePath, random, log }: Domains): void => {
+    const probe = async (baseUrl: string, signal: AbortSignal): Promise<boolean> => {
+      const headers = { accept: '*/*' };
+      const request = { baseUrl, method: 'GET', path: probePath, pathTemplate: probePath, headers, signal } as const;
+      return (await pools.exchange(request)).kind === 'answered';
+    };
+    for (const group of groups) {
+      if (group.length < 2 || group.some((domain) => races.has(domain))) continue;
+      const race = new DomainRace({ channelId, domains: group, probe, clock, random, log });
+      for (const domain of group) races.set(domain, race);
+      race.start();
+    }
+  };
+  if (domains !== undefined) openRaces(domains);
+
+  /** One exchange with one domain, as a span of its own: a trace shows where it went and what came of it. */
+  const exchange = (request: HttpRequest): Promise<HttpExchange> => {
+    const url = new URL(request.baseUrl);
+    const attributes = {
+      'http.request.method': request.method,
+      'server.address': url.hostname,
+      'server.port': portOf(url),
+      'url.path': request.pathTemplate,
+    };
+    return withSpan(
+      `${request.method} ${request.pathTemplate}`,
+      { kind: SpanKind.CLIENT, attributes },
+      async (span) => {
+        const beganMs = clock.monotonicMs();
+        const result = await pools.exchange(request);
+        const labels = { channel: channelId, host: url.host, end: endOf(result) };
+        exchangeSeconds.record(labels, (clock.monotonicMs() - beganMs) / 1_000);
+        noteEnd(span, result);
+        return result;
       },
-    });
+    );
   };
 
   return {
-    send: (request) => {
-      const url = new URL(request.baseUrl);
-      const attributes = {
-        'http.request.method': request.method,
-        'server.address': url.hostname,
-        'server.port': portOf(url),
-        'url.path': request.pathTemplate,
-      };
-      const name = `${request.method} ${request.pathTemplate}`;
-      return withSpan(name, { kind: SpanKind.CLIENT, attributes }, async (span) => {
-        const beganMs = clock.monotonicMs();
-        const result = await exchange(request, url);
-        const end = result.kind === 'answered' ? String(result.status) : result.cause;
-        exchangeSeconds.record({ channel: channelId, host: url.host, end }, (clock.monotonicMs() - beganMs) / 1_000);
-        if (result.kind === 'answered') span.setAttribute('http.response.status_code', result.status);
-        if (result.kind !== 'answered' || result.status >= 400) {
-          span.setAttribute('error.type', end);
-          span.setStatus({ code: SpanStatusCode.ERROR, message: end });
-        }
-        return result;
-      });
+    send: async (request) => {
+      const race = races.get(request.baseUrl);
+      if (race === undefined) return exchange(request);
+      const baseUrl = race.preferred;
+      const first = await exchange({ ...request, baseUrl });
+      if (first.kind === 'answered') return first;
+      if (!NOT_THE_HOSTS.has(first.cause)) race.doubt(baseUrl);
+      const mayGoOn = first.kind === 'not_sent' ? !NOT_THE_HOSTS.has(first.cause) : request.repeatable === true;
+      if (!mayGoOn || request.signal.aborted) return first;
+      return together(first, await exchange({ ...request, baseUrl: race.elsewhere(baseUrl) }));
     },
     close: async () => {
-      await Promise.all([...entries.values()].map(({ pool }) => pool.destroy()));
+      for (const race of new Set(races.values())) race.stop();
+      await pools.close();
     },
   };
 };

@@ -185,6 +185,8 @@ export type Channel<Account extends AccountSettings> = {
   readonly lanes: ChannelLanes;
   /** One for each kind. */
   readonly pollPlans: readonly PollPlan[];
+  /** What a probe of a domain asks for, by GET: anything that it answers while it is well. `/` unless told. */
+  readonly probePath?: string;
   /** The hosts of an account beyond its base addresses: those that ask for its client certificate. */
   readonly certificateHosts?: (account: Account) => readonly HttpHost[];
 

@@ -4,7 +4,7 @@ import type { Dispatcher } from 'undici';
 
 /** A request, byte for byte: nothing in it is written again on the way. */
 export type HttpRequest = {
-  /** One of the base addresses that the client was made for. */
+  /** One of the base addresses that the client was made for; where they are several domains of a channel, any of them. */
   readonly baseUrl: string;
   /** Whose client certificate to show, where the host asks for one; see HttpHost. */
   readonly certificateHolder?: string;
@@ -15,6 +15,8 @@ export type HttpRequest = {
   readonly pathTemplate: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: Buffer;
+  /** True where the channel takes the same bytes twice for once, as a question: then it may go to a second domain after a lost answer. */
+  readonly repeatable?: boolean;
   /** Ends the exchange: its socket is cut, or the request is never written. */
   readonly signal: AbortSignal;
 };
@@ -25,17 +27,18 @@ export type HttpRequest = {
  * - `maybe_sent`: the request was handed to a connected socket; no complete answer was read.
  * - `answered`: a complete answer, of any status.
  *
- * `cause` is the type of an error, never its text: it may be written down.
+ * `cause` is the type of an error, never its text: it may be written down. `sends` is how often the bytes may have been sent.
  */
 export type HttpExchange =
-  | { readonly kind: 'not_sent'; readonly host: string; readonly cause: string }
-  | { readonly kind: 'maybe_sent'; readonly host: string; readonly cause: string }
+  | { readonly kind: 'not_sent'; readonly host: string; readonly cause: string; readonly sends: 0 | 1 | 2 }
+  | { readonly kind: 'maybe_sent'; readonly host: string; readonly cause: string; readonly sends: 0 | 1 | 2 }
   | HttpAnswer;
 
 /** A complete answer. */
 export type HttpAnswer = {
   readonly kind: 'answered';
   readonly host: string;
+  readonly sends: 0 | 1 | 2;
   /** True where the peer proved who it is: TLS with a verified certificate. */
   readonly secure: boolean;
   readonly status: number;
@@ -56,6 +59,9 @@ type Place = {
   readonly answerBytesMax: number;
   /** Called once, when the request has stopped waiting for a socket: it is being written, or never will be. */
   readonly onLeftQueue: () => void;
+  /** Called when the request is written, and when the head of its answer is there. */
+  readonly onSent: () => void;
+  readonly onHead: () => void;
 };
 
 /**
@@ -88,7 +94,8 @@ export const exchangeOver = (dispatcher: Dispatcher, request: HttpRequest, place
       resolve(result);
     };
     const giveUp = (cause: string) => {
-      settle({ kind: controller === undefined ? 'not_sent' : 'maybe_sent', host, cause });
+      if (controller === undefined) settle({ kind: 'not_sent', host, cause, sends: 0 });
+      else settle({ kind: 'maybe_sent', host, cause, sends: 1 });
       controller?.abort(new Error(cause));
     };
     const onAbort = () => giveUp('aborted');
@@ -105,11 +112,13 @@ export const exchangeOver = (dispatcher: Dispatcher, request: HttpRequest, place
             started.abort(new Error('would be sent a second time'));
           } else {
             controller = started;
+            place.onSent();
           }
         },
         onResponseStart: (_started, statusCode, responseHeaders) => {
           // 1xx heads come before the real one.
           if (statusCode < 200) return;
+          place.onHead();
           status = statusCode;
           headers = responseHeaders;
         },
@@ -118,7 +127,8 @@ export const exchangeOver = (dispatcher: Dispatcher, request: HttpRequest, place
           if (received > answerBytesMax) giveUp('answer_too_large');
           else parts.push(part);
         },
-        onResponseEnd: () => settle({ kind: 'answered', host, secure, status, headers, body: Buffer.concat(parts) }),
+        onResponseEnd: () =>
+          settle({ kind: 'answered', host, sends: 1, secure, status, headers, body: Buffer.concat(parts) }),
         onResponseError: (_started, error) => {
           leaveQueue();
           giveUp(errorTypeOf(error));

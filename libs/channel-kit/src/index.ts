@@ -36,7 +36,7 @@ export {
   type RefundReport,
   type RefundRequest,
 } from './channel.ts';
-export { type ChannelHttp, createChannelHttp, type HttpHost, type HttpLimits } from './channel-http.ts';
+export { type ChannelHttp, createChannelHttp, type Domains, type HttpHost, type HttpLimits } from './channel-http.ts';
 export { type ChannelLanes, LANE_NAMES, type LaneName, type LaneNumbers } from './channel-lanes.ts';
 export { type ChannelSettings, channelSettings, hostsOf, httpLimitsOf } from './channel-settings.ts';
 export {

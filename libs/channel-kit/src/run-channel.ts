@@ -24,6 +24,12 @@ export const runChannel = <Account extends AccountSettings>(
       const http = createChannelHttp({
         channelId: channel.id,
         hosts: hostsOf(channel, settings),
+        domains: {
+          groups: settings.accounts.map(({ baseUrls }) => baseUrls),
+          probePath: channel.probePath ?? '/',
+          random: systemRandom,
+          log,
+        },
         limits: httpLimitsOf(settings),
         clock: systemClock,
       });

@@ -311,6 +311,8 @@ test('a dispatcher that repeats by itself is stopped before the second send', as
     secure: false,
     answerBytesMax: 1_000,
     onLeftQueue: () => undefined,
+    onSent: () => undefined,
+    onHead: () => undefined,
   });
   expect(exchange.kind).toBe('maybe_sent');
   expect(peer.requests).toBe(1);

@@ -45,6 +45,9 @@ const formText = (params: AlipayParams): string =>
 export const rawResponseOf = (text: string, method: string): string | undefined =>
   rawMemberOf(text, `${method.replaceAll('.', '_')}_response`) ?? rawMemberOf(text, 'error_response');
 
+/** What may go to a second domain after a lost answer, should an account have two: questions alone. */
+const REPEATABLE: ReadonlySet<string> = new Set(['alipay.trade.query', 'alipay.trade.fastpay.refund.query']);
+
 /**
  * Calls a method of the gateway: the parameters in the address, the content in the body, as Alipay's own SDKs do. Signed
  * with the application's key; the answer is verified with Alipay's.
@@ -86,6 +89,7 @@ export const callGateway = async (
       'user-agent': USER_AGENT,
     },
     body: Buffer.from(formText(body), 'utf8'),
+    repeatable: REPEATABLE.has(method),
     signal,
   });
   if (exchange.kind !== 'answered') {

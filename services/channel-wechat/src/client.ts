@@ -78,13 +78,19 @@ const trustOf = (
  *
  * @param options.fields what the operation needs besides appid, mch_id, nonce_str and sign; empty values are left out.
  * @param options.withCertificate true for operations under /secapi.
+ * @param options.repeatable true for what may go to the second domain after a lost answer; a payment code is not sent twice.
  */
 export const callV2 = async (
   call: WechatCall,
-  options: { readonly path: string; readonly fields: V2Fields; readonly withCertificate?: boolean },
+  options: {
+    readonly path: string;
+    readonly fields: V2Fields;
+    readonly withCertificate?: boolean;
+    readonly repeatable?: boolean;
+  },
 ): Promise<Answered<V2Fields>> => {
   const { account, http, random, signal } = call;
-  const { path, withCertificate = false } = options;
+  const { path, withCertificate = false, repeatable = false } = options;
   const { baseUrl, pathPrefix } = placeOf(account);
   const key = account.apiV2KeyFile.reveal();
   const named = {
@@ -112,6 +118,7 @@ export const callV2 = async (
       'user-agent': USER_AGENT,
     },
     body: Buffer.from(body, 'utf8'),
+    repeatable,
     signal,
     ...(withCertificate && account.apiCertificate !== undefined ? { certificateHolder: account.accountId } : {}),
   };
@@ -160,6 +167,8 @@ export const callV3 = async (
       authorization: signV3(signer, { method: options.method, pathAndQuery: path, body: bodyText }, stampOf(call)),
       ...(options.body === undefined ? {} : { 'content-type': 'application/json; charset=utf-8' }),
     },
+    // Questions, and orders and refunds of one number: WeChat Pay's own SDK repeats them at the second domain with the same bytes.
+    repeatable: true,
     signal,
     ...(options.body === undefined ? {} : { body: Buffer.from(bodyText, 'utf8') }),
   };

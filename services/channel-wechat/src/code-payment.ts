@@ -81,7 +81,11 @@ export const payByCode = async (request: PaymentRequest, call: WechatCall): Prom
 
 /** Asks how a code payment stands (/pay/orderquery). */
 export const askByCode = async (order: OrderRef, call: WechatCall): Promise<AttemptReport> => {
-  const answer = await callV2(call, { path: '/pay/orderquery', fields: { out_trade_no: order.channelOrderNo } });
+  const answer = await callV2(call, {
+    path: '/pay/orderquery',
+    fields: { out_trade_no: order.channelOrderNo },
+    repeatable: true,
+  });
   if (answer.kind === 'unanswered') return unanswered(answer.facts, answer.cause);
   if (!succeeded(answer.content)) return refusal(answer, 'query', call.account);
   return orderReport('wechat-v2', toldOrder(answer.content, call.account), order, answer.facts);
