@@ -53,7 +53,7 @@ const measure = async (state: State, options: BenchOptions): Promise<Measured> =
     },
     limits: {
       connectionsMax: 64,
-      waitingMax: 64,
+      waitingMax: 1_024,
       connectTimeoutMs: 1_000,
       headersTimeoutMs: CALL_MS_MAX,
       bodyTimeoutMs: 5_000,

@@ -144,11 +144,14 @@ export const createChannelHttp = (options: ChannelHttpOptions): ChannelHttp => {
       const race = races.get(request.baseUrl);
       if (race === undefined) return exchange(request);
       const baseUrl = race.preferred;
-      const first = await exchange({ ...request, baseUrl });
-      if (first.kind === 'answered') return first;
-      if (!NOT_THE_HOSTS.has(first.cause)) race.doubt(baseUrl);
-      const mayGoOn = first.kind === 'not_sent' ? !NOT_THE_HOSTS.has(first.cause) : request.repeatable === true;
-      if (!mayGoOn || request.signal.aborted) return first;
+      const { signal, repeatable = false } = request;
+      const leaving = race.leaving(baseUrl);
+      const first = await exchange({ ...request, baseUrl, signal: repeatable ? AbortSignal.any([signal, leaving]) : signal });
+      if (first.kind === 'answered' || signal.aborted) return first;
+      const isTheHosts = !NOT_THE_HOSTS.has(first.cause) || (repeatable && leaving.aborted);
+      if (!isTheHosts) return first;
+      race.doubt(baseUrl);
+      if (first.kind === 'maybe_sent' && !repeatable) return first;
       return together(first, await exchange({ ...request, baseUrl: race.elsewhere(baseUrl) }));
     },
     close: async () => {

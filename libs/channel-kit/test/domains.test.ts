@@ -149,6 +149,20 @@ describe('two domains of a channel', () => {
     await lost;
   });
 
+  test('a question that waits at a domain when it is left is asked at the other one at once', async () => {
+    const { seen, domain } = await aChannel(20);
+    const [first, second] = [await domain(), await domain()];
+    const { call } = aClient(first, second);
+    await expect.poll(() => seen.length).toBe(2);
+    const preferred = (await call()).host === hostOf(first) ? first : second;
+    preferred.set('black_hole');
+    const beganMs = systemClock.monotonicMs();
+    const answers = await Promise.all(Array.from({ length: 5 }, () => call({ repeatable: true })));
+    expect(answers.map(({ kind, sends }) => [kind, sends])).toEqual(Array.from({ length: 5 }, () => ['answered', 2]));
+    // Long before the head of an answer is late for good.
+    expect(systemClock.monotonicMs() - beganMs).toBeLessThan(1_500);
+  });
+
   test('are not probed more often than the limits say while none of them answers', async () => {
     const { domain } = await aChannel();
     const [first, second] = [await domain('cut'), await domain('cut')];

@@ -39,6 +39,8 @@ export class DomainRace {
   readonly #random: Random;
   readonly #log: Log;
   readonly #isGood = new Map<string, boolean>();
+  /** Aborted when a domain is left because it does not answer while another one does. */
+  readonly #leaving = new Map<string, AbortController>();
   readonly #doubtsAtMs: number[] = [];
   readonly #stop = new AbortController();
   #preferred: string;
@@ -75,6 +77,16 @@ export class DomainRace {
   elsewhere(than: string): string {
     const others = this.#domains.filter((domain) => domain !== than);
     return others.find((domain) => this.#isGood.get(domain) !== false) ?? others[0] ?? than;
+  }
+
+  /** Is aborted when this domain is left: what may be asked elsewhere need not wait for it any longer. */
+  leaving(domain: string): AbortSignal {
+    let leaving = this.#leaving.get(domain);
+    if (leaving === undefined) {
+      leaving = new AbortController();
+      this.#leaving.set(domain, leaving);
+    }
+    return leaving.signal;
   }
 
   /** Begins: the first race is run at once. */
@@ -137,8 +149,11 @@ export class DomainRace {
   #prefer(domain: string, reason: string): void {
     if (domain === this.#preferred) return;
     this.#log.warn({ from: this.#preferred, to: domain, reason }, 'the channel is called at another domain');
+    const left = this.#preferred;
     this.#preferred = domain;
     this.#show();
+    this.#leaving.get(left)?.abort(new Error('another domain of the channel answers'));
+    this.#leaving.delete(left);
   }
 
   #show(): void {
