@@ -45,7 +45,9 @@ export const channelSettings = <Account extends AccountSettings>(channel: Channe
       .min(0)
       .max(10_000)
       .default(1_000)
-      .describe('A call that moves money is not sent with less time than this left, ms.'),
+      .describe(
+        'A call that moves money is not sent with less time than this left, ms, nor with less than 99 of 100 such calls have taken in the last minutes.',
+      ),
   });
 
 export type ChannelSettings<Account> = {

@@ -41,7 +41,7 @@ export type ServeChannelOptions<Account extends AccountSettings> = {
   readonly channel: Channel<Account>;
   readonly accounts: readonly Account[];
   readonly lanes: ChannelLanes;
-  /** What a call that moves money needs at least, ms; with less it is not sent. */
+  /** What a call that moves money needs at least, ms, and more where such calls usually take longer; with less it is not sent. */
   readonly sendFloorMs: number;
   readonly http: ChannelHttp;
   /** A place at the channel for a call of an account; undefined where what was agreed is used up. Accounts without a contract always have one. */
@@ -51,6 +51,9 @@ export type ServeChannelOptions<Account extends AccountSettings> = {
   readonly log: Log;
 };
 
+/** A step that cannot be taken back is given at most so much for its usual time: a channel that has become slow is still called. */
+const SEND_FLOOR_MS_MAX = 10_000;
+const USUAL_SHARE = 0.99;
 /** Calls without effect at the channel are worth a try as long as there is any time. */
 const READ_FLOOR_MS = 50;
 const LANE_FULL_RETRY_MS = 200;
@@ -137,9 +140,12 @@ export const serveChannel = <Account extends AccountSettings>(options: ServeChan
     });
   };
 
+  const movingFloorMs = (lane: LaneName): number =>
+    Math.min(SEND_FLOOR_MS_MAX, Math.max(sendFloorMs, lanes[lane].usualMs(USUAL_SHARE) ?? 0));
+
   // Calls that move money tell that they were not sent in their result: the caller goes on with it.
-  const moving = <Report>(undone: (facts: CallFacts, cause: string) => Report) => ({
-    floorMs: sendFloorMs,
+  const moving = <Report>(lane: LaneName, undone: (facts: CallFacts, cause: string) => Report) => ({
+    floorMs: movingFloorMs(lane),
     onRefused: (cause: string) => undone(nothingSent, cause),
     onOutOfTime: () => undone(MAYBE_SENT, 'out_of_time'),
   });
@@ -168,7 +174,7 @@ export const serveChannel = <Account extends AccountSettings>(options: ServeChan
       const account = accountOf(order.accountId);
       const run = supported(method, operation);
       const report = await perform<CloseReport>({
-        ...moving(undoneClose),
+        ...moving('query', undoneClose),
         operation,
         lane: 'query',
         context,
@@ -199,7 +205,7 @@ export const serveChannel = <Account extends AccountSettings>(options: ServeChan
         `CreatePayment of kind ${order.kind}`,
       );
       const report = await perform<AttemptReport>({
-        ...moving(unansweredPayment),
+        ...moving('pay', unansweredPayment),
         operation: 'CreatePayment',
         lane: 'pay',
         context,
@@ -236,7 +242,7 @@ export const serveChannel = <Account extends AccountSettings>(options: ServeChan
       const account = accountOf(request.order.accountId);
       const run = supported(channel.createRefund, 'CreateRefund');
       const report = await perform<RefundReport>({
-        ...moving(undoneRefund),
+        ...moving('refund', undoneRefund),
         operation: 'CreateRefund',
         lane: 'refund',
         context,

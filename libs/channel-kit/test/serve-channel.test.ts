@@ -177,6 +177,25 @@ test('a payment with too little time left is not sent, and says so as a result',
   expect(sent).toBe(0);
 });
 
+test('a payment is not sent with less time left than payments usually take, whatever the floor is', async () => {
+  let sent = 0;
+  const createPayment = async () => {
+    sent += 1;
+    await systemClock.sleep(200);
+    return attemptReport(ANSWERED, { kind: 'pending_payer' });
+  };
+  const { client } = await start({ createPayment }, { sendFloorMs: 20 });
+  const pay = (capMs: number) => client.createPayment(payment(), { capMs });
+  // Before anything is known the floor alone counts.
+  await pay(120).catch(() => undefined);
+  expect(sent).toBe(1);
+  for (let round = 0; round < 12; round += 1) await Promise.all([pay(3_000), pay(3_000)]);
+  const before = sent;
+  expect((await pay(150)).result).toMatchObject({ transport: Transport.NOT_SENT, channelMessage: 'no_time_left' });
+  expect(sent).toBe(before);
+  expect((await pay(1_000)).result).toMatchObject({ transport: Transport.ANSWERED });
+});
+
 test('a refund with too little time left is unknown and not sent: it may be sent again', async () => {
   const { client } = await start(
     { createRefund: async () => refundReport(ANSWERED, 'succeeded') },

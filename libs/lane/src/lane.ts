@@ -133,6 +133,13 @@ export class Lane implements CallOwner {
     return { breaker: this.#breaker.state(this.#clock.monotonicMs()), stalled: this.#breaker.cause === 'stalled' };
   }
 
+  /** What this share of calls has not taken longer than in the last minute or two, while the neighbour was well, ms; undefined while too few are known. */
+  usualMs(share: number): number | undefined {
+    const nowMs = this.#clock.monotonicMs();
+    const { usual } = this.#numbers;
+    return usual.count(nowMs) < USUAL_CALLS_MIN ? undefined : usual.percentile(share, nowMs);
+  }
+
   /** What the lane does now, and what it did in the last ten seconds. */
   reading(): LaneReading {
     const nowMs = this.#clock.monotonicMs();
