@@ -24,6 +24,7 @@ export const importTable: Readonly<Record<string, Row>> = {
   'libs/merchant-lists': ['clock', 'config', 'domain', 'order-groups', 'telemetry'],
   'libs/delay-queue': ['clock', 'config', 'telemetry'],
   'libs/channel-contract': ['clock', 'delay-queue', 'telemetry'],
+  'libs/rate-limits': ['clock', 'delay-queue', 'telemetry'],
   'libs/channel-kit': [
     'channel-contract',
     'clock',
@@ -43,7 +44,7 @@ export const importTable: Readonly<Record<string, Row>> = {
   'libs/testing': ['clock', 'proto'],
 
   // Services never know each other: they meet over proto.
-  'services/cashier': [...everyService, 'delay-queue'],
+  'services/cashier': [...everyService, 'delay-queue', 'rate-limits'],
   'services/channel-alipay': [...everyService, 'channel-kit'],
   'services/channel-wechat': [...everyService, 'channel-kit'],
   'services/edge': everyService,

@@ -146,7 +146,11 @@ export const createChannelHttp = (options: ChannelHttpOptions): ChannelHttp => {
       const baseUrl = race.preferred;
       const { signal, repeatable = false } = request;
       const leaving = race.leaving(baseUrl);
-      const first = await exchange({ ...request, baseUrl, signal: repeatable ? AbortSignal.any([signal, leaving]) : signal });
+      const first = await exchange({
+        ...request,
+        baseUrl,
+        signal: repeatable ? AbortSignal.any([signal, leaving]) : signal,
+      });
       if (first.kind === 'answered' || signal.aborted) return first;
       const isTheHosts = !NOT_THE_HOSTS.has(first.cause) || (repeatable && leaving.aborted);
       if (!isTheHosts) return first;

@@ -138,6 +138,7 @@ export const rpcErrors = {
   rowTampered: maker(status.DATA_LOSS, 'ROW_TAMPERED'),
   laneUnknown: maker(status.NOT_FOUND, 'LANE_UNKNOWN'),
   overloaded: maker(status.RESOURCE_EXHAUSTED, 'OVERLOADED'),
+  rateLimited: maker(status.RESOURCE_EXHAUSTED, 'RATE_LIMITED'),
 } as const;
 
 /** The error's trailers: google.rpc.Status with ErrorInfo, and BadRequest and RetryInfo where there are some. */

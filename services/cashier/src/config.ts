@@ -1,5 +1,6 @@
 import { channelTargets, LogConfig, RedisConfig, ServerConfig, target, z } from '@tillmesh/config';
 import { parseChannelId } from '@tillmesh/domain';
+import { RateLimits } from './rate-limits-config.ts';
 
 export const CashierConfig = z.strictObject({
   server: ServerConfig,
@@ -19,6 +20,7 @@ export const CashierConfig = z.strictObject({
   redis: RedisConfig.optional().describe(
     'Where what is unresolved waits for the syncer. Without it the sweep finds it, later.',
   ),
+  rateLimits: RateLimits,
   notifyBaseUrl: z
     .string()
     .regex(/^https?:\/\/[^?#]+[^/?#]$/, 'is not an http(s) address without query and without a slash at its end')

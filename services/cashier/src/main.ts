@@ -1,10 +1,11 @@
-import { systemClock, systemRandom } from '@tillmesh/clock';
-import { loadConfig } from '@tillmesh/config';
+import { repeat, systemClock, systemRandom } from '@tillmesh/clock';
+import { createChangedConfig, loadConfig } from '@tillmesh/config';
 import { openRedis } from '@tillmesh/delay-queue';
 import { bindLanes } from '@tillmesh/lane-control';
 import { CashierService } from '@tillmesh/proto/tillmesh/cashier/v1/cashier_service_pb.ts';
 import { OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
 import { RoutingService } from '@tillmesh/proto/tillmesh/routing/v1/routing_service_pb.ts';
+import { createRateLimiter } from '@tillmesh/rate-limits';
 import { bind, createClient, runService } from '@tillmesh/rpc';
 import { watchAccountHealth } from './account-health.ts';
 import { createCarrier } from './carry-payment.ts';
@@ -17,14 +18,23 @@ import { CashierConfig } from './config.ts';
 import { createPaymentContinuer } from './continue-payment.ts';
 import { createPaymentTaker } from './create-payment.ts';
 import { createLanes } from './lanes.ts';
+import { limitCalls } from './limit-calls.ts';
 import { createRefunder } from './refund-payment.ts';
 import { reportHealth } from './report-health.ts';
 import { followRouting } from './routing-feed.ts';
 
+/** Between two looks at the file of the configuration, ms. */
+const LOOK_EVERY_MS = 1_000;
+
 await runService({
   name: 'cashier',
   version: '0.1.0',
-  load: (env) => loadConfig(CashierConfig, env),
+  load: (env) => {
+    const read = () => loadConfig(CashierConfig, env);
+    const config = read();
+    // Limits are changed while payments are taken; everything else is read once.
+    return { ...config, changed: createChangedConfig(env['TILLMESH_CONFIG'] ?? '', read) };
+  },
   build: async (config, log, stop) => {
     const clock = systemClock;
     const random = systemRandom;
@@ -54,6 +64,19 @@ await runService({
     const health = watchAccountHealth({ others: feed, laneOf, clock, log, signal: stop });
     reportHealth({ routing, health, reporter, clock, log, signal: stop });
     const routes = createRoutes(feed, health, random);
+    let { rateLimits } = config;
+    const limiter = createRateLimiter({ redis, processes: () => rateLimits.processes, clock });
+    const followLimits = (): Promise<void> => {
+      const onError = (error: unknown): void =>
+        log.error({ err: error }, 'the configuration cannot be read again; the limits stay as they are');
+      const task = async (): Promise<void> => {
+        const changed = config.changed();
+        if (changed === undefined) return;
+        ({ rateLimits } = changed);
+        log.info({ rateLimits }, 'limits read again');
+      };
+      return repeat({ clock, everyMs: LOOK_EVERY_MS, signal: stop, task, onError });
+    };
     const { notifyBaseUrl } = config;
     const carrier = createCarrier({
       orderStore,
@@ -70,14 +93,18 @@ await runService({
       services: [
         bind(
           CashierService,
-          createCashierService({
-            orderStore,
-            take: createPaymentTaker({ orderStore, routes, carrier, clock, random }),
-            continuePayment: createPaymentContinuer({ orderStore, routes, carrier, clock }),
-            close: createPaymentCloser({ orderStore, channels, checkLater, clock, log }),
-            refund: createRefunder({ orderStore, channels, checkLater, notifyBaseUrl, clock, log }),
-            clock,
-          }),
+          limitCalls(
+            createCashierService({
+              orderStore,
+              take: createPaymentTaker({ orderStore, routes, carrier, clock, random }),
+              continuePayment: createPaymentContinuer({ orderStore, routes, carrier, clock }),
+              close: createPaymentCloser({ orderStore, channels, checkLater, clock, log }),
+              refund: createRefunder({ orderStore, channels, checkLater, notifyBaseUrl, clock, log }),
+              clock,
+            }),
+            limiter,
+            () => rateLimits,
+          ),
           {
             createPayment: 'payment',
             continuePayment: 'payment',
@@ -91,7 +118,10 @@ await runService({
         bindLanes({ service: 'cashier', instance, clock, log }),
       ],
       // A payment under way at SIGTERM is carried to its answer.
-      begin: () => feed.ready(),
+      begin: () => {
+        followLimits().catch((error: unknown) => log.fatal({ err: error }, 'limits are followed no more'));
+        return feed.ready();
+      },
       end: async () => {
         orderStore.close();
         routing.close();

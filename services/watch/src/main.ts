@@ -1,8 +1,7 @@
 import { join } from 'node:path';
 import { repeat, systemClock } from '@tillmesh/clock';
-import { loadConfig } from '@tillmesh/config';
+import { createChangedConfig, loadConfig } from '@tillmesh/config';
 import { runService } from '@tillmesh/rpc';
-import { createChangedConfig } from './changed-config.ts';
 import { WatchConfig } from './config.ts';
 import { createTargetFollower } from './follow-targets.ts';
 import { type HttpServer, startHttpServer } from './http-server.ts';

@@ -1,0 +1,2 @@
+export type { Bucket, BucketKind, Limit, Verdict } from './limit.ts';
+export { createRateLimiter, type RateLimiter, REDIS_REST_MS } from './rate-limiter.ts';
