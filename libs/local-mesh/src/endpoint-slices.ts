@@ -23,6 +23,7 @@ const HOST = '127.0.0.1';
 const LIST = new RegExp(`^/apis/discovery.k8s.io/v1/namespaces/${NAMESPACE}/endpointslices$`);
 const SELECTOR = /^kubernetes\.io\/service-name=([a-z0-9-]+)$/;
 
+/** Starts it on a free port. */
 export const openSlicesApi = async (): Promise<SlicesApi> => {
   const slices = new Map<string, { readonly service: string; readonly slice: object }>();
   const watches = new Set<Watch>();

@@ -2,6 +2,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { Clock } from '@tillmesh/clock';
 import { counter, gauge } from '@tillmesh/telemetry';
 import { AdmissionLevel, LEVEL_ALL, rankOf } from './admission-level.ts';
+import { brownout } from './brownout.ts';
 import { PRIORITIES, type Priority } from './call-context.ts';
 import { queueWaits } from './queue-waits.ts';
 
@@ -68,6 +69,7 @@ export const createAdmission = (clock: Clock, rules: AdmissionRules = ADMISSION_
     delays.reset();
     // Work that waits for a place in a lane waits as well: where a neighbour is what is slow, our own loop is in time.
     level.endWindow(Math.max(delayMs, queueWaits.take()));
+    brownout.note(level.level);
     delayGauge.set({}, delayMs);
     levelGauge.set({}, level.level);
   };
@@ -109,6 +111,7 @@ export class ToldLevel {
   /** An answer brought a level, or none: then the neighbour admits all. */
   heard(level: number | undefined): void {
     this.#level = level === undefined || !(level >= 0) ? LEVEL_ALL : level;
+    brownout.note(this.#level);
     this.#toldAtMs = this.#clock.monotonicMs();
   }
 

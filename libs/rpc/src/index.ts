@@ -1,5 +1,6 @@
 /** gRPC's status codes. */
 export { status as Code } from '@grpc/grpc-js';
+export { BROWNOUT_MS, Brownout, brownout } from './brownout.ts';
 export {
   BUDGET_MS_MAX,
   type CallContext,

@@ -3,7 +3,7 @@ import { loadConfig } from '@tillmesh/config';
 import { createListStore, watchStore } from '@tillmesh/merchant-lists';
 import { createColumnCipher, createOrderReader, openRowKeys } from '@tillmesh/order-groups';
 import { QueryService } from '@tillmesh/proto/tillmesh/query/v1/query_service_pb.ts';
-import { bind, runService } from '@tillmesh/rpc';
+import { bind, brownout, runService } from '@tillmesh/rpc';
 import { QueryConfig } from './config.ts';
 import { createListPayments } from './list-payments.ts';
 import { createQueryService } from './query-service.ts';
@@ -32,7 +32,7 @@ await runService({
     const list = createListPayments({ orders, projected });
     return {
       services: [
-        bind(QueryService, createQueryService({ orders, list, clock }), {
+        bind(QueryService, createQueryService({ orders, list, brownout, clock }), {
           getPayment: 'query',
           getTrajectory: 'query',
           listPayments: 'list',

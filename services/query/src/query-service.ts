@@ -3,7 +3,7 @@ import { isVisible, parseMerchantId, parseMerchantOrderNo, parseOrderNo } from '
 import { DatabaseError, type OrderReader, type ReadPayment, RowTampered, UnknownGroup } from '@tillmesh/order-groups';
 import type { PaymentRef } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
 import type { QueryService } from '@tillmesh/proto/tillmesh/query/v1/query_service_pb.ts';
-import { type Implementation, notYet, rpcErrors } from '@tillmesh/rpc';
+import { type Brownout, type Implementation, notYet, rpcErrors } from '@tillmesh/rpc';
 import { traceIdOf } from '@tillmesh/telemetry';
 import { paymentToWire } from '@tillmesh/wire';
 import type { createListPayments } from './list-payments.ts';
@@ -21,13 +21,18 @@ const toCaller = (error: unknown, of: string): unknown => {
   });
 };
 
+/** A page in a brownout: a quarter of what was asked for, and never less than this. The next page's token tells that there is more. */
+const SMALL_PAGE_MIN = 10;
+const smallPageOf = (pageSize: number): number => Math.min(pageSize, Math.max(SMALL_PAGE_MIN, Math.ceil(pageSize / 4)));
+
 /** The wire's side of reading, from replicas first. */
 export const createQueryService = (options: {
   readonly orders: Pick<OrderReader, 'payments'>;
   readonly list: ReturnType<typeof createListPayments>;
+  readonly brownout: Pick<Brownout, 'isOn'>;
   readonly clock: Clock;
 }): Implementation<typeof QueryService> => {
-  const { orders, list, clock } = options;
+  const { orders, list, brownout, clock } = options;
 
   const find = async (ref: PaymentRef | undefined): Promise<ReadPayment | undefined> => {
     if (ref?.ref.case === 'merchantOrder') {
@@ -65,7 +70,8 @@ export const createQueryService = (options: {
     listPayments: async (request) => {
       const asked = askedPageOf(request, clock.nowMs());
       try {
-        return await list(asked, request.fresh);
+        const pageSize = brownout.isOn ? smallPageOf(asked.pageSize) : asked.pageSize;
+        return await list({ ...asked, pageSize }, request.fresh);
       } catch (error) {
         throw toCaller(error, 'any group');
       }

@@ -2,10 +2,13 @@ import { durationFromMs, timestampMs } from '@bufbuild/protobuf/wkt';
 import { type Clock, repeat } from '@tillmesh/clock';
 import { type CheckItem, type DelayQueue, fromMember, type RedisConnection, toMember } from '@tillmesh/delay-queue';
 import type { OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
-import { type RpcClient, runAsCall } from '@tillmesh/rpc';
+import { type Brownout, type RpcClient, runAsCall } from '@tillmesh/rpc';
 import { gauge, type Log, withoutSpans } from '@tillmesh/telemetry';
 import type { Checked } from './check-payment.ts';
 import type { SyncerConfig } from './config.ts';
+
+/** So many times rarer it looks while the process or a neighbour has too much to do: what is looked for is as true a second later. */
+export const BROWNOUT_FACTOR = 4;
 
 export type SweepReport = { lastSweepAtMs: number | undefined; oldestOverdueMs: number };
 
@@ -22,11 +25,12 @@ export const findWork = (deps: {
   readonly queue: DelayQueue | undefined;
   readonly check: (item: CheckItem) => Promise<Checked>;
   readonly report: SweepReport;
+  readonly brownout: Pick<Brownout, 'isOn'>;
   readonly clock: Clock;
   readonly log: Log;
   readonly signal: AbortSignal;
 }): Promise<void>[] => {
-  const { config, orderStore, redis, queue, check, report, clock, log, signal } = deps;
+  const { config, orderStore, redis, queue, check, report, brownout, clock, log, signal } = deps;
   const underWay = new Set<string>();
   const free = () => config.checksMax - underWay.size;
 
@@ -84,7 +88,7 @@ export const findWork = (deps: {
         everyMs: 0,
         signal,
         task: async () => {
-          await clock.sleep(everyMs(), signal);
+          await clock.sleep(everyMs() * (brownout.isOn ? BROWNOUT_FACTOR : 1), signal);
           await task();
         },
         onError: (error) => log.warn({ err: error }, `${what} failed; it is tried again`),

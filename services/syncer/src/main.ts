@@ -4,7 +4,7 @@ import { createCheckQueue, openRedis } from '@tillmesh/delay-queue';
 import { bindLanes } from '@tillmesh/lane-control';
 import { OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
 import { SyncService } from '@tillmesh/proto/tillmesh/sync/v1/sync_service_pb.ts';
-import { bind, createClient, runService } from '@tillmesh/rpc';
+import { bind, brownout, createClient, runService } from '@tillmesh/rpc';
 import { connectChannels } from './channels.ts';
 import { createItemChecker, type SyncCounts } from './check-item.ts';
 import { createPaymentChecker } from './check-payment.ts';
@@ -48,7 +48,18 @@ await runService({
         bindLanes({ service: 'syncer', instance: `${config.server.host}:${config.server.port}`, clock, log }),
       ],
       begin: async () => {
-        for (const loop of findWork({ config, orderStore, redis, queue, check, report, clock, log, signal: stop })) {
+        for (const loop of findWork({
+          config,
+          orderStore,
+          redis,
+          queue,
+          check,
+          report,
+          brownout,
+          clock,
+          log,
+          signal: stop,
+        })) {
           loop.catch((error: unknown) => log.fatal({ err: error }, 'the syncer looks for work no more'));
         }
       },

@@ -24,6 +24,7 @@ export type LinkQuality = {
   usualMs(host: string): number | undefined;
 };
 
+/** Starts to measure a channel's hosts. */
 export const createLinkQuality = (channelId: string): LinkQuality => {
   const usual = new Map<string, number>();
   return {

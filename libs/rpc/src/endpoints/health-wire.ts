@@ -13,4 +13,5 @@ export const serializeHealthRequest = (service: string): Buffer => {
   return name.length === 0 ? name : Buffer.concat([Buffer.from([0x0a, name.length]), name]);
 };
 
+/** Whether a HealthCheckResponse says SERVING. */
 export const isServingAnswer = (answer: Buffer): boolean => answer[0] === 0x08 && answer[1] === SERVING;

@@ -1,12 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { type IncomingMessage, request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
+import { systemClock } from '@tillmesh/clock';
 
 const ACCOUNT_FOLDER = '/var/run/secrets/kubernetes.io/serviceaccount';
 /** A list of slices of one service; 1,000 endpoints have about 400 KB. */
 const LIST_BYTES_MAX = 4 * 1_024 * 1_024;
 const LINE_CHARS_MAX = 1_024 * 1_024;
 const CONNECT_MS_MAX = 3_000;
+/** The longest an answer goes on; a watch is asked to end before that. */
+const ANSWER_MS_MAX = 330_000;
 
 /** The API of the cluster that this process runs in. */
 export type KubernetesApi = {
@@ -20,10 +23,12 @@ export type KubernetesApi = {
 export const kubernetesApi = (authority: string): KubernetesApi => {
   const open = (path: string, signal: AbortSignal): Promise<IncomingMessage> =>
     new Promise((resolve, reject) => {
-      const options = { signal, timeout: CONNECT_MS_MAX, headers: { accept: 'application/json' } };
+      const options = { signal, headers: { accept: 'application/json' } };
       const answered = (response: IncomingMessage): void => {
-        // The time-out was for the answer's beginning: a watch says nothing for as long as nothing changes.
-        response.socket.setTimeout(0);
+        notLate();
+        // A watch says nothing for as long as nothing changes; one over a connection that is gone without a word says nothing either.
+        const notForEver = systemClock.after(ANSWER_MS_MAX, () => response.destroy());
+        response.on('close', notForEver);
         if (response.statusCode === 200) return resolve(response);
         response.destroy();
         reject(new Error(`the API of Kubernetes answers ${response.statusCode} to GET ${path.split('?')[0]}`));
@@ -32,10 +37,13 @@ export const kubernetesApi = (authority: string): KubernetesApi => {
         authority === ''
           ? requestHttps({ ...inCluster(), ...options, path, headers: { ...options.headers, ...bearer() } }, answered)
           : requestHttp(`http://${authority}${path}`, options, answered);
-      request.on('timeout', () =>
+      const notLate = systemClock.after(CONNECT_MS_MAX, () =>
         request.destroy(new Error(`the API of Kubernetes answers nothing within ${CONNECT_MS_MAX} ms`)),
       );
-      request.on('error', reject);
+      request.on('error', (error) => {
+        notLate();
+        reject(error);
+      });
       request.end();
     });
 
@@ -62,8 +70,7 @@ export const kubernetesApi = (authority: string): KubernetesApi => {
 };
 
 const inCluster = () => ({
-  host: process.env['KUBERNETES_SERVICE_HOST'] ?? 'kubernetes.default.svc',
-  port: Number(process.env['KUBERNETES_SERVICE_PORT'] ?? 443),
+  host: 'kubernetes.default.svc',
   ca: readFileSync(`${ACCOUNT_FOLDER}/ca.crt`),
 });
 

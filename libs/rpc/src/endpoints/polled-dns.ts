@@ -1,7 +1,7 @@
 import { Resolver as DnsServerResolver, lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { type ChannelOptions, experimental, Metadata, status } from '@grpc/grpc-js';
-import { type Cancel, systemClock } from '@tillmesh/clock';
+import { type Cancel, systemClock, systemRandom } from '@tillmesh/clock';
 import { counter } from '@tillmesh/telemetry';
 
 const { registerResolver, splitHostPort, statusOrFromError, statusOrFromValue } = experimental;
@@ -28,6 +28,7 @@ type Address = { readonly host: string; readonly port: number };
 
 const textOf = ({ host, port }: Address): string => `${host}:${port}`;
 
+/** Endpoints of grpc-js, each with one address. */
 export const endpointsOf = (addresses: readonly Address[]): experimental.Endpoint[] =>
   addresses.map((address) => ({ addresses: [address] }));
 
@@ -98,7 +99,7 @@ export class PolledDns implements experimental.Resolver {
     try {
       const hosts = await this.#ask(this.#host);
       if (isWanted()) this.#tell([...new Set(hosts)].toSorted().map((host) => ({ host, port: this.#port })));
-      return isIP(this.#host) === 0 ? DNS_TIMES.everyMs * (0.9 + 0.2 * Math.random()) : undefined;
+      return isIP(this.#host) === 0 ? DNS_TIMES.everyMs * (0.9 + 0.2 * systemRandom.fraction()) : undefined;
     } catch (error) {
       failures.add({ target: this.#target });
       if (isWanted() && this.#known === undefined) {

@@ -89,7 +89,7 @@ export type ListPaymentsRequest = Message<"tillmesh.query.v1.ListPaymentsRequest
   to?: Timestamp | undefined;
 
   /**
-   * 1 to 200. Default: 50.
+   * 1 to 200. Default: 50. Pages may be smaller while there is too much to do.
    *
    * @generated from field: uint32 page_size = 4;
    */
