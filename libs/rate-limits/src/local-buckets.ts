@@ -33,12 +33,21 @@ export class LocalBuckets {
       const limit = shareOf(bucket.limit, this.#processes);
       const atUs = Math.max(nowUs, this.#fullAtUs.get(keyOf(bucket)) ?? 0);
       const tooFarUs = atUs - nowUs - toleranceUs(limit);
-      if (tooFarUs > 0) return { allowed: false, bucket, retryAfterMs: Math.ceil(tooFarUs / US_PER_MS) };
+      if (tooFarUs > 0) {
+        // Who is refused again and again is not to be forgotten for it: what was written last is kept longest.
+        this.#write(keyOf(bucket), atUs);
+        return { allowed: false, bucket, retryAfterMs: Math.ceil(tooFarUs / US_PER_MS) };
+      }
       after.push([keyOf(bucket), atUs + intervalUs(limit)]);
     }
-    for (const [key, atUs] of after) this.#fullAtUs.set(key, atUs);
+    for (const [key, atUs] of after) this.#write(key, atUs);
     if (this.#fullAtUs.size > BUCKETS_MAX) this.#forgetFull(nowUs);
     return { allowed: true };
+  }
+
+  #write(key: string, atUs: number): void {
+    this.#fullAtUs.delete(key);
+    this.#fullAtUs.set(key, atUs);
   }
 
   #forgetFull(nowUs: number): void {

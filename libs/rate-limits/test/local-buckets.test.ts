@@ -44,7 +44,12 @@ test('a process has its part of a limit, and at least one call', () => {
 test('a flood of keys does not grow the memory without end, and costs nobody who calls too much a thing', async () => {
   const clock = new ManualClock();
   const buckets = new LocalBuckets(clock, 1);
-  for (let key = 0; key < 50_000; key += 1) buckets.take([bucket(`k${key}`, 1, 1)]);
+  const refused = bucket('refused again and again', 1, 1);
+  buckets.take([refused]);
+  for (let key = 0; key < 50_000; key += 1) {
+    buckets.take([bucket(`k${key}`, 1, 1)]);
+    if (key % 1_000 === 0) expect(buckets.take([refused]).allowed).toBe(false);
+  }
   expect(allowed(buckets, [bucket('k49999', 1, 1)], 3)).toBe(0);
   await clock.advance(2_000);
   expect(allowed(buckets, [bucket('k49999', 1, 1)], 3)).toBe(1);

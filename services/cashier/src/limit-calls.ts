@@ -19,7 +19,9 @@ const ofRef = (ref: PaymentRef | undefined): Whose =>
 
 const bucketsOf = (limits: RateLimits, { caller }: CallContext, { merchantId, terminalId }: Whose): Bucket[] => {
   const { source, terminal } = limits;
-  const merchant = merchantId === '' ? undefined : (limits.merchants[merchantId] ?? limits.merchant);
+  // A merchant may be called `constructor`.
+  const own = Object.hasOwn(limits.merchants, merchantId) ? limits.merchants[merchantId] : undefined;
+  const merchant = merchantId === '' ? undefined : (own ?? limits.merchant);
   return [
     ...(source === undefined ? [] : [{ kind: 'source', key: caller || UNNAMED, limit: source }]),
     ...(merchant === undefined ? [] : [{ kind: 'merchant', key: merchantId, limit: merchant }]),

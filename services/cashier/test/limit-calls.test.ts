@@ -67,13 +67,15 @@ test('a merchant above its limit is refused with the time to come again, and ano
     metadata: { limited: 'merchant', per_second: '10', burst: '1' },
   });
   await till.createPayment(codePayment({ merchantId: 'market' }));
+  await till.createPayment(codePayment({ merchantId: 'constructor' }));
+  expect((await failureOf(till.createPayment(codePayment({ merchantId: 'constructor' })))).reason).toBe('RATE_LIMITED');
   for (let call = 0; call < 3; call += 1) await till.createPayment(codePayment({ merchantId: 'big' }));
   expect((await failureOf(till.createPayment(codePayment({ merchantId: 'big' })))).reason).toBe('RATE_LIMITED');
-  expect(reached).toHaveLength(5);
+  expect(reached).toHaveLength(6);
   // The same payment, when it was told to come again.
   await clock.advance(100);
   await till.createPayment(codePayment({ merchantId: 'shop' }));
-  expect(reached).toHaveLength(6);
+  expect(reached).toHaveLength(7);
 });
 
 test('a terminal, a calling service and questions have limits of their own', async () => {
