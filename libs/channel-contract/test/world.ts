@@ -19,7 +19,7 @@ type Replica = {
   refreshAtMs: number;
 };
 
-const STEP_MS = 50;
+const STEP_MS = 25;
 
 type Fault = 'none' | 'request_lost' | 'answer_lost';
 
@@ -134,6 +134,11 @@ export class World {
     const dice = this.#random.below(20);
     this.#fault = dice === 0 ? 'request_lost' : dice < 3 ? 'answer_lost' : 'none';
     await replica?.lease.refresh().catch(() => undefined);
+    // The worst moment: one goes by more than it is meant to, stays cut off for a while, and everybody wants all there is.
+    if (replica !== undefined && this.#fault === 'answer_lost' && this.#random.below(2) === 0) {
+      replica.refreshAtMs = this.#nowMs + TIMES.leaseMs;
+      for (const each of this.#replicas) each.isGreedy = true;
+    }
     if (this.#random.below(3) > 0) return;
     const state = await this.#redis.get(this.#key);
     if (state !== null) this.#snapshots.push(state);
@@ -146,11 +151,11 @@ export class World {
 
   #call(): void {
     const replica = this.#pick('alive');
-    if (replica !== undefined) this.#take(replica, this.#random.below(8));
+    if (replica !== undefined) this.#take(replica, this.#random.below(8), 0.25);
   }
 
-  /** Some of the calls write their request at once, others after what happens next. */
-  #take(replica: Replica, most: number): void {
+  /** @param later the part of the calls that write their request only after what happens next. */
+  #take(replica: Replica, most: number, later: number): void {
     for (let wanted = most; wanted > 0; wanted -= 1) {
       const place = replica.lease.acquire();
       if (place === undefined) {
@@ -159,7 +164,7 @@ export class World {
       }
       const call: Call = { place, beganAtMs: undefined, isOver: false };
       replica.calls.push(call);
-      if (this.#random.below(8) > 0) this.#send(call);
+      if (this.#random.fraction() >= later) this.#send(call);
     }
   }
 
@@ -224,7 +229,7 @@ export class World {
       this.#advance(Math.min(leftMs, STEP_MS));
       for (const replica of this.#replicas) {
         if (replica.state !== 'alive') continue;
-        if (replica.isGreedy) this.#take(replica, Number.POSITIVE_INFINITY);
+        if (replica.isGreedy) this.#take(replica, Number.POSITIVE_INFINITY, 0);
         if (this.#nowMs < replica.refreshAtMs) continue;
         replica.refreshAtMs = this.#nowMs + TIMES.refreshMs;
         await this.#refresh(replica);

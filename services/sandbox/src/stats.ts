@@ -1,4 +1,14 @@
+import type { Clock } from '@tillmesh/clock';
 import type { ChannelName } from './script.ts';
+
+/** Of an account: exchanges under way now and the most at once, all of them, and the most that began within some time. */
+export type ExchangeCounts = {
+  readonly underWay: number;
+  readonly most: number;
+  readonly total: number;
+  readonly mostInSecond: number;
+  readonly mostInTenSeconds: number;
+};
 
 /** Counts since the start of the process. */
 export interface Stats {
@@ -8,13 +18,13 @@ export interface Stats {
   refusedSignature(channel: ChannelName, reason: string): void;
   /** An exchange of an account begins. @returns to be called once when it is over. */
   exchange(accountId: string): () => void;
-  /** Forgets the most exchanges that were under way at once; those that are under way count. */
+  /** Forgets the most exchanges that were under way at once, and that began within some time; those that are under way count. */
   forgetMost(): void;
   read(): {
     readonly requests: Readonly<Record<string, Readonly<Record<string, number>>>>;
     readonly refusedSignatures: Readonly<Record<string, Readonly<Record<string, number>>>>;
-    /** By account: exchanges under way now, and the most at once. */
-    readonly exchanges: Readonly<Record<string, { readonly underWay: number; readonly most: number }>>;
+    /** By account. */
+    readonly exchanges: Readonly<Record<string, ExchangeCounts>>;
   };
 }
 
@@ -30,29 +40,78 @@ const createCounts = () => {
   };
 };
 
-export const createStats = (): Stats => {
+/** How many came within some time, at most. */
+class WindowCount {
+  readonly #windowMs: number;
+  /** When each came; those from before the window are in front of `#first`. */
+  #times: number[] = [];
+  #first = 0;
+  most = 0;
+
+  constructor(windowMs: number) {
+    this.#windowMs = windowMs;
+  }
+
+  came(nowMs: number): void {
+    this.#times.push(nowMs);
+    while ((this.#times[this.#first] ?? nowMs) <= nowMs - this.#windowMs) this.#first += 1;
+    this.most = Math.max(this.most, this.#times.length - this.#first);
+    if (this.#first < this.#times.length / 2) return;
+    this.#times = this.#times.slice(this.#first);
+    this.#first = 0;
+  }
+
+  forget(): void {
+    this.most = 0;
+    this.#times = [];
+    this.#first = 0;
+  }
+}
+
+const createExchanges = () => ({
+  underWay: 0,
+  most: 0,
+  total: 0,
+  inSecond: new WindowCount(1_000),
+  inTenSeconds: new WindowCount(10_000),
+});
+
+export const createStats = (clock: Clock): Stats => {
   const requests = createCounts();
   const refused = createCounts();
-  const exchanges = new Map<string, { underWay: number; most: number }>();
+  const exchanges = new Map<string, ReturnType<typeof createExchanges>>();
   return {
     request: requests.add,
     refusedSignature: refused.add,
     exchange: (accountId) => {
-      const own = exchanges.get(accountId) ?? { underWay: 0, most: 0 };
+      const own = exchanges.get(accountId) ?? createExchanges();
       exchanges.set(accountId, own);
+      own.total += 1;
       own.underWay += 1;
       own.most = Math.max(own.most, own.underWay);
+      const nowMs = clock.monotonicMs();
+      own.inSecond.came(nowMs);
+      own.inTenSeconds.came(nowMs);
       return () => {
         own.underWay -= 1;
       };
     },
     forgetMost: () => {
-      for (const own of exchanges.values()) own.most = own.underWay;
+      for (const own of exchanges.values()) {
+        own.most = own.underWay;
+        own.inSecond.forget();
+        own.inTenSeconds.forget();
+      }
     },
     read: () => ({
       requests: requests.read(),
       refusedSignatures: refused.read(),
-      exchanges: Object.fromEntries([...exchanges].map(([accountId, own]) => [accountId, { ...own }])),
+      exchanges: Object.fromEntries(
+        [...exchanges].map(([accountId, { underWay, most, total, inSecond, inTenSeconds }]) => [
+          accountId,
+          { underWay, most, total, mostInSecond: inSecond.most, mostInTenSeconds: inTenSeconds.most },
+        ]),
+      ),
     }),
   };
 };
