@@ -96,23 +96,23 @@ describe('what a channel sees of all replicas', () => {
     ['a share of a rate is given away before its lease is over', RATE, AT_THE_END, 'if not what.lasts'],
     ['calls count no longer than their lease', CALLS, AT_THE_END, 'if now >= entry.untilMs'],
     ...([CALLS, RATE] as const).flatMap(
-      (contract) =>
+      (agreed) =>
         [
           [
             'a smaller grant counts before its holder goes by it',
-            contract,
+            agreed,
             'own.counts[id] = math.max(counts, grant)',
             'own.counts[id] = grant',
           ],
           [
             'a Redis that lost its memory does not learn',
-            contract,
+            agreed,
             'local learns = now < state.learnsUntil',
             'local learns = false',
           ],
           [
             'nothing is kept for seats of which nobody is known',
-            contract,
+            agreed,
             'local all = what.agreed - emergency * (seats - known)',
             'local all = what.agreed',
           ],
@@ -128,7 +128,12 @@ describe('what a channel sees of all replicas', () => {
   }
 
   test('is more requests in some time where clocks go faster than is left out of the rate', async () => {
-    const { brokenBy } = await play({ worlds: 400, contract: RATE, clocks: { slowest: 1.05, fastest: 1.08 }, firstSeed: 1 });
+    const { brokenBy } = await play({
+      worlds: 400,
+      contract: RATE,
+      clocks: { slowest: 1.05, fastest: 1.08 },
+      firstSeed: 1,
+    });
     expect(brokenBy).toBeDefined();
   }, 120_000);
 });
@@ -207,7 +212,7 @@ describe('a process without Redis', () => {
     expect([lease.isEmergency, lease.callsShare]).toEqual([true, emergency]);
   });
 
-  test('sends nothing for a place of a lease that is over, where it is somebody else\'s by now', async () => {
+  test("sends nothing for a place of a lease that is over, where it is somebody else's by now", async () => {
     const clock = new ManualClock();
     let isAway = false;
     const lease = leaseOf(() => (isAway ? away() : Promise.resolve({ shares: [20], number: 1 })), clock);

@@ -211,7 +211,8 @@ export class World {
     if (replica === undefined) return;
     replica.state = 'alive';
     // What had its place before may be written before anything else is noticed.
-    if (this.#random.below(2) === 0) for (const call of replica.calls) if (call.beganAtMs === undefined) this.#send(call);
+    if (this.#random.below(2) === 0)
+      for (const call of replica.calls) if (call.beganAtMs === undefined) this.#send(call);
     this.#hear(replica);
   }
 

@@ -60,7 +60,5 @@ export type AccountSettings = {
   readonly baseUrls: readonly string[];
   readonly strictSignatures: boolean;
   readonly acceptsNotifications: boolean;
-  readonly agreed?:
-    | (Contract & { readonly callMsMax: number; readonly leaseMs: number })
-    | undefined;
+  readonly agreed?: (Contract & { readonly callMsMax: number; readonly leaseMs: number }) | undefined;
 };

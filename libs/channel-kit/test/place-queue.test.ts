@@ -101,11 +101,7 @@ describe('places for calls at once', () => {
           entered.release();
         }
       });
-    const all = [
-      ...Array.from({ length: 5 }, () => come('pay', 'big')),
-      come('pay', 'small'),
-      come('query', 'big'),
-    ];
+    const all = [...Array.from({ length: 5 }, () => come('pay', 'big')), come('pay', 'small'), come('query', 'big')];
     await new Promise((resolve) => setImmediate(resolve));
     expect(order).toEqual(['pay big refused', 'pay big refused']);
     first.release();
@@ -142,7 +138,13 @@ describe('rights to send', () => {
     let sent = 0;
     for (const each of sending) void each.then(() => (sent += 1));
     // 9.7 a second: a clock may be fast.
-    for (const [atMs, expected] of [[100, 0], [10, 1], [98, 2], [104, 3], [104, 4]] as const) {
+    for (const [atMs, expected] of [
+      [100, 0],
+      [10, 1],
+      [98, 2],
+      [104, 3],
+      [104, 4],
+    ] as const) {
       await clock.advance(atMs);
       await new Promise((resolve) => setImmediate(resolve));
       expect(sent).toBe(expected);

@@ -13,6 +13,7 @@ import { createClient, type RpcError, serve } from '@tillmesh/rpc';
 import { createLog, metricsText } from '@tillmesh/telemetry';
 import { moneyToWire } from '@tillmesh/wire';
 import { afterEach, describe, expect, test } from 'vitest';
+import { holdContracts } from '../src/contracts.ts';
 import {
   accountSettings,
   attemptReport,
@@ -27,7 +28,6 @@ import {
   serveChannel,
   unanswered,
 } from '../src/index.ts';
-import { holdContracts } from '../src/contracts.ts';
 
 const toClose: (() => Promise<unknown> | void)[] = [];
 afterEach(async () => {
