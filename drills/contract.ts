@@ -5,7 +5,7 @@ import { ChannelService } from '@tillmesh/proto/tillmesh/channel/v1/channel_serv
 import { PaymentKind } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
 import { createClient, type RpcClient } from '@tillmesh/rpc';
 import { createScriptControl } from './channels/channel-scripts.ts';
-import { exchangesOfAccount } from './channels/exchanges.ts';
+import { type Exchanges, exchangesOfAccount } from './channels/exchanges.ts';
 import type { Drill } from './drill.ts';
 
 const ACCOUNT = 'wechat-a';
@@ -19,22 +19,35 @@ const WATCH_EVERY_MS = 100;
 /** Callers of each replica, each of which calls again as soon as it is answered: together far more than is agreed. */
 const CALLERS = 24;
 const BACK_OFF_MS = 20;
+/** Of another account so many requests a second are agreed. */
+const RATE_ACCOUNT = 'wechat-b';
+const PER_SECOND = 60;
+const BURST = 15;
+const RATE_CALLERS = 12;
 
-const order = {
-  accountId: ACCOUNT,
+const orderOf = (accountId: string) => ({
+  accountId,
   channelOrderNo: '12611260000000000000000001',
   createdAt: timestampFromMs(Date.UTC(2026, 10, 26)),
   kind: PaymentKind.PAYMENT_CODE,
   amount: { currency: 'CNY', minorUnits: 100n },
-};
+});
 
-const exchangesOf = (address: string) => exchangesOfAccount(address, ACCOUNT);
+const exchangesOf = async (address: string): Promise<{ readonly calls: Exchanges; readonly rate: Exchanges }> => ({
+  calls: await exchangesOfAccount(address, ACCOUNT),
+  rate: await exchangesOfAccount(address, RATE_ACCOUNT),
+});
 
 /** Calls without a pause until it is over. */
-const callOn = async (client: RpcClient<typeof ChannelService>, clock: Clock, isOver: () => boolean): Promise<void> => {
+const callOn = async (
+  client: RpcClient<typeof ChannelService>,
+  accountId: string,
+  clock: Clock,
+  isOver: () => boolean,
+): Promise<void> => {
   while (!isOver()) {
     try {
-      await client.queryPayment({ order });
+      await client.queryPayment({ order: orderOf(accountId) });
     } catch {
       // Refused, or the replica is away: callers try again, and not as fast as they can.
       await clock.sleep(BACK_OFF_MS);
@@ -42,25 +55,29 @@ const callOn = async (client: RpcClient<typeof ChannelService>, clock: Clock, is
   }
 };
 
-/** Watches what is under way at the channel for so long. @returns the mean and the most. */
-const watch = async (
-  address: string,
-  clock: Clock,
-  ms: number,
-): Promise<{ readonly mean: number; readonly most: number }> => {
-  const endMs = clock.monotonicMs() + ms;
+/** What a channel saw: calls under way and requests a second, on average; the most calls at once since the beginning. */
+type Seen = { readonly mean: number; readonly perSecond: number; readonly most: number };
+type Phase = Seen & { readonly name: string };
+
+/** Watches the channel for so long. */
+const watch = async (address: string, clock: Clock, ms: number): Promise<Seen> => {
+  const beganMs = clock.monotonicMs();
+  const before = (await exchangesOf(address)).rate.total;
   const seen: number[] = [];
   let most = 0;
-  while (clock.monotonicMs() < endMs) {
-    const exchanges = await exchangesOf(address);
-    seen.push(exchanges.underWay);
-    most = Math.max(most, exchanges.most);
+  while (clock.monotonicMs() < beganMs + ms) {
+    const { calls } = await exchangesOf(address);
+    seen.push(calls.underWay);
+    most = Math.max(most, calls.most);
     await clock.sleep(WATCH_EVERY_MS);
   }
-  return { mean: seen.reduce((sum, each) => sum + each, 0) / Math.max(1, seen.length), most };
+  const requests = (await exchangesOf(address)).rate.total - before;
+  return {
+    mean: seen.reduce((sum, each) => sum + each, 0) / Math.max(1, seen.length),
+    perSecond: (1_000 * requests) / (clock.monotonicMs() - beganMs),
+    most,
+  };
 };
-
-type Phase = { readonly name: string; readonly mean: number; readonly most: number };
 
 /** What is done to replicas and Redis, one after the other, with time to recover in between. */
 const phasesOf = async (mesh: Mesh, clock: Clock, ms: number, onProgress: (line: string) => void): Promise<Phase[]> => {
@@ -71,9 +88,10 @@ const phasesOf = async (mesh: Mesh, clock: Clock, ms: number, onProgress: (line:
   const phases: Phase[] = [];
   const phase = async (name: string): Promise<void> => {
     onProgress(name);
-    const { mean, most } = await watch(control, clock, ms);
-    phases.push({ name, mean, most });
-    onProgress(`  ${mean.toFixed(1)} under way on average, ${most} at most since the beginning`);
+    const seen = await watch(control, clock, ms);
+    phases.push({ name, ...seen });
+    const { mean, most, perSecond } = seen;
+    onProgress(`  ${mean.toFixed(1)} under way on average, ${most} at most; ${perSecond.toFixed(1)} requests a second`);
   };
   await phase('steady');
   await mesh.services.kill(second.name, 'SIGKILL');
@@ -91,10 +109,10 @@ const phasesOf = async (mesh: Mesh, clock: Clock, ms: number, onProgress: (line:
   return phases;
 };
 
-/** Replicas of a channel die, stand still and lose Redis: the channel never sees more calls at once than was agreed. */
+/** Replicas of a channel die, stand still and lose Redis: the channel never sees more calls at once, or more requests, than was agreed. */
 export const contract: Drill = {
   name: 'contract',
-  title: `${REPLICAS} replicas share ${AGREED} calls at once at a channel, whatever dies, stands still or is lost`,
+  title: `${REPLICAS} replicas share ${AGREED} calls at once, and ${PER_SECOND} requests a second, whatever dies, stands still or is lost`,
   defaults: { seconds: 15, rate: CALLERS },
   run: async ({ seconds, rate, folder, env, clock, onProgress }) => {
     const mesh = await startMesh({
@@ -106,6 +124,13 @@ export const contract: Drill = {
       instances: { 'channel-wechat': REPLICAS },
       agreed: {
         [ACCOUNT]: { concurrencyMax: AGREED, replicasMax: REPLICAS, callMsMax: CALL_MS_MAX, leaseMs: LEASE_MS },
+        [RATE_ACCOUNT]: {
+          perSecond: PER_SECOND,
+          burst: BURST,
+          replicasMax: REPLICAS,
+          callMsMax: CALL_MS_MAX,
+          leaseMs: LEASE_MS,
+        },
       },
       onProgress,
     });
@@ -121,47 +146,62 @@ export const contract: Drill = {
         operations: ['query'],
         script: [{ do: 'delay', ms: CHANNEL_MS, when: 'before_commit' }],
       });
-      const callers = clients.flatMap((client) =>
-        Array.from({ length: rate }, () => callOn(client, clock, () => over)),
-      );
-      // The first leases follow the demand that nobody knew of.
-      await clock.sleep(2 * LEASE_MS);
+      const callers = clients.flatMap((client) => [
+        ...Array.from({ length: rate }, () => callOn(client, ACCOUNT, clock, () => over)),
+        ...Array.from({ length: RATE_CALLERS }, () => callOn(client, RATE_ACCOUNT, clock, () => over)),
+      ]);
+      // A Redis that knows nothing learns for so long, and gives emergency shares until then; the next leases follow the demand.
+      await clock.sleep(2 * LEASE_MS + CALL_MS_MAX);
       const phases = await phasesOf(mesh, clock, seconds * 1_000, onProgress);
       over = true;
       await Promise.all(callers);
-      const { most } = await exchangesOf(mesh.address('sandbox-control'));
-      const share = (name: string) => (phases.find((phase) => phase.name === name)?.mean ?? Number.NaN) / AGREED;
+      const seen = await exchangesOf(mesh.address('sandbox-control'));
+      const phase = (name: string) => phases.find((each) => each.name === name);
+      const share = (name: string) => Number(((phase(name)?.mean ?? Number.NaN) / AGREED).toFixed(3));
+      const rateShare = (name: string) => Number(((phase(name)?.perSecond ?? Number.NaN) / PER_SECOND).toFixed(3));
+      const back = 'Redis is back, with what it had on disk';
       return {
         conditions: {
           seconds_a_phase: seconds,
           replicas: REPLICAS,
           agreed: AGREED,
+          requests_a_second: PER_SECOND,
+          burst: BURST,
           lease_ms: LEASE_MS,
           channel_ms: CHANNEL_MS,
         },
         figures: {
-          most_at_once: most,
-          ...Object.fromEntries(phases.map(({ name, mean }) => [name, Number((mean / AGREED).toFixed(3))])),
+          most_at_once: seen.calls.most,
+          most_requests_in_1_s: seen.rate.mostInSecond,
+          most_requests_in_10_s: seen.rate.mostInTenSeconds,
+          ...Object.fromEntries(phases.map(({ name }) => [name, share(name)])),
+          ...Object.fromEntries(phases.map(({ name }) => [`rate: ${name}`, rateShare(name)])),
         },
         targets: [
-          { name: 'calls at once at the channel, the most', measured: most, op: '<=', target: AGREED },
-          { name: 'use in steady state, share', measured: Number(share('steady').toFixed(3)), op: '>=', target: 0.9 },
+          { name: 'calls at once at the channel, the most', measured: seen.calls.most, op: '<=', target: AGREED },
           {
-            name: 'use without Redis, share',
-            measured: Number(share('without Redis').toFixed(3)),
-            op: '>=',
-            target: 0.5,
+            name: 'requests at the channel in any second, the most',
+            measured: seen.rate.mostInSecond,
+            op: '<=',
+            target: PER_SECOND + BURST,
           },
           {
-            name: 'use when Redis is back, share',
-            measured: Number(share('Redis is back, with what it had on disk').toFixed(3)),
-            op: '>=',
-            target: 0.5,
+            name: 'requests at the channel in any ten seconds, the most',
+            measured: seen.rate.mostInTenSeconds,
+            op: '<=',
+            target: 10 * PER_SECOND + BURST,
           },
+          { name: 'use in steady state, share', measured: share('steady'), op: '>=', target: 0.9 },
+          { name: 'use of the rate in steady state, share', measured: rateShare('steady'), op: '>=', target: 0.9 },
+          { name: 'use without Redis, share', measured: share('without Redis'), op: '>=', target: 0.5 },
+          { name: 'use of the rate without Redis, share', measured: rateShare('without Redis'), op: '>=', target: 0.5 },
+          { name: 'use when Redis is back, share', measured: share(back), op: '>=', target: 0.5 },
+          { name: 'use of the rate when Redis is back, share', measured: rateShare(back), op: '>=', target: 0.5 },
         ],
         lines: phases.map(
-          ({ name, mean }) =>
-            `${name.padEnd(44)} ${mean.toFixed(1).padStart(5)} of ${AGREED}, ${((100 * mean) / AGREED).toFixed(0)} %`,
+          ({ name, mean, perSecond }) =>
+            `${name.padEnd(44)} ${mean.toFixed(1).padStart(5)} of ${AGREED} calls, ${((100 * mean) / AGREED).toFixed(0)} %; ` +
+            `${perSecond.toFixed(1).padStart(5)} of ${PER_SECOND} requests a second, ${((100 * perSecond) / PER_SECOND).toFixed(0)} %`,
         ),
       };
     } finally {

@@ -1,9 +1,21 @@
 type AtOnce = { readonly underWay: number; readonly most: number };
 
-/** Exchanges of an account that are under way at the simulated channels; `paying` of them ask for money. */
-export type Exchanges = AtOnce & { readonly paying: AtOnce };
+/** Exchanges of an account at the simulated channels: under way, and the most that began within some time; `paying` of them ask for money. */
+export type Exchanges = AtOnce & {
+  readonly total: number;
+  readonly mostInSecond: number;
+  readonly mostInTenSeconds: number;
+  readonly paying: AtOnce;
+};
 
-const NONE: Exchanges = { underWay: 0, most: 0, paying: { underWay: 0, most: 0 } };
+const NONE: Exchanges = {
+  underWay: 0,
+  most: 0,
+  total: 0,
+  mostInSecond: 0,
+  mostInTenSeconds: 0,
+  paying: { underWay: 0, most: 0 },
+};
 
 /** @param address host:port of the sandbox' control API. */
 export const exchangesOfAccount = async (address: string, accountId: string): Promise<Exchanges> => {

@@ -1,11 +1,2 @@
-export {
-  allocateIn,
-  CONTRACT_TIMES,
-  type Contract,
-  type ContractLease,
-  type ContractTimes,
-  createContractLease,
-  emergencyShareOf,
-  keepLeases,
-} from './contract-lease.ts';
-export { type Slot, Slots } from './slots.ts';
+export { CONTRACT_TIMES, type Contract, type ContractRefusal, type ContractTimes, whyUnworkable } from './contract.ts';
+export { allocateIn, type ContractLease, createContractLease, keepLeases, type Place } from './contract-lease.ts';

@@ -1,16 +1,10 @@
-/** A call's place at the channel; given back once. */
-export type Slot = { release(): void };
-
 /** How many calls may be under way, and how many are. An integer compare for each call, and nothing over the network. */
 export class Slots {
-  #share: number;
+  #share = 0;
   #underWay = 0;
-  #mostUnderWay = 0;
+  #waiting = 0;
+  #mostWanted = 0;
   #refused = 0;
-
-  constructor(share: number) {
-    this.#share = share;
-  }
 
   get share(): number {
     return this.#share;
@@ -20,27 +14,20 @@ export class Slots {
     return this.#underWay;
   }
 
-  /** Calls that were refused since the last look. */
-  get refused(): number {
-    return this.#refused;
+  get isFull(): boolean {
+    return this.#underWay >= this.#share;
   }
 
-  /** A place, or undefined where none is free. */
-  acquire(): Slot | undefined {
-    if (this.#underWay >= this.#share) {
-      this.#refused += 1;
-      return undefined;
-    }
+  /** @returns false where no place is free. */
+  take(): boolean {
+    if (this.isFull) return false;
     this.#underWay += 1;
-    if (this.#underWay > this.#mostUnderWay) this.#mostUnderWay = this.#underWay;
-    let isHeld = true;
-    return {
-      release: () => {
-        if (!isHeld) return;
-        isHeld = false;
-        this.#underWay -= 1;
-      },
-    };
+    this.#see();
+    return true;
+  }
+
+  giveBack(): void {
+    this.#underWay -= 1;
   }
 
   /** What is above a smaller share goes on to its end; nothing begins before it has. */
@@ -48,11 +35,26 @@ export class Slots {
     this.#share = share;
   }
 
+  /** So many calls wait. */
+  setWaiting(count: number): void {
+    this.#waiting = count;
+    this.#see();
+  }
+
+  /** A call has gone without a place. */
+  refuse(): void {
+    this.#refused += 1;
+  }
+
   /** How many places were wanted since the last look. */
   takeDemand(): number {
-    const demand = this.#mostUnderWay + this.#refused;
-    this.#mostUnderWay = this.#underWay;
+    const demand = this.#mostWanted + this.#refused;
+    this.#mostWanted = this.#underWay + this.#waiting;
     this.#refused = 0;
     return demand;
+  }
+
+  #see(): void {
+    this.#mostWanted = Math.max(this.#mostWanted, this.#underWay + this.#waiting);
   }
 }

@@ -1,3 +1,4 @@
+import { type Contract, whyUnworkable } from '@tillmesh/channel-contract';
 import { z } from '@tillmesh/config';
 import { parseAccountId } from '@tillmesh/domain';
 
@@ -30,7 +31,14 @@ export const accountSettings = {
     .describe('False: notifications for this account are not read; its payments are learned by asking alone.'),
   agreed: z
     .strictObject({
-      concurrencyMax: z.int().min(1).max(100_000).describe('Calls under way at once, over all replicas.'),
+      concurrencyMax: z.int().min(1).max(100_000).optional().describe('Calls under way at once, over all replicas.'),
+      perSecond: z
+        .number()
+        .min(0.1)
+        .max(100_000)
+        .optional()
+        .describe('Requests a second, over all replicas: in any T seconds at most perSecond * T + burst.'),
+      burst: z.int().min(1).max(100_000).optional().describe('Requests that may come at once after a quiet time.'),
       replicasMax: z
         .int()
         .min(1)
@@ -44,10 +52,10 @@ export const accountSettings = {
         .describe('A call is over at the channel after this, whatever happened, ms.'),
       leaseMs: z.int().min(1_000).max(60_000).default(10_000).describe('How long a share of it is given for, ms.'),
     })
-    .refine(
-      ({ concurrencyMax, replicasMax }) => concurrencyMax >= 2 * replicasMax,
-      'concurrencyMax has to be at least twice replicasMax, or a process without Redis could make no call',
-    )
+    .superRefine((contract, context) => {
+      const message = whyUnworkable(contract);
+      if (message !== undefined) context.addIssue({ code: 'custom', message });
+    })
     .optional()
     .describe('What the channel has agreed to for this account; without it only the lanes limit.'),
 };
@@ -58,12 +66,5 @@ export type AccountSettings = {
   readonly baseUrls: readonly string[];
   readonly strictSignatures: boolean;
   readonly acceptsNotifications: boolean;
-  readonly agreed?:
-    | {
-        readonly concurrencyMax: number;
-        readonly replicasMax: number;
-        readonly callMsMax: number;
-        readonly leaseMs: number;
-      }
-    | undefined;
+  readonly agreed?: (Contract & { readonly callMsMax: number; readonly leaseMs: number }) | undefined;
 };

@@ -50,7 +50,13 @@ const exchangeSeconds = durations('tillmesh_channel_http_seconds', 'Time of HTTP
 ]);
 
 /** Of our own making: another domain would not take it either. */
-const NOT_THE_HOSTS: ReadonlySet<string> = new Set(['aborted', 'pool_full', 'host_not_configured']);
+const NOT_THE_HOSTS: ReadonlySet<string> = new Set([
+  'aborted',
+  'contract_full',
+  'contract_rate',
+  'host_not_configured',
+  'pool_full',
+]);
 
 const portOf = (url: URL): number => (url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port));
 

@@ -1,26 +1,18 @@
 import { hostname } from 'node:os';
-import {
-  allocateIn,
-  CONTRACT_TIMES,
-  type ContractLease,
-  createContractLease,
-  keepLeases,
-  type Slot,
-} from '@tillmesh/channel-contract';
+import { allocateIn, CONTRACT_TIMES, createContractLease, keepLeases } from '@tillmesh/channel-contract';
 import type { Clock, Random } from '@tillmesh/clock';
 import type { RedisConnection } from '@tillmesh/delay-queue';
 import type { Log } from '@tillmesh/telemetry';
 import type { AccountSettings } from './account-settings.ts';
+import { PlaceQueue } from './place-queue.ts';
 
 /** What the accounts of a process have been agreed. */
 export type Contracts = {
-  /** A place at the channel; undefined where there is none. */
-  takeSlot(accountId: string): Slot | undefined;
+  /** Who waits for a place in an account's contract; undefined where nothing is agreed. */
+  of(accountId: string): PlaceQueue | undefined;
   /** Keeps this process's part of them until the signal is aborted. */
   keep(signal: AbortSignal): Promise<void>;
 };
-
-const FREE: Slot = { release: () => undefined };
 
 /** Holds a lease for each account with a contract. */
 export const holdContracts = (options: {
@@ -34,9 +26,8 @@ export const holdContracts = (options: {
   const { channelId, accounts, redis, clock, random, log } = options;
   // A process that comes back is another one: calls of the one before may be under way.
   const holder = `${hostname()}-${process.pid}-${random.hex(6)}`;
-  const leases = new Map<string, { readonly lease: ContractLease; readonly refreshMs: number }>();
-  for (const { accountId, agreed } of accounts) {
-    if (agreed === undefined) continue;
+  const held = accounts.flatMap(({ accountId, agreed }) => {
+    if (agreed === undefined) return [];
     const refreshMs = Math.round((agreed.leaseMs * CONTRACT_TIMES.refreshMs) / CONTRACT_TIMES.leaseMs);
     const lease = createContractLease({
       resource: `${channelId}:${accountId}`,
@@ -46,18 +37,14 @@ export const holdContracts = (options: {
       allocate: redis === undefined ? undefined : allocateIn(redis),
       clock,
     });
-    leases.set(accountId, { lease, refreshMs });
-  }
+    return [{ accountId, lease, refreshMs, queue: new PlaceQueue(lease, clock) }];
+  });
+  const queues = new Map(held.map(({ accountId, queue }) => [accountId, queue]));
   return {
-    takeSlot: (accountId) => {
-      const held = leases.get(accountId);
-      return held === undefined ? FREE : held.lease.acquire();
-    },
+    of: (accountId) => queues.get(accountId),
     keep: async (signal) => {
       await Promise.all(
-        [...leases.values()].map(({ lease, refreshMs }) =>
-          keepLeases({ leases: [lease], everyMs: refreshMs, clock, log, signal }),
-        ),
+        held.map(({ lease, refreshMs }) => keepLeases({ leases: [lease], everyMs: refreshMs, clock, log, signal })),
       );
     },
   };

@@ -19,6 +19,8 @@ export type HttpRequest = {
   readonly repeatable?: boolean;
   /** Ends the exchange: its socket is cut, or the request is never written. */
   readonly signal: AbortSignal;
+  /** Asked in the moment before the request is written: undefined where it may be, otherwise why it is not sent. */
+  readonly whyNotSend?: () => string | undefined;
 };
 
 /**
@@ -111,8 +113,14 @@ export const exchangeOver = (dispatcher: Dispatcher, request: HttpRequest, place
           } else if (controller !== undefined) {
             started.abort(new Error('would be sent a second time'));
           } else {
-            controller = started;
-            place.onSent();
+            const refusal = request.whyNotSend?.();
+            if (refusal === undefined) {
+              controller = started;
+              place.onSent();
+            } else {
+              giveUp(refusal);
+              started.abort(new Error(refusal));
+            }
           }
         },
         onResponseStart: (_started, statusCode, responseHeaders) => {

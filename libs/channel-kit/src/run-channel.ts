@@ -49,7 +49,7 @@ export const runChannel = <Account extends AccountSettings>(
         lanes,
         sendFloorMs,
         http,
-        takeSlot: contracts.takeSlot,
+        contractOf: contracts.of,
         clock: systemClock,
         random: systemRandom,
         log,

@@ -1,8 +1,7 @@
-import type { Slot } from '@tillmesh/channel-contract';
 import type { Clock, Random } from '@tillmesh/clock';
 import { createLane, type Lane } from '@tillmesh/lane';
 import { ChannelService } from '@tillmesh/proto/tillmesh/channel/v1/channel_service_pb.ts';
-import { type Binding, bind, type CallContext, notYet, notYetStream, rpcErrors } from '@tillmesh/rpc';
+import { type Binding, bind, type CallContext, notYet, notYetStream, remainingMs, rpcErrors } from '@tillmesh/rpc';
 import type { Log } from '@tillmesh/telemetry';
 import { kindMap, walletMap } from '@tillmesh/wire';
 import type { AccountSettings } from './account-settings.ts';
@@ -21,6 +20,7 @@ import type { ChannelHttp } from './channel-http.ts';
 import { type ChannelLanes, LANE_NAMES, type LaneName } from './channel-lanes.ts';
 import { notificationOf, orderOf, paymentRequestOf, refundRefOf, refundRequestOf } from './from-wire.ts';
 import { type CallSummary, observeCall } from './observe-call.ts';
+import type { HeldPlace, PlaceQueue } from './place-queue.ts';
 import { refundReport } from './refund-report.ts';
 import { runInLane } from './run-in-lane.ts';
 import {
@@ -44,8 +44,8 @@ export type ServeChannelOptions<Account extends AccountSettings> = {
   /** What a call that moves money needs at least, ms, and more where such calls usually take longer; with less it is not sent. */
   readonly sendFloorMs: number;
   readonly http: ChannelHttp;
-  /** A place at the channel for a call of an account; undefined where what was agreed is used up. Accounts without a contract always have one. */
-  readonly takeSlot?: (accountId: string) => Slot | undefined;
+  /** Who waits for a place in what was agreed for an account; undefined where nothing was. */
+  readonly contractOf?: (accountId: string) => PlaceQueue | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -58,8 +58,22 @@ const USUAL_SHARE = 0.99;
 const READ_FLOOR_MS = 50;
 const LANE_FULL_RETRY_MS = 200;
 
-/** A place where nothing is agreed. */
-const FREE: Slot = { release: () => undefined };
+/** A way to the channel that sends nothing beyond what was agreed, and whether it has held something back. */
+const withinContract = (http: ChannelHttp, place: HeldPlace): { http: ChannelHttp; heldBack: () => boolean } => {
+  let heldBack = false;
+  const whyNotSend = (): string | undefined => {
+    const refusal = place.whyNotSend();
+    if (refusal !== undefined) heldBack = true;
+    return refusal;
+  };
+  const send: ChannelHttp['send'] = async (request) => {
+    if (await place.untilReady(request.signal)) return http.send({ ...request, whyNotSend });
+    // Held back here it costs no socket.
+    heldBack = true;
+    return { kind: 'not_sent', host: new URL(request.baseUrl).host, cause: 'contract_rate', sends: 0 };
+  };
+  return { http: { ...http, send }, heldBack: () => heldBack };
+};
 
 const MAYBE_SENT: CallFacts = { ...nothingSent, transport: 'maybe_sent', sends: 1 };
 
@@ -73,7 +87,7 @@ const undoneRefund = (facts: CallFacts, cause: string): RefundReport =>
 
 /** Turns a channel into the gRPC service that the mesh calls: account, lane, budget, metrics, spans and wire. */
 export const serveChannel = <Account extends AccountSettings>(options: ServeChannelOptions<Account>): ServedChannel => {
-  const { channel, accounts, sendFloorMs, http, takeSlot = () => FREE, clock, random, log } = options;
+  const { channel, accounts, sendFloorMs, http, contractOf = () => undefined, clock, random, log } = options;
   const accountById = new Map(accounts.map((account) => [account.accountId, account]));
   const lanes = Object.fromEntries(
     LANE_NAMES.map((name) => [
@@ -110,7 +124,7 @@ export const serveChannel = <Account extends AccountSettings>(options: ServeChan
     readonly floorMs: number;
     readonly run: (call: ChannelCall<Account>) => Report | Promise<Report>;
     readonly summaryOf: (report: Report) => CallSummary;
-    readonly onRefused: (cause: string) => Report;
+    readonly onRefused: (cause: string, retryAfterMs: number) => Report;
     readonly onOutOfTime: () => Report;
   };
 
@@ -119,21 +133,31 @@ export const serveChannel = <Account extends AccountSettings>(options: ServeChan
     const about = { channelId: channel.id, operation, accountId: account.accountId, channelOrderNo, clock, log };
     return observeCall(about, summaryOf, async () => {
       // Notifications call nobody.
-      const slot = work.lane === 'notify' ? FREE : takeSlot(account.accountId);
-      if (slot === undefined) return work.onRefused('contract_full');
+      const queue = work.lane === 'notify' ? undefined : contractOf(account.accountId);
+      const lane = lanes[work.lane];
+      const entered = await queue?.enter({
+        lane: work.lane,
+        merchant: context.merchant ?? '',
+        limits: lane.limits,
+        budgetMs: remainingMs(clock, context) - work.floorMs,
+        signal: context.signal,
+      });
+      if (entered !== undefined && 'refusal' in entered) return work.onRefused(entered.refusal, entered.retryAfterMs);
+      const way = entered === undefined ? undefined : withinContract(http, entered);
       const result = await runInLane<Report>({
-        lane: lanes[work.lane],
+        lane,
         context,
         clock,
         floorMs: work.floorMs,
-        work: async (signal) => work.run({ account, http, clock, random, signal }),
-        factsOf: (report) => summaryOf(report).facts,
-      }).finally(() => slot.release());
+        work: async (signal) => work.run({ account, http: way?.http ?? http, clock, random, signal }),
+        // What we hold back ourselves says nothing of the channel.
+        factsOf: (report) => (way?.heldBack() === true ? undefined : summaryOf(report).facts),
+      }).finally(() => entered?.release());
       switch (result.kind) {
         case 'done':
           return result.report;
         case 'refused':
-          return work.onRefused(result.cause);
+          return work.onRefused(result.cause, LANE_FULL_RETRY_MS);
         case 'out_of_time':
           return work.onOutOfTime();
       }
@@ -153,15 +177,15 @@ export const serveChannel = <Account extends AccountSettings>(options: ServeChan
   // Calls that ask are refused as calls: nothing was learned.
   const asking = <Report>(lane: LaneName, undone: (facts: CallFacts, cause: string) => Report) => ({
     floorMs: READ_FLOOR_MS,
-    onRefused: (cause: string): Report => {
+    onRefused: (cause: string, retryAfterMs: number): Report => {
       if (cause === 'no_time_left' || cause === 'lane_no_time_left') {
         throw rpcErrors.deadlineTooShort('too little time is left to ask the channel; nothing was done', {
           metadata: { needed_ms: String(READ_FLOOR_MS) },
         });
       }
       throw rpcErrors.laneFull(`the lane to the channel takes no more (${cause}); nothing was done`, {
-        retryAfterMs: LANE_FULL_RETRY_MS,
-        metadata: { lane: lanes[lane].name },
+        retryAfterMs,
+        metadata: { lane: lanes[lane].name, cause },
       });
     },
     onOutOfTime: () => undone(MAYBE_SENT, 'out_of_time'),

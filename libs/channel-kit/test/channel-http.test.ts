@@ -386,6 +386,22 @@ test('more waiting requests than allowed are refused as not sent', async () => {
   ).not.toEqual([]);
 });
 
+test('a request that is held back in the last moment is not sent, and the next one is', async () => {
+  const { baseUrl, peer } = await startPeer((socket, seen) => {
+    socket.on('data', (data) => {
+      seen.bytes += data.byteLength;
+      socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok');
+    });
+  });
+  const http = startClient({ baseUrl }, { connectionsMax: 1 });
+  expect(await http.send(request(baseUrl, { whyNotSend: () => 'contract_rate' }))).toMatchObject({
+    kind: 'not_sent',
+    cause: 'contract_rate',
+  });
+  expect(peer.bytes).toBe(0);
+  expect(await http.send(request(baseUrl, { whyNotSend: () => undefined }))).toMatchObject({ kind: 'answered' });
+});
+
 test('a socket that the peer closed while it was idle never turns a sent request into a not sent one', async () => {
   // The peer answers, waits a moment and closes without a word, as servers do with keep-alive sockets; in the meantime the
   // next request may be on its way.

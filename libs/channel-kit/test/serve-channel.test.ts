@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { systemClock, systemRandom } from '@tillmesh/clock';
 import { parseConfig, z } from '@tillmesh/config';
@@ -9,7 +12,8 @@ import { RefundState } from '@tillmesh/proto/tillmesh/payment/v1/refund_pb.ts';
 import { createClient, type RpcError, serve } from '@tillmesh/rpc';
 import { createLog, metricsText } from '@tillmesh/telemetry';
 import { moneyToWire } from '@tillmesh/wire';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
+import { holdContracts } from '../src/contracts.ts';
 import {
   accountSettings,
   attemptReport,
@@ -19,8 +23,10 @@ import {
   channelSettings,
   createChannelHttp,
   defineChannel,
+  factsOf,
   refundReport,
   serveChannel,
+  unanswered,
 } from '../src/index.ts';
 
 const toClose: (() => Promise<unknown> | void)[] = [];
@@ -66,11 +72,11 @@ const acme = (methods: Partial<Channel<Account>>): Channel<Account> =>
 
 const start = async (
   methods: Partial<Channel<Account>>,
-  options: { accounts?: Account[]; lanes?: Partial<ChannelLanes>; sendFloorMs?: number } = {},
+  options: { accounts?: Account[]; lanes?: Partial<ChannelLanes>; sendFloorMs?: number; baseUrl?: string } = {},
 ) => {
   const http = createChannelHttp({
     channelId: 'acme',
-    hosts: [],
+    hosts: options.baseUrl === undefined ? [] : [{ baseUrl: options.baseUrl }],
     limits: {
       connectionsMax: 1,
       waitingMax: 1,
@@ -83,9 +89,19 @@ const start = async (
     clock: systemClock,
   });
   const log = createLog('test', 'silent');
+  const accounts = options.accounts ?? [ACCOUNT];
+  const contracts = holdContracts({
+    channelId: 'acme',
+    accounts,
+    redis: undefined,
+    clock: systemClock,
+    random: systemRandom,
+    log,
+  });
   const { binding, lanes } = serveChannel({
     channel: acme(methods),
-    accounts: options.accounts ?? [ACCOUNT],
+    accounts,
+    contractOf: contracts.of,
     lanes: { ...LANES, ...options.lanes },
     sendFloorMs: options.sendFloorMs ?? 50,
     http,
@@ -275,6 +291,103 @@ test('a full query lane is LANE_FULL with a delay, not a statement about the pay
   await first;
 });
 
+describe('an account with a contract', () => {
+  // Without Redis a process has its equal part as soon as calls of one before it are over.
+  const contract = { replicasMax: 1, callMsMax: 1, leaseMs: 1_000 };
+  const noWait = { ...LANE, concurrentMax: 64, queueWaitMsMax: 0 };
+  const lanes = { pay: noWait, query: noWait };
+  /** Sends twice, as a reverse does that looks first. @returns what became of the second request. */
+  const sendsTwice = (baseUrl: string): Channel<Account>['queryPayment'] => {
+    const send = async ({ http, signal }: Parameters<Channel<Account>['queryPayment']>[1]) =>
+      http.send({ baseUrl, method: 'GET', path: '/', pathTemplate: '/', headers: {}, signal });
+    return async (_order, call) => {
+      await send(call);
+      const second = await send(call);
+      const cause = second.kind === 'answered' ? '' : second.cause;
+      return unanswered(factsOf(second, undefined), cause);
+    };
+  };
+  const startBank = async () => {
+    const server = createServer((_request, response) => response.end('ok'));
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    toClose.push(() => {
+      server.closeAllConnections();
+      server.close();
+    });
+    return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  };
+
+  test('that has no place left refuses payments as not sent, and questions with a delay', async () => {
+    const over = Promise.withResolvers<void>();
+    toClose.push(() => over.resolve());
+    const arrived = Promise.withResolvers<void>();
+    const createPayment = async () => {
+      arrived.resolve();
+      await over.promise;
+      return attemptReport(ANSWERED, { kind: 'pending_payer' });
+    };
+    const accounts = [{ ...ACCOUNT, agreed: { ...contract, concurrencyMax: 1 } }];
+    const { client } = await start({ createPayment }, { accounts, lanes });
+    const first = client.createPayment(payment());
+    await arrived.promise;
+    expect((await client.createPayment(payment())).result).toMatchObject({
+      outcome: OutcomeKind.FAILED_DEFINITE,
+      transport: Transport.NOT_SENT,
+      channelMessage: 'contract_full',
+    });
+    expect(await failureOf(client.queryPayment({ order: order() }))).toMatchObject({
+      reason: 'LANE_FULL',
+      metadata: { cause: 'contract_full' },
+      retryAfterMs: 200,
+    });
+    over.resolve();
+    await first;
+    expect((await client.queryPayment({ order: order() })).result?.outcome).toBe(OutcomeKind.PROCESSING);
+  });
+
+  test('that has used up its rate refuses with a reason of its own and the time until there is more', async () => {
+    // The first request in ten seconds at the earliest: nothing is saved up at the start.
+    const accounts = [{ ...ACCOUNT, agreed: { ...contract, perSecond: 0.1, burst: 2 } }];
+    const { client } = await start({}, { accounts, lanes });
+    expect((await client.createPayment(payment())).result).toMatchObject({
+      outcome: OutcomeKind.FAILED_DEFINITE,
+      transport: Transport.NOT_SENT,
+      channelMessage: 'contract_rate',
+    });
+    const failure = await failureOf(client.queryPayment({ order: order() }));
+    expect(failure).toMatchObject({ reason: 'LANE_FULL', metadata: { cause: 'contract_rate' } });
+    expect(failure.retryAfterMs).toBeGreaterThan(9_000);
+    expect(failure.retryAfterMs).toBeLessThan(10_400);
+  });
+
+  test('holds back the second request of a call too, which says nothing of the channel', async () => {
+    const baseUrl = await startBank();
+    const accounts = [{ ...ACCOUNT, agreed: { ...contract, perSecond: 20, burst: 2 } }];
+    const query = { ...LANE, concurrentMax: 64, queuedMax: 64, queueWaitMsMax: 40 };
+    const { client, lanes: opened } = await start(
+      { queryPayment: sendsTwice(baseUrl) },
+      { accounts, lanes: { query }, baseUrl },
+    );
+    const results: (string | undefined)[] = [];
+    for (let call = 0; call < 40; call += 1) {
+      const { result } = await client.queryPayment({ order: order() }).catch(() => ({ result: undefined }));
+      results.push(result?.channelMessage);
+    }
+    expect(new Set(results)).toContain('contract_rate');
+    expect(opened.query.health.breaker).toBe('closed');
+  });
+
+  test('lets the second request of a call wait for its turn', async () => {
+    const baseUrl = await startBank();
+    const accounts = [{ ...ACCOUNT, agreed: { ...contract, perSecond: 50, burst: 2 } }];
+    const query = { ...LANE, concurrentMax: 64, queuedMax: 64, queueWaitMsMax: 2_000 };
+    const { client } = await start({ queryPayment: sendsTwice(baseUrl) }, { accounts, lanes: { query }, baseUrl });
+    const results = await Promise.all(Array.from({ length: 10 }, () => client.queryPayment({ order: order() })));
+    expect(results.map(({ result }) => result?.transport)).toEqual(Array(10).fill(Transport.ANSWERED));
+  });
+});
+
 test('declines do not open the lane; lost answers do, and then nothing is sent', async () => {
   let report = attemptReport({ ...ANSWERED, httpStatus: 403 }, unknownOutcome('declined'));
   let calls = 0;
@@ -333,6 +446,16 @@ test('counts calls by outcome and row, never by the words of the channel', async
     'tillmesh_channel_calls_total{channel="acme",operation="CreatePayment",outcome="unknown",code="unlisted"}',
   );
   expect(metrics).not.toContain('SOMETHING');
+});
+
+test('a contract that cannot work is refused by name, with what has to change', () => {
+  const account = { accountId: 'acme-1', baseUrls: ['http://x'] };
+  const parse = (agreed: object) =>
+    parseConfig(channelSettings(acme({})), { server: { port: 1 }, accounts: [{ ...account, agreed }] }, 'test');
+  expect(() => parse({ replicasMax: 4, perSecond: 33, burst: 3 })).toThrow(
+    /accounts\.0\.agreed: burst has to be at least 7 for 4 replicas/,
+  );
+  expect(parse({ replicasMax: 4, perSecond: 33, burst: 7 }).accounts[0]?.agreed).toMatchObject({ callMsMax: 40_000 });
 });
 
 test('a configuration with two accounts of one name and a wrong address names both problems', () => {

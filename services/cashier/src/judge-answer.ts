@@ -9,6 +9,7 @@ type ChannelAnswer = { readonly result?: Pick<AttemptResult, 'transport' | 'chan
 const OWN_REASONS: ReadonlySet<string> = new Set([
   'aborted',
   'contract_full',
+  'contract_rate',
   'lane_full',
   'lane_merchant_share',
   'lane_no_time_left',

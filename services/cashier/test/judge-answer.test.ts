@@ -12,6 +12,7 @@ test.each([
   ['not even sent', Transport.NOT_SENT, 'ECONNREFUSED', 'open'],
   ['held back because its own lane is open', Transport.NOT_SENT, 'lane_open', 'open'],
   ['held back because it has too much to do', Transport.NOT_SENT, 'lane_full', 'closed'],
+  ['held back because its channel has agreed to no more', Transport.NOT_SENT, 'contract_rate', 'closed'],
   ['held back because too little time was left', Transport.NOT_SENT, 'no_time_left', 'closed'],
 ] as const)(
   'an adapter whose calls were %s leaves the lane to it as it should be',

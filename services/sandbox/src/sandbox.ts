@@ -58,7 +58,7 @@ export const startSandbox = async (
   });
   const ledger = createLedger({ state, clock, payers });
   const scripts = createScripts({ state, newId: () => random.hex(8) });
-  const stats = createStats();
+  const stats = createStats(clock);
   const notifier = createNotifier({ state, clock, log, ...config.notifications });
   const shared = { clock, random, log, state, payers, ledger, scripts, stats, notifier };
 

@@ -1,6 +1,16 @@
+import type { Clock } from '@tillmesh/clock';
 import type { ChannelName, Operation } from './script.ts';
 
 type AtOnce = { readonly underWay: number; readonly most: number };
+
+/** Of an account: exchanges under way now and the most at once, all of them, and the most that began within some time. */
+export type ExchangeCounts = AtOnce & {
+  /** Those that ask for money. */
+  readonly paying: AtOnce;
+  readonly total: number;
+  readonly mostInSecond: number;
+  readonly mostInTenSeconds: number;
+};
 
 /** Counts since the start of the process. */
 export interface Stats {
@@ -10,13 +20,13 @@ export interface Stats {
   refusedSignature(channel: ChannelName, reason: string): void;
   /** An exchange of an account begins. @returns to be called once when it is over. */
   exchange(accountId: string, operation: Operation): () => void;
-  /** Forgets the most exchanges that were under way at once; those that are under way count. */
+  /** Forgets the most exchanges that were under way at once, and that began within some time; those that are under way count. */
   forgetMost(): void;
   read(): {
     readonly requests: Readonly<Record<string, Readonly<Record<string, number>>>>;
     readonly refusedSignatures: Readonly<Record<string, Readonly<Record<string, number>>>>;
-    /** By account: exchanges under way now, and the most at once; `paying` of them ask for money. */
-    readonly exchanges: Readonly<Record<string, AtOnce & { readonly paying: AtOnce }>>;
+    /** By account. */
+    readonly exchanges: Readonly<Record<string, ExchangeCounts>>;
   };
 }
 
@@ -32,51 +42,106 @@ const createCounts = () => {
   };
 };
 
-/** How many are under way, and the most there were at once. */
-const createAtOnce = () => {
-  let [underWay, most] = [0, 0];
-  return {
-    begin: () => {
-      underWay += 1;
-      most = Math.max(most, underWay);
-    },
-    end: () => {
-      underWay -= 1;
-    },
-    forgetMost: () => {
-      most = underWay;
-    },
-    read: (): AtOnce => ({ underWay, most }),
-  };
-};
+/** How many came within some time, at most. */
+class WindowCount {
+  readonly #windowMs: number;
+  /** When each came; those from before the window are in front of `#first`. */
+  #times: number[] = [];
+  #first = 0;
+  most = 0;
 
-export const createStats = (): Stats => {
+  constructor(windowMs: number) {
+    this.#windowMs = windowMs;
+  }
+
+  came(nowMs: number): void {
+    this.#times.push(nowMs);
+    while ((this.#times[this.#first] ?? nowMs) <= nowMs - this.#windowMs) this.#first += 1;
+    this.most = Math.max(this.most, this.#times.length - this.#first);
+    if (this.#first < this.#times.length / 2) return;
+    this.#times = this.#times.slice(this.#first);
+    this.#first = 0;
+  }
+
+  forget(): void {
+    this.most = 0;
+    this.#times = [];
+    this.#first = 0;
+  }
+}
+
+/** How many are under way, and the most there were at once. */
+class AtOnceCount {
+  underWay = 0;
+  most = 0;
+
+  begin(): void {
+    this.underWay += 1;
+    this.most = Math.max(this.most, this.underWay);
+  }
+
+  end(): void {
+    this.underWay -= 1;
+  }
+
+  forgetMost(): void {
+    this.most = this.underWay;
+  }
+
+  read(): AtOnce {
+    return { underWay: this.underWay, most: this.most };
+  }
+}
+
+const createExchanges = () => ({
+  total: 0,
+  all: new AtOnceCount(),
+  paying: new AtOnceCount(),
+  inSecond: new WindowCount(1_000),
+  inTenSeconds: new WindowCount(10_000),
+});
+
+export const createStats = (clock: Clock): Stats => {
   const requests = createCounts();
   const refused = createCounts();
-  const exchanges = new Map<string, { readonly all: AtOnceCount; readonly paying: AtOnceCount }>();
+  const exchanges = new Map<string, ReturnType<typeof createExchanges>>();
   return {
     request: requests.add,
     refusedSignature: refused.add,
     exchange: (accountId, operation) => {
-      const own = exchanges.get(accountId) ?? { all: createAtOnce(), paying: createAtOnce() };
+      const own = exchanges.get(accountId) ?? createExchanges();
       exchanges.set(accountId, own);
+      own.total += 1;
       const counts = operation === 'pay' ? [own.all, own.paying] : [own.all];
       for (const count of counts) count.begin();
+      const nowMs = clock.monotonicMs();
+      own.inSecond.came(nowMs);
+      own.inTenSeconds.came(nowMs);
       return () => {
         for (const count of counts) count.end();
       };
     },
     forgetMost: () => {
-      for (const { all, paying } of exchanges.values()) for (const count of [all, paying]) count.forgetMost();
+      for (const { all, paying, inSecond, inTenSeconds } of exchanges.values()) {
+        for (const count of [all, paying]) count.forgetMost();
+        for (const window of [inSecond, inTenSeconds]) window.forget();
+      }
     },
     read: () => ({
       requests: requests.read(),
       refusedSignatures: refused.read(),
       exchanges: Object.fromEntries(
-        [...exchanges].map(([accountId, { all, paying }]) => [accountId, { ...all.read(), paying: paying.read() }]),
+        [...exchanges].map(([accountId, { total, all, paying, inSecond, inTenSeconds }]) => [
+          accountId,
+          {
+            ...all.read(),
+            total,
+            mostInSecond: inSecond.most,
+            mostInTenSeconds: inTenSeconds.most,
+            paying: paying.read(),
+          },
+        ]),
       ),
     }),
   };
 };
-
-type AtOnceCount = ReturnType<typeof createAtOnce>;
