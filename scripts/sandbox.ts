@@ -1,0 +1,93 @@
+// npm run sandbox: the simulated channels alone, for whoever has a client of WeChat Pay or Alipay to test.
+
+import { execFile, spawn } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { parseArgs, promisify } from 'node:util';
+import { systemClock } from '@tillmesh/clock';
+import { root } from './run-program.ts';
+
+const PORTS = { control: 7_400, wechat: 7_401, alipay: 7_402 };
+const READY_WITHIN_MS = 30_000;
+const LOOK_EVERY_MS = 50;
+
+const HELP = `npm run sandbox [-- options]
+
+  --folder <path>        keys, journal and configuration (default .local/sandbox); an earlier start's are used again
+  --wechat <a,b>         account names at the simulated WeChat Pay (default wechat-a)
+  --alipay <a,b>         account names at the simulated Alipay (default alipay-a)
+  --free-ports           take free ports instead of ${Object.values(PORTS).join(', ')}
+  --time-scale <factor>  on the waits between notifications (default 1; 0.01 makes seconds of minutes)`;
+
+const { values: options } = parseArgs({
+  options: {
+    folder: { type: 'string', default: join(root, '.local', 'sandbox') },
+    wechat: { type: 'string', default: 'wechat-a' },
+    alipay: { type: 'string', default: 'alipay-a' },
+    'free-ports': { type: 'boolean', default: false },
+    'time-scale': { type: 'string', default: '1' },
+    help: { type: 'boolean', default: false },
+  },
+});
+
+const say = (line = ''): void => {
+  process.stdout.write(`${line}\n`);
+};
+
+type Ports = typeof PORTS;
+
+const portsIn = async (file: string): Promise<Ports> => {
+  const endMs = systemClock.monotonicMs() + READY_WITHIN_MS;
+  while (systemClock.monotonicMs() < endMs) {
+    if (existsSync(file)) return JSON.parse(readFileSync(file, 'utf8')) as Ports;
+    await systemClock.sleep(LOOK_EVERY_MS);
+  }
+  throw new Error(`the sandbox does not listen within ${READY_WITHIN_MS / 1_000} s; its own words stand above`);
+};
+
+const main = async (): Promise<number> => {
+  const folder = resolve(options.folder);
+  const keys = join(folder, 'keys');
+  mkdirSync(keys, { recursive: true, mode: 0o700 });
+  const generate = join(root, 'services', 'sandbox', 'src', 'generate-keys.ts');
+  const words = [generate, '--out', keys, '--wechat', options.wechat, '--alipay', options.alipay];
+  await promisify(execFile)(process.execPath, words);
+  const accountsFile = join(keys, 'accounts.json');
+  const { sandbox } = JSON.parse(readFileSync(accountsFile, 'utf8')) as { sandbox: object };
+  const portFile = join(folder, 'ports.json');
+  rmSync(portFile, { force: true });
+  const config = {
+    ...sandbox,
+    logLevel: 'warn',
+    ports: options['free-ports'] ? {} : PORTS,
+    portFile,
+    journalFile: join(folder, 'journal.ndjson'),
+    notifications: { timeScale: Number(options['time-scale']) },
+  };
+  const configFile = join(folder, 'sandbox.json');
+  writeFileSync(configFile, `${JSON.stringify(config, null, 2)}\n`, { mode: 0o600 });
+  const child = spawn(process.execPath, [join(root, 'services', 'sandbox', 'src', 'main.ts')], {
+    stdio: ['ignore', 'inherit', 'inherit'],
+    env: { ...process.env, TILLMESH_CONFIG: configFile },
+  });
+  const ended = new Promise<number>((done) => child.once('close', (status) => done(status ?? 0)));
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill('SIGTERM'));
+  const ports = await Promise.race([portsIn(portFile), ended]);
+  if (typeof ports === 'number') return ports === 0 ? 1 : ports;
+  say();
+  say(`WeChat Pay   http://127.0.0.1:${ports.wechat}`);
+  say(`Alipay       http://127.0.0.1:${ports.alipay}/gateway.do`);
+  say(`control      http://127.0.0.1:${ports.control}/control/health`);
+  say(`keys         ${accountsFile}`);
+  say();
+  say('The control API and everything that is simulated: services/sandbox/README.md. Ctrl-C ends it.');
+  return ended;
+};
+
+if (options.help) say(HELP);
+else {
+  process.exitCode = await main().catch((error: unknown) => {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    return 1;
+  });
+}
