@@ -10,7 +10,7 @@ const LIMITS: HttpLimits = {
   connectionsMax: 16,
   waitingMax: 16,
   connectTimeoutMs: 300,
-  headersTimeoutMs: 2_000,
+  headersTimeoutMs: 4_000,
   bodyTimeoutMs: 1_000,
   keepAliveMs: 4_000,
   answerBytesMax: 10_000,
@@ -83,7 +83,7 @@ const aClient = (...domains: readonly { readonly baseUrl: string }[]) => {
       pathTemplate: '/pay',
       headers: {},
       body: Buffer.from('7'),
-      signal: AbortSignal.timeout(5_000),
+      signal: AbortSignal.timeout(10_000),
       ...more,
     });
   return { call };
@@ -143,9 +143,9 @@ describe('two domains of a channel', () => {
     const lost = call().catch(() => undefined);
     // Nothing has failed yet: the answer is late, so both are probed.
     await expect
-      .poll(async () => (await call({ signal: AbortSignal.timeout(200) })).kind, { timeout: 2_500 })
+      .poll(async () => (await call({ signal: AbortSignal.timeout(200) })).kind, { timeout: 8_000 })
       .toBe('answered');
-    expect(systemClock.monotonicMs() - beganMs).toBeLessThan(2_000);
+    expect(systemClock.monotonicMs() - beganMs).toBeLessThan(3_800);
     await lost;
   });
 
@@ -160,7 +160,7 @@ describe('two domains of a channel', () => {
     const answers = await Promise.all(Array.from({ length: 5 }, () => call({ repeatable: true })));
     expect(answers.map(({ kind, sends }) => [kind, sends])).toEqual(Array.from({ length: 5 }, () => ['answered', 2]));
     // Long before the head of an answer is late for good.
-    expect(systemClock.monotonicMs() - beganMs).toBeLessThan(1_500);
+    expect(systemClock.monotonicMs() - beganMs).toBeLessThan(3_800);
   });
 
   test('are not probed more often than the limits say while none of them answers', async () => {

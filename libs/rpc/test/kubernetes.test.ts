@@ -92,16 +92,17 @@ describe('a target of Kubernetes', () => {
     await expect.poll(api.watching).toBe(1);
     const beganMs = systemClock.monotonicMs();
     api.change('ADDED', slice('b', two));
-    await expect.poll(spread, { timeout: 3_000, interval: 10 }).toEqual([5, 5]);
-    expect(systemClock.monotonicMs() - beganMs).toBeLessThan(2_000);
+    await expect.poll(spread, { timeout: 8_000, interval: 10 }).toEqual([5, 5]);
+    // At once, and on a starved machine long before DNS would say it.
+    expect(systemClock.monotonicMs() - beganMs).toBeLessThan(3_000);
     api.change('MODIFIED', slice('a', one, { ready: false, serving: true, terminating: true }));
     await expect.poll(spread).toEqual([0, 10]);
     api.cut();
     api.change('MODIFIED', slice('a', one));
-    await expect.poll(spread, { timeout: 4_000 }).toEqual([5, 5]);
+    await expect.poll(spread, { timeout: 10_000 }).toEqual([5, 5]);
     await expect.poll(api.watching).toBe(1);
     api.forgetAndSay([slice('a', one)]);
-    await expect.poll(spread, { timeout: 4_000 }).toEqual([10, 0]);
+    await expect.poll(spread, { timeout: 10_000 }).toEqual([10, 0]);
     await expect.poll(api.watching).toBe(1);
     api.change('DELETED', slice('a', one));
     // None is left: the last ones are called rather than nobody.

@@ -50,7 +50,7 @@ describe('an instance that says it does not serve', () => {
           await call(client, 12);
           return [...counts];
         },
-        { timeout: 1_000, interval: 20 },
+        { timeout: 5_000, interval: 20 },
       )
       .toEqual([6, 0, 6]);
     servers[1]?.setReady(true);
@@ -145,15 +145,15 @@ describe('an instance that stands still', () => {
     const beganMs = systemClock.monotonicMs();
     frozen.child.kill('SIGSTOP');
     let lastFailureMs = 0;
-    while (systemClock.monotonicMs() - beganMs < 5_000) {
+    while (systemClock.monotonicMs() - beganMs < 8_000) {
       await answeredBy().catch(() => {
         lastFailureMs = systemClock.monotonicMs() - beganMs;
       });
       await systemClock.sleep(20);
     }
-    // Of a call that began before that and had 300 ms.
+    // 3 s by its times (the drill measures it); a starved machine is granted as much again. Keepalive alone needs 14 s.
     expect(lastFailureMs).toBeGreaterThan(0);
-    expect(lastFailureMs).toBeLessThan(3_300);
+    expect(lastFailureMs).toBeLessThan(6_000);
     frozen.child.kill('SIGCONT');
     answering.clear();
     await expect
@@ -163,7 +163,7 @@ describe('an instance that stands still', () => {
           answering.delete(undefined);
           return answering;
         },
-        { timeout: 4_000 },
+        { timeout: 8_000 },
       )
       .toEqual(both);
   }, 30_000);
@@ -189,13 +189,13 @@ describe('names', () => {
       return Object.fromEntries(ofNumber);
     };
     records.set('shop.test', ['127.0.0.1', '127.0.0.2']);
-    await expect.poll(inUse, { timeout: 5_000 }).toEqual({ first: 5, second: 5 });
+    await expect.poll(inUse, { timeout: 10_000 }).toEqual({ first: 5, second: 5 });
     // No answer is not the answer that there are none.
     records.delete('shop.test');
     await systemClock.sleep(2_500);
     expect(await inUse()).toEqual({ first: 5, second: 5 });
     records.set('shop.test', ['127.0.0.2']);
-    await expect.poll(inUse, { timeout: 5_000 }).toEqual({ second: 10 });
+    await expect.poll(inUse, { timeout: 10_000 }).toEqual({ second: 10 });
   }, 30_000);
 
   test('that nobody knows fail as what they are when the budget is over', async () => {
