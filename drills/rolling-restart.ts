@@ -26,6 +26,8 @@ export type RollingSize = {
   readonly scaled: readonly RepeatableService[];
   readonly scaledTo: number;
   readonly warmUpMs: number;
+  /** Times may be so many times as long: a small run among tests shows that something happens, not how fast. */
+  readonly slack: number;
 };
 
 const FULL: RollingSize = {
@@ -37,6 +39,7 @@ const FULL: RollingSize = {
   scaled: ['cashier', 'order-store', 'channel-wechat'],
   scaledTo: 5,
   warmUpMs: 15_000,
+  slack: 1,
 };
 
 const FROZEN = 'cashier-i2';
@@ -224,9 +227,14 @@ export const rollingRestartOf = (size: RollingSize): Drill => ({
             name: 'a new process has its share after, ms',
             measured: Math.round(shareAfterMs),
             op: '<=',
-            target: 5_000,
+            target: 5_000 * size.slack,
           },
-          { name: 'one that stands still is out after, ms', measured: Math.round(outAfterMs), op: '<=', target: 3_000 },
+          {
+            name: 'one that stands still is out after, ms',
+            measured: Math.round(outAfterMs),
+            op: '<=',
+            target: 3_000 * size.slack,
+          },
           { name: 'charged twice', measured: accounts.chargedTwice, op: '==', target: 0 },
           { name: 'accepted and lost', measured: accounts.lost, op: '==', target: 0 },
           { name: 'unsettled at the end', measured: accounts.unsettled, op: '==', target: 0 },

@@ -50,6 +50,7 @@ test('processes that are restarted, added, ended or stand still cost nobody a pa
     scaled: ['cashier'],
     scaledTo: 3,
     warmUpMs: 4_000,
+    slack: 2.5,
   });
   await runSmall(drill, { seconds: 2, rate: 6 });
 }, 300_000);
