@@ -155,12 +155,10 @@ export class PlaceQueue {
       this.#again.shift();
       again.settle(true);
     }
-    if (this.#again.length === 0) {
-      for (let left = this.count; left > 0; left -= 1) {
-        const place = this.#lease.acquire();
-        if (place === undefined) break;
-        this.#next()?.settle(place);
-      }
+    for (let left = this.count; left > 0; left -= 1) {
+      const place = this.#lease.acquire();
+      if (place === undefined) break;
+      this.#next()?.settle(place);
     }
     this.#tell();
   }

@@ -156,6 +156,15 @@ describe('rights to send', () => {
     expect(await send(enter({ budgetMs: 0 }))).toBe('sent');
   });
 
+  test('that have just come are not taken by who comes later than others wait', async () => {
+    const { clock, enter } = await start({ perSecond: 10, burst: 1 });
+    const waiting = enter();
+    // The process stood still: what came in the meantime is noticed by who comes now.
+    clock.jump(110);
+    const late = enter();
+    expect([await settledOf([waiting]), await settledOf([late])]).toEqual([1, 0]);
+  });
+
   test('are asked for by every request of a call; one that is half done goes first', async () => {
     const { clock, enter } = await start({ perSecond: 10, burst: 1 });
     await clock.advance(1_000);
