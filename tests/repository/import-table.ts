@@ -54,7 +54,8 @@ export const importTable: Readonly<Record<string, Row>> = {
   'services/query': [...everyService, 'merchant-lists', 'order-groups'],
   'services/routing': everyService,
   // A simulator that shared code with the adapters would only agree with them: not the kit, not the wire.
-  'services/sandbox': ['clock', 'config', 'domain', 'telemetry'],
+  // From `testing` it has the certificate that it shows where a channel is trusted by TLS alone.
+  'services/sandbox': ['clock', 'config', 'domain', 'telemetry', 'testing'],
   'services/syncer': [...everyService, 'delay-queue'],
   // Reads what the lanes say of themselves over proto; it has none and moves no money.
   'services/watch': ['clock', 'config', 'proto', 'rpc', 'telemetry'],
