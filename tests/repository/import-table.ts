@@ -45,6 +45,7 @@ export const importTable: Readonly<Record<string, Row>> = {
   // Services never know each other: they meet over proto.
   'services/cashier': [...everyService, 'delay-queue'],
   'services/channel-alipay': [...everyService, 'channel-kit'],
+  'services/channel-stripe': [...everyService, 'channel-kit'],
   'services/channel-wechat': [...everyService, 'channel-kit'],
   'services/edge': everyService,
   // Only who owns the databases' rows may speak to the databases.
