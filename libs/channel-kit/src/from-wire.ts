@@ -45,7 +45,7 @@ export const orderOf = (wire: ChannelOrderRef | undefined): OrderRef => {
 export const paymentRequestOf = (wire: CreatePaymentRequest): PaymentRequest => {
   const order = orderOf(wire.order);
   if (order.kind === 'payment_code' && wire.paymentCode === '') throw invalid('payment_code', 'is missing');
-  const needsPayer = order.kind === 'jsapi' || order.kind === 'mini_program' || order.kind === 'card';
+  const needsPayer = order.kind === 'jsapi' || order.kind === 'mini_program';
   if (needsPayer && wire.payerId === '') throw invalid('payer_id', 'is missing');
   return {
     order,
