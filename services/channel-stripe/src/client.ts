@@ -107,10 +107,11 @@ export type ToldError = {
   readonly intent: JsonObject | undefined;
 };
 
-/** The error object of an answer; undefined where there is none. */
+/** The error object of an answer; undefined where there is none, or one that does not say what it is. */
 export const errorIn = ({ content }: Pick<Answer, 'content'>): ToldError | undefined => {
   const error = objectAt(content, 'error');
-  return error === undefined
+  const isNamed = (textAt(error, 'type') ?? '') !== '' || (textAt(error, 'code') ?? '') !== '';
+  return error === undefined || !isNamed
     ? undefined
     : {
         type: textAt(error, 'type') ?? '',

@@ -1,3 +1,4 @@
+import { systemClock } from '@tillmesh/clock';
 import { Secret } from '@tillmesh/config';
 import { money } from '@tillmesh/domain';
 import Stripe from 'stripe';
@@ -128,7 +129,7 @@ describe('refused is', () => {
 });
 
 test('the official client and the adapter agree on which webhooks are authentic', () => {
-  const good = webhook(event('payment_intent.succeeded', paid()), { seconds: Math.floor(Date.now() / 1_000) });
+  const good = webhook(event('payment_intent.succeeded', paid()), { seconds: Math.floor(systemClock.nowMs() / 1_000) });
   const header = good.headers['stripe-signature'];
   const variants = [
     header,
@@ -141,7 +142,10 @@ test('the official client and the adapter agree on which webhooks are authentic'
   ];
   for (const variant of variants) {
     const theirs = () => Stripe.webhooks.constructEvent(good.body, variant, WEBHOOK_SECRET);
-    const ours = parseNotification({ headers: { 'stripe-signature': variant }, body: good.body }, call({}, Date.now()));
+    const ours = parseNotification(
+      { headers: { 'stripe-signature': variant }, body: good.body },
+      call({}, systemClock.nowMs()),
+    );
     if (ours.kind === 'news') expect(theirs).not.toThrow();
     else expect(theirs).toThrow();
   }
