@@ -67,8 +67,8 @@ const outcomeOf = (told: ToldIntent, order: OrderRef, facts: CallFacts): Outcome
   switch (told.status) {
     case 'processing':
       return { kind: 'processing' };
+    // The payer has to act, a card has failed, or there is nothing to pay with yet: open, and nothing was taken.
     case 'requires_action':
-    // A card that failed, or nothing to pay with yet: open, and nothing was taken.
     case 'requires_payment_method':
     case 'requires_confirmation':
       return { kind: 'pending_payer' };

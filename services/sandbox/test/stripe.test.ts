@@ -251,7 +251,7 @@ describe('a stranger', () => {
 
   test('without a key or with a wrong one is refused with 401, and is counted', async () => {
     for (const headers of [{}, { authorization: 'Bearer sk_test_wrong' }, { authorization: 'x' }]) {
-      const { status, body } = await ask(headers as Record<string, string>);
+      const { status, body } = await ask(headers);
       expect(status).toBe(401);
       expect(JSON.parse(body)).toMatchObject({ error: { type: 'invalid_request_error' } });
     }
