@@ -11,6 +11,7 @@ const VICTIMS: readonly ServiceName[] = [
   'cashier',
   'channel-wechat',
   'channel-alipay',
+  'channel-stripe',
   'syncer',
   'edge',
   'routing',

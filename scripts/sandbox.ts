@@ -1,4 +1,4 @@
-// npm run sandbox: the simulated channels alone, for whoever has a client of WeChat Pay or Alipay to test.
+// npm run sandbox: the simulated channels alone, for whoever has a client of WeChat Pay, Alipay or Stripe to test.
 
 import { execFile, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -7,7 +7,7 @@ import { parseArgs, promisify } from 'node:util';
 import { systemClock } from '@tillmesh/clock';
 import { root } from './run-program.ts';
 
-const PORTS = { control: 7_400, wechat: 7_401, alipay: 7_402 };
+const PORTS = { control: 7_400, wechat: 7_401, alipay: 7_402, stripe: 7_403 };
 const READY_WITHIN_MS = 30_000;
 const LOOK_EVERY_MS = 50;
 
@@ -16,6 +16,8 @@ const HELP = `npm run sandbox [-- options]
   --folder <path>        keys, journal and configuration (default .local/sandbox); an earlier start's are used again
   --wechat <a,b>         account names at the simulated WeChat Pay (default wechat-a)
   --alipay <a,b>         account names at the simulated Alipay (default alipay-a)
+  --stripe <a,b>         account names at the simulated Stripe (default stripe-a)
+  --stripe-webhook <url> where every Stripe account's events go; without it nothing is told
   --free-ports           take free ports instead of ${Object.values(PORTS).join(', ')}
   --time-scale <factor>  on the waits between notifications (default 1; 0.01 makes seconds of minutes)`;
 
@@ -24,6 +26,8 @@ const { values: options } = parseArgs({
     folder: { type: 'string', default: join(root, '.local', 'sandbox') },
     wechat: { type: 'string', default: 'wechat-a' },
     alipay: { type: 'string', default: 'alipay-a' },
+    stripe: { type: 'string', default: 'stripe-a' },
+    'stripe-webhook': { type: 'string' },
     'free-ports': { type: 'boolean', default: false },
     'time-scale': { type: 'string', default: '1' },
     help: { type: 'boolean', default: false },
@@ -50,14 +54,22 @@ const main = async (): Promise<number> => {
   const keys = join(folder, 'keys');
   mkdirSync(keys, { recursive: true, mode: 0o700 });
   const generate = join(root, 'services', 'sandbox', 'src', 'generate-keys.ts');
-  const words = [generate, '--out', keys, '--wechat', options.wechat, '--alipay', options.alipay];
+  const names = (['wechat', 'alipay', 'stripe'] as const).flatMap((channel) => [`--${channel}`, options[channel]]);
+  const words = [generate, '--out', keys, ...names];
   await promisify(execFile)(process.execPath, words);
   const accountsFile = join(keys, 'accounts.json');
-  const { sandbox } = JSON.parse(readFileSync(accountsFile, 'utf8')) as { sandbox: object };
+  const { sandbox, stripe } = JSON.parse(readFileSync(accountsFile, 'utf8')) as {
+    sandbox: { stripe: { accounts: readonly object[] } };
+    stripe: { certificateFile: string };
+  };
   const portFile = join(folder, 'ports.json');
   rmSync(portFile, { force: true });
   const config = {
     ...sandbox,
+    stripe: {
+      ...sandbox.stripe,
+      accounts: sandbox.stripe.accounts.map((account) => ({ ...account, webhookUrl: options['stripe-webhook'] })),
+    },
     logLevel: 'warn',
     ports: options['free-ports'] ? {} : PORTS,
     portFile,
@@ -77,6 +89,8 @@ const main = async (): Promise<number> => {
   say();
   say(`WeChat Pay   http://127.0.0.1:${ports.wechat}`);
   say(`Alipay       http://127.0.0.1:${ports.alipay}/gateway.do`);
+  say(`Stripe       https://127.0.0.1:${ports.stripe}`);
+  say(`to trust     ${stripe.certificateFile}`);
   say(`control      http://127.0.0.1:${ports.control}/control/health`);
   say(`keys         ${accountsFile}`);
   say();

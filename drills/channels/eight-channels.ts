@@ -8,11 +8,14 @@ export type DrillChannel = {
   readonly merchantId: string;
 };
 
+/** The drill's payers show codes, which these adapters take. */
+type FurtherWallet = { readonly adapter: DrillChannel['wallet'] };
+
 /** The one that is made sick. */
 export const VICTIM = 'wechat-2';
 
 /** Beside wechat and alipay: eight channels in all, each a process of its own. */
-export const FURTHER_CHANNELS: readonly FurtherChannel[] = [
+export const FURTHER_CHANNELS: readonly (FurtherChannel & FurtherWallet)[] = [
   { channelId: VICTIM, adapter: 'wechat', switched: true },
   { channelId: 'wechat-3', adapter: 'wechat' },
   { channelId: 'wechat-4', adapter: 'wechat' },

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { get } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
@@ -23,6 +24,11 @@ const begin = (folder: string) => {
   return { child, ended, addressOf, isUp: () => output.includes('Ctrl-C ends it') };
 };
 
+const statusOf = (url: string, authority: string): Promise<number | undefined> =>
+  new Promise((resolve, reject) => {
+    get(url, { ca: authority }, (answer) => resolve(answer.resume().statusCode)).on('error', reject);
+  });
+
 test('the simulated channels start alone by one command, say where they are, and end in order', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'tillmesh-sandbox-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
@@ -33,6 +39,8 @@ test('the simulated channels start alone by one command, say where they are, and
   expect((await fetch(`${first.addressOf('WeChat Pay')}/v3/pay/transactions/native`, { method: 'POST' })).status).toBe(
     401,
   );
+  const authority = readFileSync(first.addressOf('to trust'), 'utf8');
+  expect(await statusOf(`${first.addressOf('Stripe')}/v1/payment_intents`, authority)).toBe(401);
   const keysFile = first.addressOf('keys');
   const keys = readFileSync(keysFile, 'utf8');
   expect(keys).toContain('shop-2');

@@ -46,6 +46,7 @@ export const importTable: Readonly<Record<string, Row>> = {
   // Services never know each other: they meet over proto.
   'services/cashier': [...everyService, 'delay-queue', 'rate-limits'],
   'services/channel-alipay': [...everyService, 'channel-kit'],
+  'services/channel-stripe': [...everyService, 'channel-kit'],
   'services/channel-wechat': [...everyService, 'channel-kit'],
   'services/edge': everyService,
   // Only who owns the databases' rows may speak to the databases.
@@ -55,7 +56,8 @@ export const importTable: Readonly<Record<string, Row>> = {
   'services/query': [...everyService, 'merchant-lists', 'order-groups'],
   'services/routing': everyService,
   // A simulator that shared code with the adapters would only agree with them: not the kit, not the wire.
-  'services/sandbox': ['clock', 'config', 'domain', 'telemetry'],
+  // From `testing` it has the certificate that it shows where a channel is trusted by TLS alone.
+  'services/sandbox': ['clock', 'config', 'domain', 'telemetry', 'testing'],
   'services/syncer': [...everyService, 'delay-queue'],
   // Reads what the lanes say of themselves over proto; it has none and moves no money.
   'services/watch': ['clock', 'config', 'proto', 'rpc', 'telemetry'],

@@ -69,7 +69,7 @@ test('what an order store may get from all its callers is what it takes, at two 
   expect(tooMuch('order-store', callers, inFlightMax)).toEqual([]);
 });
 
-for (const channelId of ['wechat', 'alipay']) {
+for (const channelId of ['wechat', 'alipay', 'stripe']) {
   const declared = present((await fileOf(`channel-${channelId}`)).lanes, `lanes of channel-${channelId}`);
   const own = (name: string): Lane =>
     createLane({ ...present(declared[name], `the lane ${name} of channel-${channelId}`), name }, clock);

@@ -1,8 +1,10 @@
 import {
+  type Authenticity,
   assertNever,
   type ChannelTransactionId,
   definiteFailure,
   equalMoney,
+  isAuthentic,
   type Money,
   type Outcome,
   type SignatureState,
@@ -20,6 +22,10 @@ export const factsOf = (exchange: HttpExchange, signature: SignatureState | unde
   sends: exchange.sends,
   httpStatus: exchange.kind === 'answered' ? exchange.status : 0,
 });
+
+/** How far the answer behind these facts is authentic; undefined without one. */
+export const authenticityOf = ({ signature, vouched }: CallFacts): Authenticity | undefined =>
+  signature === 'absent' && vouched === true ? 'vouched' : signature;
 
 /** The facts of a call that never became an exchange. */
 export const nothingSent: CallFacts = {
@@ -114,17 +120,17 @@ const CHANNEL_ORDER_NO = /^[0-9A-Za-z]{8,32}$/;
 const TRANSACTION_ID = /^[!-~]{1,64}$/;
 
 /**
- * Success, or why it is none: the signature must be verified, and merchant, order, amount and currency must be equal.
+ * Success, or why it is none: the answer must be authentic, and merchant, order, amount and currency must be equal.
  *
  * @param expected the order that was asked about; undefined for a notification, whose amount is checked by whoever applies it.
  */
 export const outcomeOfSuccess = (
   told: ToldSuccess,
   expected: Pick<OrderRef, 'channelOrderNo' | 'amount'> | undefined,
-  signature: SignatureState,
+  authenticity: Authenticity,
 ): Outcome => {
   const { channelOrderNo, paid, channelTransactionId, paidAtMs } = told;
-  if (signature !== 'verified') return unknownOutcome(`a success with a signature that is ${signature}`);
+  if (!isAuthentic(authenticity)) return unknownOutcome(`a success with a signature that is ${authenticity}`);
   if (!told.isOurs) return unknownOutcome('a success of another merchant or application');
   if (channelOrderNo === undefined || !CHANNEL_ORDER_NO.test(channelOrderNo)) {
     return unknownOutcome('a success without a readable order number');
@@ -148,16 +154,16 @@ export const outcomeOfSuccess = (
   };
 };
 
-/** A definite failure that a state of the order proves, where the answer is verified; unknown otherwise. */
+/** A definite failure that a state of the order proves, where the answer is authentic; unknown otherwise. */
 export const outcomeOfEnd = (
   end: { readonly ruleId: string; readonly closed: boolean },
   told: { readonly isOurs: boolean },
-  signature: SignatureState,
+  authenticity: Authenticity,
 ): Outcome => {
-  if (signature !== 'verified') return unknownOutcome(`an end with a signature that is ${signature}`);
+  if (!isAuthentic(authenticity)) return unknownOutcome(`an end with a signature that is ${authenticity}`);
   if (!told.isOurs) return unknownOutcome('an end of another order, merchant or application');
   return definiteFailure(
-    { transport: 'answered', signature, ruleId: end.ruleId },
+    { transport: 'answered', signature: authenticity === 'verified' ? 'verified' : 'absent', ruleId: end.ruleId },
     end.closed ? 'payer_cancelled' : 'other',
     {
       closed: end.closed,

@@ -25,6 +25,8 @@ export type OrderRef = {
   /** When the payment expires; undefined where nobody said. */
   readonly expireAtMs: number | undefined;
   readonly kind: PaymentKind;
+  /** Whose money is moved; undefined where nobody said, and the channel has only one way. */
+  readonly wallet?: Wallet | undefined;
   /** What was to be paid. */
   readonly amount: Money;
 };
@@ -70,6 +72,8 @@ export type CallFacts = {
   readonly transport: Transport;
   /** Undefined without an answer. */
   readonly signature: SignatureState | undefined;
+  /** True where the channel signs no answers and the connection vouches for this one; see AnswerTrust. */
+  readonly vouched?: boolean;
   readonly host: string;
   /** How often the request's bytes may have been sent. */
   readonly sends: 0 | 1 | 2;

@@ -68,6 +68,8 @@ export type AnswerTrust = {
   readonly signature: SignatureState;
   /** Whether an answer of this kind may count without a signature; see unsignedIsCredible. */
   readonly unsignedCredible: boolean;
+  /** True where the channel signs no answers at all, and this one is credible without: then it says all that a verified one says. */
+  readonly vouched?: boolean;
 };
 
 /**
@@ -121,7 +123,7 @@ export const meaningOf = <Operation extends string>(
   if (row === undefined || signature === 'invalid') return NOTHING;
   if (signature === 'absent' && !(trust.unsignedCredible && httpStatus === row.httpStatus)) return NOTHING;
   const ruleId = table.ruleIdOf(row);
-  const orderNotFound = row.orderNotFound === true && signature === 'verified';
+  const orderNotFound = row.orderNotFound === true && (signature === 'verified' || trust.vouched === true);
   if (row.class !== 'failed_definite') {
     return { class: row.class, ruleId, failure: undefined, configAlarm: row.class === 'config_alarm', orderNotFound };
   }

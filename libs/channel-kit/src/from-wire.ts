@@ -11,7 +11,7 @@ import type {
 } from '@tillmesh/proto/tillmesh/channel/v1/channel_service_pb.ts';
 import type { Money as WireMoney } from '@tillmesh/proto/tillmesh/money/v1/money_pb.ts';
 import { rpcErrors } from '@tillmesh/rpc';
-import { kindMap, moneyFromWire } from '@tillmesh/wire';
+import { kindMap, moneyFromWire, walletMap } from '@tillmesh/wire';
 import type { OrderRef, PaymentRequest, RawNotification, RefundRef, RefundRequest } from './channel.ts';
 
 const invalid = (field: string, description: string) =>
@@ -36,6 +36,7 @@ export const orderOf = (wire: ChannelOrderRef | undefined): OrderRef => {
     createdAtMs: msOf(order.createdAt, 'order.created_at'),
     expireAtMs: order.expireAt === undefined ? undefined : timestampMs(order.expireAt),
     kind: required(kindMap.fromWire(order.kind), 'order.kind'),
+    wallet: walletMap.fromWire(order.wallet),
     amount: moneyOf(order.amount, 'order.amount'),
   };
 };

@@ -1,6 +1,7 @@
 export { type AccountSettings, accountSettings } from './account-settings.ts';
 export {
   attemptReport,
+  authenticityOf,
   codeReport,
   factsOf,
   nothingSent,

@@ -1,4 +1,4 @@
-import { equalMoney, type Money, type RefundNews } from '@tillmesh/domain';
+import { type Authenticity, equalMoney, isAuthentic, type Money, type RefundNews } from '@tillmesh/domain';
 import type { CallFacts, RefundReport } from './channel.ts';
 
 type Details = Partial<Omit<RefundReport, 'state' | 'facts'>>;
@@ -25,7 +25,7 @@ export type ToldRefund = {
 };
 
 /**
- * The state that an answer says a refund has, or unknown where the answer is not verified or speaks of something else.
+ * The state that an answer says a refund has, or unknown where the answer is not authentic or speaks of something else.
  *
  * @param expected undefined for a notification, whose amount is checked by whoever applies it.
  */
@@ -33,9 +33,9 @@ export const refundStateOf = (
   says: RefundNews['state'] | undefined,
   told: ToldRefund,
   expected: { readonly refundNo: string; readonly amount: Money } | undefined,
-  signature: CallFacts['signature'],
+  authenticity: Authenticity | undefined,
 ): RefundReport['state'] => {
-  if (says === undefined || signature !== 'verified' || !told.isOurs || told.refundNo === undefined) return 'unknown';
+  if (says === undefined || !isAuthentic(authenticity) || !told.isOurs || told.refundNo === undefined) return 'unknown';
   if (expected !== undefined && told.refundNo !== expected.refundNo) return 'unknown';
   if (says === 'succeeded' || says === 'processing') {
     if (told.refunded === undefined) return 'unknown';

@@ -44,6 +44,7 @@ const messageOf = ({ channelMessage, outcome }: AttemptReport): string =>
 export const attemptReportToWire = (report: AttemptReport): MessageInitShape<typeof AttemptResultSchema> =>
   attemptResultToWire(report.outcome, {
     ...factsToWire(report.facts),
+    vouchedByConnection: report.facts.vouched === true,
     host: report.facts.host,
     sends: report.facts.sends,
     httpStatus: report.facts.httpStatus,

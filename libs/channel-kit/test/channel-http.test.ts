@@ -3,11 +3,11 @@ import { createServer as createHttpServer, type RequestListener } from 'node:htt
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import { systemClock } from '@tillmesh/clock';
+import { selfSigned } from '@tillmesh/testing/self-signed';
 import { Dispatcher, Pool } from 'undici';
 import { afterEach, expect, test } from 'vitest';
 import { type ChannelHttp, createChannelHttp, type HttpHost, type HttpLimits } from '../src/channel-http.ts';
 import { exchangeOver, type HttpExchange, type HttpRequest } from '../src/http-exchange.ts';
-import { selfSigned } from './self-signed.ts';
 
 const LIMITS: HttpLimits = {
   connectionsMax: 4,

@@ -1,7 +1,8 @@
 import type { ChannelService } from '@tillmesh/proto/tillmesh/channel/v1/channel_service_pb.ts';
+import type { PaymentKind } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
 import type { RpcClient } from '@tillmesh/rpc';
 
-/** How a payer behaves who shows a payment code. */
+/** How a payer behaves who shows a payment code, or a card. */
 export type Payer =
   | { readonly kind: 'pays' }
   | { readonly kind: 'types_password'; readonly seconds: number }
@@ -48,11 +49,16 @@ export type ChannelWorld = {
   readonly accountId: string;
   /** Another account at the same channel, which has nothing to do with the first one's orders. */
   readonly otherAccountId: string;
+  /** How a payer pays who is asked for nothing more than a secret: a payment code, or what stands for a card. */
+  readonly instantKind: PaymentKind;
+  /** Whether the channel signs its answers, or the connection vouches for them. */
+  readonly signsAnswers: boolean;
   /** A listed decline for want of money. */
   readonly declineCode: string;
   readonly notifyUrl: string;
   /** What must not stand in any result. */
   readonly secrets: readonly string[];
+  /** The secret that such a payer shows. */
   readonly paymentCode: (payer: Payer) => Promise<string>;
   /** The next exchange of this kind about the order goes wrong, and only that one. */
   readonly disturb: (channelOrderNo: string, operation: FaultyOperation, fault: Fault) => Promise<void>;

@@ -1,9 +1,9 @@
 // What the tests of channels share: `@tillmesh/channel-kit/contract`.
 
+export { selfSigned } from '@tillmesh/testing/self-signed';
 export { type EndedProcess, startAndStop } from './channel-process.ts';
 export type { ChannelWorld, Fault, FaultyOperation, Payer, SentNotification } from './channel-world.ts';
 export { contractSuite } from './contract-suite.ts';
 export { type SandboxKeys, type SandboxProcess, startSandboxProcess } from './sandbox-process.ts';
 export { type SandboxWorldOptions, startSandboxWorld } from './sandbox-world.ts';
-export { selfSigned } from './self-signed.ts';
 export { vectorsOf } from './vectors.ts';

@@ -33,12 +33,20 @@ export type SandboxKeys = {
       readonly appPrivateKeyFile: string;
     }[];
   };
-  readonly sandbox: { readonly wechat: object; readonly alipay: object };
+  readonly stripe: {
+    readonly certificateFile: string;
+    readonly accounts: readonly {
+      readonly accountId: string;
+      readonly secretKeyFile: string;
+      readonly webhookSecretFile: string;
+    }[];
+  };
+  readonly sandbox: { readonly wechat: object; readonly alipay: object; readonly stripe: object };
 };
 
 export type SandboxProcess = {
   readonly keys: SandboxKeys;
-  readonly urls: { readonly wechat: string; readonly alipay: string };
+  readonly urls: { readonly wechat: string; readonly alipay: string; readonly stripe: string };
   /** Asks the control API; rejects with its text where it does not answer 2xx, unless `accepts` takes the status. */
   readonly control: <Answer>(
     method: 'GET' | 'POST',
@@ -57,12 +65,25 @@ const run = async (script: string, args: readonly string[], env: NodeJS.ProcessE
   if (code !== 0) throw new Error(`${script} ended with ${code}`);
 };
 
-/** Starts the simulated channels as a process of their own, with fresh keys. */
-export const startSandboxProcess = async (): Promise<SandboxProcess> => {
+/**
+ * Starts the simulated channels as a process of their own, with fresh keys.
+ *
+ * @param webhookUrl where the simulated Stripe sends its events: it has an address for an account, not for an order.
+ */
+export const startSandboxProcess = async (webhookUrl?: string): Promise<SandboxProcess> => {
   const folder = mkdtempSync(join(tmpdir(), 'tillmesh-world-'));
   await run(
     'generate-keys.ts',
-    ['--out', folder, '--wechat', 'wechat-a,wechat-b', '--alipay', 'alipay-a,alipay-b'],
+    [
+      '--out',
+      folder,
+      '--wechat',
+      'wechat-a,wechat-b',
+      '--alipay',
+      'alipay-a,alipay-b',
+      '--stripe',
+      'stripe-a,stripe-b',
+    ],
     process.env,
   );
   const keys = JSON.parse(readFileSync(join(folder, 'accounts.json'), 'utf8')) as SandboxKeys;
@@ -76,6 +97,14 @@ export const startSandboxProcess = async (): Promise<SandboxProcess> => {
       logLevel: 'warn',
       notifications: { timeScale: 0.01 },
       wechat: { ...keys.sandbox.wechat, refundTakesMs: 200 },
+      stripe: {
+        ...keys.sandbox.stripe,
+        refundTakesMs: 200,
+        accounts: keys.stripe.accounts.map((account) => ({
+          ...account,
+          ...(webhookUrl === undefined ? {} : { webhookUrl }),
+        })),
+      },
     }),
   );
   const child = spawn(process.execPath, [join(sources, 'main.ts')], {
@@ -95,10 +124,19 @@ export const startSandboxProcess = async (): Promise<SandboxProcess> => {
     }
     await systemClock.sleep(POLL_MS);
   }
-  const ports = JSON.parse(readFileSync(portFile, 'utf8')) as { control: number; wechat: number; alipay: number };
+  const ports = JSON.parse(readFileSync(portFile, 'utf8')) as {
+    control: number;
+    wechat: number;
+    alipay: number;
+    stripe: number;
+  };
   return {
     keys,
-    urls: { wechat: `http://127.0.0.1:${ports.wechat}`, alipay: `http://127.0.0.1:${ports.alipay}` },
+    urls: {
+      wechat: `http://127.0.0.1:${ports.wechat}`,
+      alipay: `http://127.0.0.1:${ports.alipay}`,
+      stripe: `https://127.0.0.1:${ports.stripe}`,
+    },
     control: async <Answer>(method: 'GET' | 'POST', path: string, body?: object) => {
       const response = await fetch(`http://127.0.0.1:${ports.control}/control${path}`, {
         method,

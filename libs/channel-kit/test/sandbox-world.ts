@@ -4,6 +4,7 @@ import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { type Clock, systemClock, systemRandom } from '@tillmesh/clock';
 import { parseConfig } from '@tillmesh/config';
 import { ChannelService } from '@tillmesh/proto/tillmesh/channel/v1/channel_service_pb.ts';
+import { PaymentKind } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
 import { createClient, type RpcClient, serve } from '@tillmesh/rpc';
 import { createLog } from '@tillmesh/telemetry';
 import {
@@ -24,9 +25,17 @@ const NOTIFICATION_MS_MAX = 15_000;
 /** What a channel has to say to be put beside the sandbox. */
 export type SandboxWorldOptions<Account extends AccountSettings> = {
   readonly channel: Channel<Account>;
-  readonly wallet: 'wechat' | 'alipay';
+  readonly wallet: 'wechat' | 'alipay' | 'stripe';
   /** The settings of two accounts, as they stand in a configuration file. */
   readonly accountsOf: (keys: SandboxKeys, baseUrl: string) => readonly [object, object];
+  /** Further settings of the channel's process. */
+  readonly settingsOf?: (keys: SandboxKeys) => object;
+  /** A payment code unless told. */
+  readonly instantKind?: ChannelWorld['instantKind'];
+  /** True unless told. */
+  readonly signsAnswers?: boolean;
+  /** The order that a notification speaks of, where the channel has one address for all of them. */
+  readonly orderNoOf?: (notification: SentNotification) => string | undefined;
   readonly declineCode: string;
   readonly secretsOf: (keys: SandboxKeys) => readonly string[];
   readonly forged: ChannelWorld['forged'];
@@ -76,15 +85,17 @@ const freePort = async (): Promise<number> => {
   return port;
 };
 
-/** Receives notifications and keeps the first one of each path. */
-const startInbox = async () => {
+/** Receives notifications and keeps the first one of each path, or of each order where the path does not say it. */
+const startInbox = async (orderNoOf: (notification: SentNotification) => string | undefined = () => undefined) => {
   const received = new Map<string, SentNotification>();
   const read = async (request: IncomingMessage): Promise<void> => {
     const parts: Buffer[] = [];
     for await (const part of request) parts.push(part as Buffer);
     const headers = Object.entries(request.headers).map(([name, value]) => ({ name, value: String(value) }));
     const body = Buffer.concat(parts);
-    if (!received.has(request.url ?? '')) received.set(request.url ?? '', { headers, body });
+    const orderNo = orderNoOf({ headers, body });
+    const path = orderNo === undefined ? (request.url ?? '') : `/notify/${orderNo}`;
+    if (!received.has(path)) received.set(path, { headers, body });
   };
   const server = createServer((request, response) => {
     read(request).then(
@@ -110,6 +121,7 @@ const startChannel = async <Account extends AccountSettings>(
   channel: Channel<Account>,
   accounts: readonly object[],
   clock: Clock,
+  more: object,
 ): Promise<{ readonly client: RpcClient<typeof ChannelService>; readonly close: () => Promise<void> }> => {
   const raw = {
     server: { port: 0 },
@@ -117,6 +129,7 @@ const startChannel = async <Account extends AccountSettings>(
     // Answers that never come shall not make the suite wait for long.
     lanes: { pay: { timeoutMs: 1_500 }, query: { timeoutMs: 1_500 }, refund: { timeoutMs: 1_500 } },
     sendFloorMs: 100,
+    ...more,
   };
   const settings = parseConfig(channelSettings(channel), raw, 'the world');
   const lanes = settings.lanes;
@@ -161,13 +174,14 @@ export const startSandboxWorld = async <Account extends AccountSettings>(
   options: SandboxWorldOptions<Account>,
 ): Promise<ChannelWorld> => {
   const { channel, wallet, accountsOf } = options;
-  const sandbox = await startSandboxProcess();
-  const inbox = await startInbox();
+  const inbox = await startInbox(options.orderNoOf);
+  const sandbox = await startSandboxProcess(`${inbox.url}/webhook`);
   const accounts = accountsOf(sandbox.keys, sandbox.urls[wallet]);
   const nobody = accountsOf(sandbox.keys, `http://127.0.0.1:${await freePort()}`);
-  const main = await startChannel(channel, accounts, systemClock);
-  const unreachable = await startChannel(channel, nobody, systemClock);
-  const ahead = await startChannel(channel, accounts, shifted(2 * DAY_MS));
+  const more = options.settingsOf?.(sandbox.keys) ?? {};
+  const main = await startChannel(channel, accounts, systemClock, more);
+  const unreachable = await startChannel(channel, nobody, systemClock, more);
+  const ahead = await startChannel(channel, accounts, shifted(2 * DAY_MS), more);
   const { control } = sandbox;
   const [accountId = '', otherAccountId = ''] = sandbox.keys[wallet].accounts.map((account) => account.accountId);
 
@@ -183,6 +197,8 @@ export const startSandboxWorld = async <Account extends AccountSettings>(
     ahead: ahead.client,
     accountId,
     otherAccountId,
+    instantKind: options.instantKind ?? PaymentKind.PAYMENT_CODE,
+    signsAnswers: options.signsAnswers ?? true,
     declineCode: options.declineCode,
     notifyUrl: `${inbox.url}/notify`,
     secrets: options.secretsOf(sandbox.keys),

@@ -3,11 +3,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadConfig, z } from '@tillmesh/config';
+import { selfSigned } from '@tillmesh/testing/self-signed';
 import fc from 'fast-check';
 import { afterAll, expect, test } from 'vitest';
 import { parsePrivateKey, parsePublicKey, privateKeyFile, publicKeyFile } from '../src/keys.ts';
 import { equalInConstantTime, openAes256Gcm, signRsaSha256, verifyRsaSha256 } from '../src/signing.ts';
-import { selfSigned } from './self-signed.ts';
 
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2_048 });
 const pem = (key: { export(options: object): string | Buffer }, type: string): string =>

@@ -77,11 +77,13 @@ export {
   WORKER_ID_MAX,
 } from './order-number.ts';
 export {
+  type Authenticity,
   DECLINE_REASONS,
   type DeclineReason,
   type DefiniteEvidence,
   definiteFailure,
   type FailedDefinite,
+  isAuthentic,
   LEARNED_BY,
   type LearnedBy,
   type Outcome,

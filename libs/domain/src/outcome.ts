@@ -5,6 +5,15 @@ import type { Money } from './money.ts';
 export type Transport = 'not_sent' | 'maybe_sent' | 'answered';
 /** What is known of an answer's signature; undefined without an answer. */
 export type SignatureState = 'verified' | 'absent' | 'invalid';
+/**
+ * How far an answer is authentic. `vouched`: the channel signs no answers at all, and the connection vouches for this one (TLS,
+ * content type and request id are right, and the account allows it). On the wire its signature is `absent`, as it is.
+ */
+export type Authenticity = SignatureState | 'vouched';
+
+/** True where an answer's content may be believed. */
+export const isAuthentic = (authenticity: Authenticity | undefined): boolean =>
+  authenticity === 'verified' || authenticity === 'vouched';
 /** Which way news came. */
 export const LEARNED_BY = ['answer', 'notification', 'query', 'bill', 'person'] as const;
 export type LearnedBy = (typeof LEARNED_BY)[number];

@@ -24,7 +24,13 @@ const GeneratedKeys = z.object({
       z.object({ accountId: z.string(), appId: z.string(), sellerId: z.string(), appPrivateKeyFile: z.string() }),
     ),
   }),
-  sandbox: z.object({ wechat: z.looseObject({}), alipay: z.looseObject({}) }),
+  stripe: z.object({
+    certificateFile: z.string(),
+    accounts: z.array(
+      z.looseObject({ accountId: z.string(), secretKeyFile: z.string(), webhookSecretFile: z.string() }),
+    ),
+  }),
+  sandbox: z.object({ wechat: z.looseObject({}), alipay: z.looseObject({}), stripe: z.looseObject({}) }),
 });
 export type GeneratedKeys = z.output<typeof GeneratedKeys>;
 

@@ -10,6 +10,7 @@ export const SERVICES = [
   'routing',
   'channel-wechat',
   'channel-alipay',
+  'channel-stripe',
   'cashier',
   'syncer',
   'edge',
@@ -23,6 +24,7 @@ export const REPEATABLE = [
   'query',
   'channel-wechat',
   'channel-alipay',
+  'channel-stripe',
   'cashier',
   'syncer',
   'edge',
@@ -30,7 +32,7 @@ export const REPEATABLE = [
 export type RepeatableService = (typeof REPEATABLE)[number];
 
 /** The adapters of which a mesh can have further channels. */
-export type AdapterId = 'wechat' | 'alipay';
+export type AdapterId = 'wechat' | 'alipay' | 'stripe';
 
 /** A further channel: another process of an adapter, with accounts of its own at the simulated channel. */
 export type FurtherChannel = {

@@ -17,6 +17,8 @@ export const LISTENERS = [
   'projector',
   'watch',
   'watch-http',
+  'channel-stripe',
+  'sandbox-stripe',
 ] as const;
 export type Listener = (typeof LISTENERS)[number];
 

@@ -7,11 +7,28 @@ import type { MeshPorts } from './mesh-ports.ts';
 /** The simulated accounts, in the order in which routing tries them. */
 export const WECHAT_ACCOUNTS = ['wechat-a', 'wechat-b'] as const;
 export const ALIPAY_ACCOUNTS = ['alipay-a'] as const;
+export const STRIPE_ACCOUNTS = ['stripe-a'] as const;
+
+/** Stripe shows a code of WeChat Pay's and leads to a page of Alipay's: the other two ways it does not have. */
+const STRIPE_RULES = [
+  { wallets: ['alipay'], kinds: ['merchant_qr'], exclude: STRIPE_ACCOUNTS },
+  { wallets: ['wechat'], kinds: ['pc_redirect', 'h5'], exclude: STRIPE_ACCOUNTS },
+];
 
 /** Merchants of the demonstration. */
 export const MERCHANTS = [
-  { merchantId: 'demo-cafe', displayName: 'Demo Café', accountIds: [...WECHAT_ACCOUNTS, ...ALIPAY_ACCOUNTS] },
-  { merchantId: 'demo-books', displayName: 'Demo Books', accountIds: [...ALIPAY_ACCOUNTS, 'wechat-b'] },
+  {
+    merchantId: 'demo-cafe',
+    displayName: 'Demo Café',
+    accountIds: [...WECHAT_ACCOUNTS, ...ALIPAY_ACCOUNTS, ...STRIPE_ACCOUNTS],
+    rules: STRIPE_RULES,
+  },
+  {
+    merchantId: 'demo-books',
+    displayName: 'Demo Books',
+    accountIds: [...ALIPAY_ACCOUNTS, 'wechat-b', ...STRIPE_ACCOUNTS],
+    rules: STRIPE_RULES,
+  },
 ];
 
 /** The most that a payment of the demonstration may be: 50,000 yuan. */
@@ -45,6 +62,7 @@ type Channel = { readonly channelId: string; readonly adapter: AdapterId; readon
 const channelsOf = (further: readonly FurtherChannel[]): readonly Channel[] => [
   { channelId: 'wechat', adapter: 'wechat', accountIds: WECHAT_ACCOUNTS },
   { channelId: 'alipay', adapter: 'alipay', accountIds: ALIPAY_ACCOUNTS },
+  { channelId: 'stripe', adapter: 'stripe', accountIds: STRIPE_ACCOUNTS },
   ...further.map((channel) => ({ ...channel, accountIds: [accountOfChannel(channel.channelId)] })),
 ];
 
@@ -52,9 +70,17 @@ const channelsOf = (further: readonly FurtherChannel[]): readonly Channel[] => [
 export const accountsOf = (adapter: AdapterId, further: readonly FurtherChannel[]): readonly string[] =>
   channelsOf(further).flatMap((channel) => (channel.adapter === adapter ? channel.accountIds : []));
 
-const KINDS: Readonly<Record<AdapterId, readonly string[]>> = {
-  wechat: ['payment_code', 'merchant_qr', 'jsapi'],
-  alipay: ['payment_code', 'merchant_qr'],
+type Offer = { readonly wallets: readonly string[]; readonly kinds: readonly string[]; readonly rankFrom: number };
+
+/** An intermediate channel is behind the direct ones: it costs more, and its wallets' news comes later. */
+const OFFERS: Readonly<Record<AdapterId, Offer>> = {
+  wechat: { wallets: ['wechat'], kinds: ['payment_code', 'merchant_qr', 'jsapi'], rankFrom: 0 },
+  alipay: { wallets: ['alipay'], kinds: ['payment_code', 'merchant_qr'], rankFrom: 0 },
+  stripe: {
+    wallets: ['wechat', 'alipay', 'card'],
+    kinds: ['merchant_qr', 'pc_redirect', 'h5', 'card'],
+    rankFrom: 50,
+  },
 };
 
 const routingTable = (channels: readonly Channel[]) => ({
@@ -63,11 +89,11 @@ const routingTable = (channels: readonly Channel[]) => ({
     accountIds.map((accountId, rank) => ({
       accountId,
       channelId,
-      wallets: [adapter],
-      kinds: KINDS[adapter],
+      wallets: OFFERS[adapter].wallets,
+      kinds: OFFERS[adapter].kinds,
       currencies: ['CNY'],
       amountMax: AMOUNT_MAX,
-      rank,
+      rank: OFFERS[adapter].rankFrom + rank,
     })),
   ),
 });
@@ -104,11 +130,17 @@ export const serviceConfigs = (inputs: ConfigInputs): Readonly<Record<string, ob
   const configs: Record<string, object> = {
     sandbox: {
       logLevel,
-      ports: { control: ports['sandbox-control'], wechat: ports['sandbox-wechat'], alipay: ports['sandbox-alipay'] },
+      ports: {
+        control: ports['sandbox-control'],
+        wechat: ports['sandbox-wechat'],
+        alipay: ports['sandbox-alipay'],
+        stripe: ports['sandbox-stripe'],
+      },
       portFile: join(folder, 'sandbox-ports.json'),
       journalFile: join(folder, 'sandbox-journal.ndjson'),
       notifications: { timeScale: notificationTimeScale },
       ...keys.sandbox,
+      stripe: { ...keys.sandbox.stripe, accounts: stripeWithWebhooks(keys, channels, ports) },
     },
     migrate: { logLevel, orders: account('migrate'), orderStore },
     'order-store': { server, logLevel, orders: { ...account('app'), rowKeys } },
@@ -140,7 +172,13 @@ export const serviceConfigs = (inputs: ConfigInputs): Readonly<Record<string, ob
     ...Object.fromEntries(
       channels.map(({ channelId, adapter, accountIds }) => [
         `channel-${channelId}`,
-        { server, logLevel, accounts: accountSettings(adapter, accountIds, inputs), ...redis },
+        {
+          server,
+          logLevel,
+          accounts: accountSettings(adapter, accountIds, inputs),
+          ...httpOf(adapter, keys),
+          ...redis,
+        },
       ]),
     ),
     cashier: {
@@ -189,6 +227,20 @@ export const fixedTargetOf = (service: string, processes: readonly MeshProcess[]
   return addresses.length === 1 ? (addresses[0] ?? '') : `ipv4:${addresses.join(',')}`;
 };
 
+/** Stripe has one address of ours for an account, not one for each payment. */
+const stripeWithWebhooks = (keys: GeneratedKeys, channels: readonly Channel[], ports: MeshPorts): readonly object[] =>
+  keys.stripe.accounts.map((account) => {
+    const channelId = channels.find(({ accountIds }) => accountIds.includes(account.accountId))?.channelId ?? 'stripe';
+    return {
+      ...account,
+      webhookUrl: `http://${address(ports['edge-http'])}/notify/${channelId}/${account.accountId}`,
+    };
+  });
+
+/** What a channel's process has to trust besides. */
+const httpOf = (adapter: AdapterId, keys: GeneratedKeys): object =>
+  adapter === 'stripe' ? { http: { authorityFile: keys.stripe.certificateFile } } : {};
+
 const accountSettings = (
   adapter: AdapterId,
   accountIds: readonly string[],
@@ -197,6 +249,17 @@ const accountSettings = (
   const { keys, ports, agreed } = inputs;
   const contractOf = (accountId: string) => (agreed[accountId] === undefined ? {} : { agreed: agreed[accountId] });
   const baseUrls = [`http://${address(ports[`sandbox-${adapter}`])}`];
+  if (adapter === 'stripe') {
+    return keys.stripe.accounts
+      .filter(({ accountId }) => accountIds.includes(accountId))
+      .map(({ accountId, secretKeyFile, webhookSecretFile }) => ({
+        accountId,
+        ...contractOf(accountId),
+        baseUrls: [`https://${address(ports['sandbox-stripe'])}`],
+        secretKeyFile,
+        webhookSecretFiles: [webhookSecretFile],
+      }));
+  }
   const isServed = ({ accountId }: { readonly accountId: string }) => accountIds.includes(accountId);
   if (adapter === 'wechat') {
     return keys.wechat.accounts.filter(isServed).map((wechat) => ({

@@ -10,6 +10,7 @@ export const channelOrderOf = (payment: Payment, attempt: Attempt): MessageInitS
   channelTransactionId: attempt.channelTransactionId,
   ...(attempt.startedAt === undefined ? {} : { createdAt: attempt.startedAt }),
   kind: payment.kind,
+  wallet: payment.wallet,
   ...(payment.expireAt === undefined ? {} : { expireAt: payment.expireAt }),
   ...(payment.amount === undefined ? {} : { amount: payment.amount }),
 });

@@ -14,7 +14,13 @@ export {
   walletMap,
 } from './enums.ts';
 export { moneyFromWire, moneyToWire } from './money.ts';
-export { type AttemptFacts, attemptResultOfClose, attemptResultToWire, outcomeFromWire } from './outcome.ts';
+export {
+  type AttemptFacts,
+  attemptResultOfClose,
+  attemptResultToWire,
+  authenticityOf,
+  outcomeFromWire,
+} from './outcome.ts';
 export { actionFromWire, actionToWire, attemptToWire, paymentToWire, refundToWire } from './payment.ts';
 export { accountToWire, routingTableFromWire, routingTableToWire } from './routing.ts';
 export { accountReportFromWire, accountReportToWire, hearsayFromWire, hearsayToWire } from './routing-health.ts';

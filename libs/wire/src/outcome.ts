@@ -1,11 +1,13 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { timestampFromMs, timestampMs } from '@bufbuild/protobuf/wkt';
 import {
+  type Authenticity,
   assertNever,
   type ChannelTransactionId,
   type ClientAction,
   type DefiniteEvidence,
   definiteFailure,
+  isAuthentic,
   type Outcome,
   unknownOutcome,
 } from '@tillmesh/domain';
@@ -67,6 +69,14 @@ export const attemptResultToWire = (
   }
 };
 
+/** How far an adapter says that an answer is authentic; undefined without an answer. */
+export const authenticityOf = (
+  result: Pick<AttemptResult, 'signature' | 'vouchedByConnection'>,
+): Authenticity | undefined => {
+  const signature = signatureMap.fromWire(result.signature);
+  return signature === 'absent' && result.vouchedByConnection ? 'vouched' : signature;
+};
+
 const evidenceOf = (result: AttemptResult): DefiniteEvidence | undefined => {
   const transport = transportMap.fromWire(result.transport);
   const signature = signatureMap.fromWire(result.signature);
@@ -78,16 +88,20 @@ const evidenceOf = (result: AttemptResult): DefiniteEvidence | undefined => {
 };
 
 /**
- * What an adapter's result proves. The wire carries claims; this is where they are believed or not: a success without a verified
- * signature, amount, transaction and time, or a definite failure without evidence, is unknown.
+ * What an adapter's result proves. The wire carries claims; this is where they are believed or not: a success that is not authentic, without
+ * amount, transaction and time, or a definite failure without evidence, is unknown.
  */
 export const outcomeFromWire = (result: AttemptResult | undefined): Outcome => {
   if (result === undefined) return unknownOutcome('no result');
   switch (result.outcome) {
     case OutcomeKind.SUCCEEDED: {
       const paid = moneyFromWire(result.paid);
-      const verified = signatureMap.fromWire(result.signature) === 'verified';
-      if (!verified || paid === undefined || result.paidAt === undefined || result.channelTransactionId === '') {
+      if (
+        !isAuthentic(authenticityOf(result)) ||
+        paid === undefined ||
+        result.paidAt === undefined ||
+        result.channelTransactionId === ''
+      ) {
         return unknownOutcome('a success that is not verified or lacks amount, time or transaction');
       }
       return {
@@ -127,8 +141,7 @@ export const attemptResultOfClose = (
   if (result === undefined || seen === undefined) return undefined;
   const ended = result.end === CloseEnd.CLOSED || result.end === CloseEnd.REFUNDED;
   // An end beside a success contradicts itself: the success is applied, and the money is accounted for.
-  if (!ended || seen.outcome === OutcomeKind.SUCCEEDED || signatureMap.fromWire(seen.signature) !== 'verified')
-    return seen;
+  if (!ended || seen.outcome === OutcomeKind.SUCCEEDED || !isAuthentic(authenticityOf(seen))) return seen;
   return {
     ...seen,
     outcome: OutcomeKind.FAILED_DEFINITE,

@@ -81,12 +81,16 @@ describe('an outcome', () => {
       signature: fc.constantFrom<SignatureState>(0, 1, 2, 3),
       transport: fc.constantFrom<Transport>(0, 1, 2, 3),
       channelMessage: textOf(20),
+      vouchedByConnection: fc.boolean(),
     });
     fc.assert(
       fc.property(outcomeOf, factsOf, (outcome, facts) => {
         const { kind } = read(attemptResultToWire(outcome, facts));
         expect(kind === outcome.kind || kind === 'unknown').toBe(true);
-        if (outcome.kind === 'succeeded' && facts.signature !== SignatureState.VERIFIED) expect(kind).toBe('unknown');
+        const isVouched = facts.signature === SignatureState.ABSENT && facts.vouchedByConnection;
+        if (outcome.kind === 'succeeded' && facts.signature !== SignatureState.VERIFIED && !isVouched) {
+          expect(kind).toBe('unknown');
+        }
       }),
       { numRuns: 1_000 },
     );
@@ -137,9 +141,16 @@ describe('a success is believed', () => {
     });
   });
 
+  test('when it has no signature and the connection vouches for it', () => {
+    const vouched = { signature: SignatureState.ABSENT, vouchedByConnection: true };
+    expect(read({ ...SUCCESS, ...vouched })).toEqual(read(SUCCESS));
+  });
+
   for (const [why, part] of [
     ['without a signature', { signature: SignatureState.ABSENT }],
     ['with a wrong signature', { signature: SignatureState.INVALID }],
+    ['with a wrong signature, whatever vouches', { signature: SignatureState.INVALID, vouchedByConnection: true }],
+    ['vouched for, with nothing said of its signature', { signature: 0, vouchedByConnection: true }],
     ['with nothing said of its signature', { signature: SignatureState.UNSPECIFIED }],
     ['with a word of a later version for its signature', { signature: 9 as SignatureState }],
     ['without an amount', { paid: undefined }],
@@ -239,6 +250,15 @@ describe('what a close says of its attempt', () => {
         closed: true,
         reason: 'payer_cancelled',
         evidence: { ruleId: `close:${name}` },
+      });
+    });
+
+    test(`is one too when it is ${name} and the connection vouches for it`, () => {
+      const vouched = { ...verified, signature: SignatureState.ABSENT, vouchedByConnection: true };
+      expect(closeOf(end, vouched)).toMatchObject({
+        kind: 'failed_definite',
+        closed: true,
+        evidence: { signature: 'absent', ruleId: `close:${name}` },
       });
     });
 

@@ -23,7 +23,7 @@ import {
 } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
 import { certainlyNotDone, persistently, type RpcClient, remainingMs, toRpcError } from '@tillmesh/rpc';
 import { annotate, counter, errorTypeOf, type Log } from '@tillmesh/telemetry';
-import { kindMap, moneyToWire, outcomeFromWire } from '@tillmesh/wire';
+import { kindMap, moneyToWire, outcomeFromWire, walletMap } from '@tillmesh/wire';
 import type { AccountHealths } from './account-health.ts';
 import type { Channels } from './channels.ts';
 import type { CheckLater } from './check-later.ts';
@@ -136,6 +136,7 @@ export const createCarrier = (deps: {
       channelOrderNo: attempt.channelOrderNo,
       createdAt: attempt.startedAt ?? timestampFromMs(clock.nowMs()),
       kind: kindMap.toWire(order.kind),
+      wallet: walletMap.toWire(order.wallet),
       amount: moneyToWire(order.amount),
     },
     subject: order.subject,

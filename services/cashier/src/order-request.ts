@@ -58,7 +58,7 @@ export const readOrderRequest = (request: CreatePaymentRequest, nowMs: number): 
   }
   const wallet = kind === 'payment_code' ? walletOfCode(request.paymentCode, named) : named;
   if (wallet === undefined) throw invalid('wallet', `has to be set for kind ${kind.toUpperCase()}`);
-  if ((kind === 'jsapi' || kind === 'mini_program') && request.payerId === '') {
+  if ((kind === 'jsapi' || kind === 'mini_program' || kind === 'card') && request.payerId === '') {
     throw invalid('payer_id', `has to be set for kind ${kind.toUpperCase()}`);
   }
   const expireAfterMs =

@@ -95,13 +95,60 @@ const AlipayConfig = z
   })
   .describe('The simulated Alipay.');
 
+const StripeConfig = z
+  .strictObject({
+    certificateFile: secretFile('the certificate that the simulated Stripe shows'),
+    certificateKeyFile: secretFile("that certificate's private key"),
+    accounts: z
+      .array(
+        z.strictObject({
+          accountId: name("The mesh's name of the account."),
+          stripeAccountId: z
+            .string()
+            .regex(/^acct_[0-9A-Za-z]{16}$/)
+            .describe("Stripe's id of the account, acct_…."),
+          secretKeyFile: secretFile("the account's secret key, sk_test_…"),
+          webhookSecretFile: secretFile("the secret of the account's webhook endpoint, whsec_…"),
+          webhookUrl: z
+            .url({ protocol: /^https?$/ })
+            .optional()
+            .describe('The webhook endpoint of the account; without it nothing is told.'),
+        }),
+      )
+      .min(1)
+      .max(100)
+      .describe('The accounts at Stripe.'),
+    searchLagMs: z
+      .int()
+      .min(0)
+      .default(1_000)
+      .describe('A new intent is found by a search after this; under a minute in reality, and longer in an outage.'),
+    refundTakesMs: z
+      .int()
+      .min(0)
+      .default(1_000)
+      .describe('How long a refund to a wallet is pending; to a card none is.'),
+    idempotencyKeptMs: z
+      .int()
+      .min(1)
+      .default(24 * 3_600_000)
+      .describe('How long the first answer under an Idempotency-Key is given again; at least a day in reality.'),
+    ordersMax,
+  })
+  .describe('The simulated Stripe.');
+
 const isUnique = (values: readonly string[]): boolean => new Set(values).size === values.length;
 
 export const SandboxConfig = z
   .strictObject({
     host: z.string().min(1).default('127.0.0.1').describe('Address to listen on.'),
     ports: z
-      .strictObject({ control: port.default(0), wechat: port.default(0), alipay: port.default(0) })
+      .strictObject({
+        control: port.default(0),
+        wechat: port.default(0),
+        alipay: port.default(0),
+        stripe: port.default(0),
+      })
       .prefault({})
       .describe('A port for each; 0 takes a free one.'),
     portFile: z.string().min(1).optional().describe('The ports in use are written here as JSON once all listen.'),
@@ -109,6 +156,7 @@ export const SandboxConfig = z
     logLevel: LogConfig,
     wechat: WechatConfig,
     alipay: AlipayConfig,
+    stripe: StripeConfig,
     notifications: z
       .strictObject({
         timeScale: z
@@ -136,7 +184,8 @@ export const SandboxConfig = z
       .describe('The simulated payers.'),
   })
   .refine(
-    ({ wechat, alipay }) => isUnique([...wechat.accounts, ...alipay.accounts].map(({ accountId }) => accountId)),
+    ({ wechat, alipay, stripe }) =>
+      isUnique([...wechat.accounts, ...alipay.accounts, ...stripe.accounts].map(({ accountId }) => accountId)),
     'two accounts have the same accountId',
   )
   .refine(
@@ -146,6 +195,10 @@ export const SandboxConfig = z
   .refine(
     ({ alipay }) => isUnique(alipay.accounts.map(({ appId }) => appId)),
     'two Alipay accounts have the same appId',
+  )
+  .refine(
+    ({ stripe }) => isUnique(stripe.accounts.map(({ secretKeyFile }) => secretKeyFile.reveal())),
+    'two Stripe accounts have the same secret key',
   );
 
 export type SandboxConfig = z.output<typeof SandboxConfig>;

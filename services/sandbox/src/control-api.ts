@@ -7,7 +7,7 @@ import { checkLedger, shownMovement, shownSum } from './ledger-report.ts';
 import type { Notifier } from './notifier.ts';
 import type { Payers } from './payers.ts';
 import type { Scan, Scanned } from './scan.ts';
-import type { Act, ChannelName } from './script.ts';
+import { type Act, CHANNELS, type ChannelName } from './script.ts';
 import { NewScript, SCRIPTS_MAX, type Scripts } from './scripts.ts';
 import type { State } from './state.ts';
 import type { Stats } from './stats.ts';
@@ -59,7 +59,7 @@ export const createControlApi = (deps: {
   readonly orderStates: (outTradeNo: string) => readonly object[];
 }): ((request: HttpRequest) => Promise<HttpReply>) => {
   const { payers, ledger, scripts, stats, notifier, channels } = deps;
-  const outages: Record<ChannelName, string> = { wechat: 'off', alipay: 'off' };
+  const outages: Record<ChannelName, string> = { wechat: 'off', alipay: 'off', stripe: 'off' };
 
   /** Runs `work` on a body of the right form, or names what is wrong with it. */
   const withBody = async <Schema extends z.ZodType>(
@@ -125,7 +125,7 @@ export const createControlApi = (deps: {
 
   const routes: Readonly<Record<string, (request: HttpRequest, name: string) => Result | Promise<Result>>> = {
     'GET /control/health': () => {
-      const underWay = { wechat: channels.wechat.underWay, alipay: channels.alipay.underWay };
+      const underWay = Object.fromEntries(CHANNELS.map((channel) => [channel, channels[channel].underWay]));
       return ok({ status: 'ready', outages, underWay });
     },
     'GET /control/accounts': () => ok({ accounts: deps.accounts }),

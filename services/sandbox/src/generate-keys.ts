@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { selfSigned } from '@tillmesh/testing/self-signed';
 
 export type WechatKeys = {
   readonly accountId: string;
@@ -26,6 +27,15 @@ export type AlipayKeys = {
   readonly appPublicKeyFile: string;
 };
 
+export type StripeKeys = {
+  readonly accountId: string;
+  readonly stripeAccountId: string;
+  /** Stands in every request; known to both sides, as Stripe has it. */
+  readonly secretKeyFile: string;
+  /** What webhooks are signed with; known to both sides. */
+  readonly webhookSecretFile: string;
+};
+
 /** Every file name is an absolute path. PEM files are PKCS#8 (private) and SPKI (public). */
 export type GeneratedKeys = {
   readonly wechat: {
@@ -40,10 +50,17 @@ export type GeneratedKeys = {
     readonly privateKeyFile: string;
     readonly accounts: readonly AlipayKeys[];
   };
-  /** The `wechat` and `alipay` sections of the sandbox' own configuration, ready to be copied into it. */
+  readonly stripe: {
+    /** What clients have to trust: the certificate is its own authority. */
+    readonly certificateFile: string;
+    readonly certificateKeyFile: string;
+    readonly accounts: readonly StripeKeys[];
+  };
+  /** The `wechat`, `alipay` and `stripe` sections of the sandbox' own configuration, ready to be copied into it. */
   readonly sandbox: {
     readonly wechat: object;
     readonly alipay: object;
+    readonly stripe: object;
   };
 };
 
@@ -103,6 +120,27 @@ const alipayKeys = (folder: string, accountId: string): AlipayKeys => {
   };
 };
 
+const stripeKeys = (folder: string, accountId: string): StripeKeys => {
+  const secret = (name: string, prefix: string) =>
+    keptFile(folder, `${accountId}-${name}`, () => `${prefix}_${randomBytes(24).toString('hex')}\n`);
+  return {
+    accountId,
+    stripeAccountId: `acct_${digest(`acct ${accountId}`).slice(0, 16)}`,
+    secretKeyFile: secret('secret-key', 'sk_test'),
+    webhookSecretFile: secret('webhook-secret', 'whsec'),
+  };
+};
+
+/** A certificate and its key, made together: a key of another run would not fit. */
+const stripeCertificate = (folder: string) => {
+  const files = { certificateFile: join(folder, 'stripe-tls.pem'), certificateKeyFile: join(folder, 'stripe-tls.key') };
+  if (existsSync(files.certificateFile) && existsSync(files.certificateKeyFile)) return files;
+  const { certificate, privateKey } = selfSigned();
+  writeFileSync(files.certificateKeyFile, privateKey, { mode: 0o600 });
+  writeFileSync(files.certificateFile, certificate, { mode: 0o600 });
+  return files;
+};
+
 /** Without the merchants' private keys: the channel's side never has them. */
 const sandboxSections = (keys: Omit<GeneratedKeys, 'sandbox'>): GeneratedKeys['sandbox'] => ({
   wechat: {
@@ -114,6 +152,7 @@ const sandboxSections = (keys: Omit<GeneratedKeys, 'sandbox'>): GeneratedKeys['s
     privateKeyFile: keys.alipay.privateKeyFile,
     accounts: keys.alipay.accounts.map(({ appPrivateKeyFile: _private, ...account }) => account),
   },
+  stripe: keys.stripe,
 });
 
 /**
@@ -124,6 +163,7 @@ export const generateKeys = (options: {
   readonly folder: string;
   readonly wechat: readonly string[];
   readonly alipay: readonly string[];
+  readonly stripe: readonly string[];
 }): GeneratedKeys => {
   const folder = resolve(options.folder);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -140,6 +180,10 @@ export const generateKeys = (options: {
       publicKeyFile: alipayPlatform.publicKeyFile,
       privateKeyFile: alipayPlatform.privateKeyFile,
       accounts: options.alipay.map((accountId) => alipayKeys(folder, accountId)),
+    },
+    stripe: {
+      ...stripeCertificate(folder),
+      accounts: options.stripe.map((accountId) => stripeKeys(folder, accountId)),
     },
   };
   const generated = { ...keys, sandbox: sandboxSections(keys) };
@@ -160,10 +204,16 @@ const runAsCommand = (): void => {
       out: { type: 'string' },
       wechat: { type: 'string', default: 'wechat-a' },
       alipay: { type: 'string', default: 'alipay-a' },
+      stripe: { type: 'string', default: 'stripe-a' },
     },
   });
   if (values.out === undefined) throw new Error('--out <folder> is missing');
-  generateKeys({ folder: values.out, wechat: listOf(values.wechat), alipay: listOf(values.alipay) });
+  generateKeys({
+    folder: values.out,
+    wechat: listOf(values.wechat),
+    alipay: listOf(values.alipay),
+    stripe: listOf(values.stripe),
+  });
   process.stdout.write(`${join(resolve(values.out), 'accounts.json')}\n`);
 };
 
@@ -177,7 +227,7 @@ if (
     runAsCommand();
   } catch (error) {
     process.stderr.write(`generate-keys: ${error instanceof Error ? error.message : String(error)}\n`);
-    process.stderr.write('usage: generate-keys.ts --out <folder> [--wechat a,b] [--alipay c]\n');
+    process.stderr.write('usage: generate-keys.ts --out <folder> [--wechat a,b] [--alipay c] [--stripe d]\n');
     process.exit(1);
   }
 }

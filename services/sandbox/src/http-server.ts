@@ -1,4 +1,6 @@
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import { TLSSocket } from 'node:tls';
 import { assertNever } from '@tillmesh/domain';
 import type { Log } from '@tillmesh/telemetry';
 
@@ -44,9 +46,7 @@ export interface HttpListener {
 const BODY_BYTES_MAX = 64 * 1_024;
 const CONNECTIONS_MAX = 4_096;
 const REQUESTS_MAX = 2_048;
-const HEADERS_TIMEOUT_MS = 10_000;
-const REQUEST_TIMEOUT_MS = 15_000;
-const KEEP_ALIVE_MS = 60_000;
+const TIMES = { headersTimeout: 10_000, requestTimeout: 15_000, keepAliveTimeout: 60_000 };
 
 type Body =
   | { readonly kind: 'complete'; readonly bytes: Buffer }
@@ -74,6 +74,12 @@ const plain = (status: number, text: string): HttpAnswer => ({
   body: Buffer.from(text),
 });
 
+// A reset belongs to TCP: a TLS socket has none, and is torn down without its farewell.
+const cut = ({ socket }: ServerResponse): void => {
+  if (socket instanceof TLSSocket) socket.destroy();
+  else socket?.resetAndDestroy();
+};
+
 const send = (response: ServerResponse, reply: HttpReply): void => {
   switch (reply.kind) {
     case 'answer':
@@ -85,7 +91,7 @@ const send = (response: ServerResponse, reply: HttpReply): void => {
       response.end(reply.body);
       return;
     case 'cut':
-      response.socket?.resetAndDestroy();
+      cut(response);
       return;
     case 'hang':
       return; // The client's own time-out, an outage's end or the sandbox' end frees the connection.
@@ -95,15 +101,16 @@ const send = (response: ServerResponse, reply: HttpReply): void => {
 };
 
 /**
- * Serves one channel (or the control API) on its own port. Everything goes through this one place, so TLS later means
- * another constructor here and nothing else.
+ * Serves one channel (or the control API) on its own port.
  *
+ * @param tls the certificate to show, where the channel is trusted by its connection alone; plain HTTP without it.
  * @param handle throws only where the sandbox itself is broken; the client then sees a reset connection.
  */
 export const listenHttp = async (options: {
   readonly host: string;
   /** 0 takes a free one. */
   readonly port: number;
+  readonly tls?: { readonly cert: string; readonly key: string } | undefined;
   readonly handle: (request: HttpRequest) => Promise<HttpReply>;
   readonly log: Log;
 }): Promise<HttpListener> => {
@@ -133,26 +140,25 @@ export const listenHttp = async (options: {
     });
   };
 
-  const server = createServer(
-    { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS, keepAliveTimeout: KEEP_ALIVE_MS },
-    (request, response) => {
-      if (underWay >= REQUESTS_MAX) {
-        send(response, plain(503, 'too many requests are under way\n'));
-        return;
-      }
-      underWay += 1;
-      response.once('close', () => {
-        underWay -= 1;
-      });
-      serve(request, response).then(
-        (reply) => send(response, reply),
-        (error: unknown) => {
-          if (!response.destroyed) log.error({ err: error, path: request.url?.split('?')[0] }, 'a request broke');
-          response.socket?.resetAndDestroy();
-        },
-      );
-    },
-  );
+  const take = (request: IncomingMessage, response: ServerResponse): void => {
+    if (underWay >= REQUESTS_MAX) {
+      send(response, plain(503, 'too many requests are under way\n'));
+      return;
+    }
+    underWay += 1;
+    response.once('close', () => {
+      underWay -= 1;
+    });
+    serve(request, response).then(
+      (reply) => send(response, reply),
+      (error: unknown) => {
+        if (!response.destroyed) log.error({ err: error, path: request.url?.split('?')[0] }, 'a request broke');
+        cut(response);
+      },
+    );
+  };
+  const server =
+    options.tls === undefined ? createServer(TIMES, take) : createTlsServer({ ...TIMES, ...options.tls }, take);
   server.maxConnections = CONNECTIONS_MAX;
 
   const listen = (port: number): Promise<void> =>

@@ -29,6 +29,8 @@ export type PaymentCode = {
 const CODE_FORMS: Readonly<Record<ChannelName, RegExp>> = {
   wechat: /^1[0-5][0-9]{16}$/,
   alipay: /^(?:2[5-9]|30)[0-9]{14,22}$/,
+  // No code to scan, but what stands for a card: Stripe's id of a payment method.
+  stripe: /^pm_[0-9A-Za-z_]{1,64}$/,
 };
 
 /** Whether a wallet shows codes of this form. */
@@ -80,6 +82,8 @@ export const createPayers = (deps: {
         return `oSbx${random.hex(12)}`;
       case 'alipay':
         return `2088${digits(12)}`;
+      case 'stripe':
+        return `cus_${random.hex(7)}`;
       default:
         return assertNever(wallet);
     }
@@ -90,6 +94,8 @@ export const createPayers = (deps: {
         return `1${random.below(5)}${digits(16)}`;
       case 'alipay':
         return `2${5 + random.below(5)}${digits(16)}`;
+      case 'stripe':
+        return `pm_1${random.hex(12)}`;
       default:
         return assertNever(wallet);
     }
@@ -136,7 +142,7 @@ export const createPayers = (deps: {
       return code;
     },
     lookAtCode: (wallet, text, orderKey) => {
-      if (!/^[0-9]{16,24}$/.test(text)) return { kind: 'malformed' };
+      if (wallet !== 'stripe' && !/^[0-9]{16,24}$/.test(text)) return { kind: 'malformed' };
       const code = codes.get(text);
       if (!hasFormOf(wallet, text) || code === undefined || code.wallet !== wallet) return { kind: 'foreign' };
       if (code.usedFor !== undefined && code.usedFor !== orderKey) return { kind: 'used' };

@@ -13,11 +13,18 @@ import { createScanner } from './scan.ts';
 import { createScripts } from './scripts.ts';
 import { createState } from './state.ts';
 import { createStats } from './stats.ts';
+import type { StripeAccount } from './stripe/account.ts';
+import { createStripeSimulator } from './stripe/simulator.ts';
 import type { WechatAccount } from './wechat/account.ts';
 import { createWechatSimulator } from './wechat/simulator.ts';
 
 export interface Sandbox {
-  readonly ports: { readonly control: number; readonly wechat: number; readonly alipay: number };
+  readonly ports: {
+    readonly control: number;
+    readonly wechat: number;
+    readonly alipay: number;
+    readonly stripe: number;
+  };
   close(): Promise<void>;
 }
 
@@ -32,6 +39,14 @@ const wechatAccounts = (config: SandboxConfig): readonly WechatAccount[] =>
     apiV2Key: account.apiV2KeyFile.reveal(),
   }));
 
+const stripeAccounts = (config: SandboxConfig): readonly StripeAccount[] =>
+  config.stripe.accounts.map(({ secretKeyFile, webhookSecretFile, webhookUrl, ...account }) => ({
+    ...account,
+    secretKey: secretKeyFile.reveal(),
+    webhookSecret: webhookSecretFile.reveal(),
+    webhookUrl,
+  }));
+
 /** Other processes wait for this file: it must never be there half. */
 const writePortFile = async (file: string, ports: Sandbox['ports']): Promise<void> => {
   await writeFile(`${file}.new`, `${JSON.stringify(ports)}\n`);
@@ -39,7 +54,7 @@ const writePortFile = async (file: string, ports: Sandbox['ports']): Promise<voi
 };
 
 /**
- * Starts both simulated channels and the control API, each on its own port, with what the journal remembers.
+ * Starts the simulated channels and the control API, each on its own port, with what the journal remembers.
  *
  * @throws where a port cannot be had or the journal cannot be read.
  */
@@ -82,10 +97,16 @@ export const startSandbox = async (
     },
   });
 
+  const stripe = createStripeSimulator({
+    ...shared,
+    settings: { ...config.stripe, accounts: stripeAccounts(config) },
+  });
+
   await state.open(config.journalFile);
   const listening: HttpListener[] = [];
-  const listen = async (port: number, handle: Parameters<typeof listenHttp>[0]['handle']): Promise<HttpListener> => {
-    const listener = await listenHttp({ host: config.host, port, handle, log });
+  type Listening = Parameters<typeof listenHttp>[0];
+  const listen = async (port: number, handle: Listening['handle'], tls?: Listening['tls']): Promise<HttpListener> => {
+    const listener = await listenHttp({ host: config.host, port, handle, log, tls });
     listening.push(listener);
     return listener;
   };
@@ -98,6 +119,11 @@ export const startSandbox = async (
     const channels = {
       wechat: await listen(config.ports.wechat, wechat.handle),
       alipay: await listen(config.ports.alipay, alipay.handle),
+      // Stripe signs no answers: what vouches for them is TLS.
+      stripe: await listen(config.ports.stripe, stripe.handle, {
+        cert: config.stripe.certificateFile.reveal(),
+        key: config.stripe.certificateKeyFile.reveal(),
+      }),
     };
     const control = await listen(
       config.ports.control,
@@ -109,7 +135,7 @@ export const startSandbox = async (
         stats,
         notifier,
         channels,
-        scan: createScanner({ clock, payers, wechat: wechat.orders, alipay: alipay.trades }),
+        scan: createScanner({ clock, payers, wechat: wechat.orders, alipay: alipay.trades, stripe: stripe.intents }),
         accounts: [
           ...config.wechat.accounts.map(({ accountId, mchid, appid }) => ({
             channel: 'wechat',
@@ -122,6 +148,11 @@ export const startSandbox = async (
             accountId,
             appId,
             sellerId,
+          })),
+          ...config.stripe.accounts.map(({ accountId, stripeAccountId }) => ({
+            channel: 'stripe',
+            accountId,
+            stripeAccountId,
           })),
         ],
         orderStates: (outTradeNo) => [
@@ -137,12 +168,23 @@ export const startSandbox = async (
               ? []
               : [{ channel: 'alipay', account: accountId, outTradeNo, state: trade.state }];
           }),
+          ...config.stripe.accounts.flatMap(({ accountId }) =>
+            stripe.intents
+              .findByOrder(accountId, outTradeNo)
+              .map(({ status }) => ({ channel: 'stripe', account: accountId, outTradeNo, state: status })),
+          ),
         ],
       }),
     );
-    const ports = { control: control.port, wechat: channels.wechat.port, alipay: channels.alipay.port };
+    const ports = {
+      control: control.port,
+      wechat: channels.wechat.port,
+      alipay: channels.alipay.port,
+      stripe: channels.stripe.port,
+    };
     wechat.resume();
     alipay.resume();
+    stripe.resume();
     notifier.resume();
     if (config.portFile !== undefined) await writePortFile(config.portFile, ports);
     return { ports, close };

@@ -3,10 +3,12 @@ import type { AlipayTrade } from './alipay/trade.ts';
 import type { AlipayTrades } from './alipay/trades.ts';
 import type { Payers } from './payers.ts';
 import { type Act, type ChannelName, type PayerPlan, payerPlanOf } from './script.ts';
+import type { Intent } from './stripe/intent.ts';
+import type { StripeIntents } from './stripe/intents.ts';
 import type { NotPaid, WechatOrder } from './wechat/order.ts';
 import type { WechatOrders } from './wechat/orders.ts';
 
-/** A simulated payer opens what a merchant shows: a WeChat code_url or prepay_id, an Alipay qr_code. */
+/** A simulated payer opens what a merchant shows: a WeChat code_url or prepay_id, an Alipay qr_code, what Stripe's next_action has. */
 export type Scan = {
   readonly code: string;
   readonly payerId: string | undefined;
@@ -38,8 +40,9 @@ export const createScanner = (deps: {
   readonly payers: Payers;
   readonly wechat: WechatOrders;
   readonly alipay: AlipayTrades;
+  readonly stripe: StripeIntents;
 }): ((scan: Scan) => Scanned) => {
-  const { clock, payers, wechat, alipay } = deps;
+  const { clock, payers, wechat, alipay, stripe } = deps;
   const planOf = (own: readonly Act[], scan: Scan): PayerPlan => payerPlanOf([...own, ...scan.acts]);
   // What this payer does must not be done again by the next one; what the channel tells of it stays with the order.
   const kept = (own: readonly Act[], scan: Scan): readonly Act[] => [...own, ...scan.acts.filter(isAboutOrder)];
@@ -84,10 +87,27 @@ export const createScanner = (deps: {
     };
   };
 
+  const scanStripe = (intent: Intent, scan: Scan): Scanned => {
+    if (intent.status !== 'requires_action') return { kind: 'refused', reason: `the intent is ${intent.status}` };
+    if (intent.atWork !== undefined) return { kind: 'refused', reason: 'a payer is at it already' };
+    const scripted = { ...intent, acts: kept(intent.acts, scan) };
+    const payer = payers.meet('stripe', scan.payerId);
+    const after = stripe.payerActs(scripted, payer.payerId, planOf(intent.acts, scan));
+    return {
+      kind: 'scanned',
+      channel: 'stripe',
+      account: intent.accountId,
+      outTradeNo: intent.outTradeNo,
+      state: after.status,
+    };
+  };
+
   return (scan) => {
     const order = wechat.findByPrepay(scan.code.replace(/^prepay_id=/, ''));
     if (order !== undefined) return scanWechat(order, scan);
     const trade = alipay.findByQrCode(scan.code);
-    return trade === undefined ? { kind: 'unknown' } : scanAlipay(trade, scan);
+    if (trade !== undefined) return scanAlipay(trade, scan);
+    const intent = stripe.findByCode(scan.code);
+    return intent === undefined ? { kind: 'unknown' } : scanStripe(intent, scan);
   };
 };

@@ -1,4 +1,4 @@
-import { createPublicKey, sign, verify } from 'node:crypto';
+import { createPrivateKey, createPublicKey, sign, verify, X509Certificate } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,13 +13,13 @@ let keys: GeneratedKeys;
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'tillmesh-keys-'));
-  keys = generateKeys({ folder, wechat: ['w-1'], alipay: ['a-1'] });
+  keys = generateKeys({ folder, wechat: ['w-1'], alipay: ['a-1'], stripe: ['s-1'] });
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
 test('every file can be read by its owner alone', () => {
   const names = readdirSync(folder);
-  expect(names).toHaveLength(11);
+  expect(names).toHaveLength(15);
   for (const name of names)
     expect([name, (statSync(join(folder, name)).mode & 0o777).toString(8)]).toEqual([name, '600']);
 });
@@ -38,11 +38,17 @@ test('keys of one pair belong together', () => {
   }
 });
 
+test('the certificate is for loopback, and its key is its own', () => {
+  const certificate = new X509Certificate(readKey(keys.stripe.certificateFile));
+  expect(certificate.checkIP('127.0.0.1')).toBe('127.0.0.1');
+  expect(certificate.checkPrivateKey(createPrivateKey(readKey(keys.stripe.certificateKeyFile)))).toBe(true);
+});
+
 test('a second run keeps every key and adds the new accounts', () => {
   const contentsOf = () =>
     Object.fromEntries(readdirSync(folder).map((name) => [name, readFileSync(join(folder, name), 'utf8')]));
   const before = contentsOf();
-  const more = generateKeys({ folder, wechat: ['w-1', 'w-2'], alipay: ['a-1'] });
+  const more = generateKeys({ folder, wechat: ['w-1', 'w-2'], alipay: ['a-1'], stripe: ['s-1'] });
   const after = contentsOf();
   for (const [name, text] of Object.entries(before)) if (name !== 'accounts.json') expect(after[name]).toBe(text);
   expect(more.wechat.accounts[0]).toEqual(keys.wechat.accounts[0]);

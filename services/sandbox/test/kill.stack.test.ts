@@ -42,7 +42,12 @@ const start = async (changes: object = {}): Promise<RunningSandbox & { child: Ch
   rmSync(portFile, { force: true });
   const child = spawnMain({ ...keys.sandbox, portFile, journalFile, logLevel: 'warn', ...changes });
   await expect.poll(() => existsSync(portFile), { timeout: 30_000, interval: 50 }).toBe(true);
-  const ports = JSON.parse(readFileSync(portFile, 'utf8')) as { control: number; wechat: number; alipay: number };
+  const ports = JSON.parse(readFileSync(portFile, 'utf8')) as {
+    control: number;
+    wechat: number;
+    alipay: number;
+    stripe: number;
+  };
   return {
     child,
     keys,
@@ -50,6 +55,7 @@ const start = async (changes: object = {}): Promise<RunningSandbox & { child: Ch
     control: controlClient(ports.control),
     wechatUrl: `http://127.0.0.1:${ports.wechat}`,
     alipayUrl: `http://127.0.0.1:${ports.alipay}/gateway.do`,
+    stripePort: ports.stripe,
     close: async () => {
       await end(child, 'SIGTERM');
     },

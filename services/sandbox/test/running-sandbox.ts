@@ -8,10 +8,15 @@ import { SandboxConfig } from '../src/config.ts';
 import { type GeneratedKeys, generateKeys } from '../src/generate-keys.ts';
 import { startSandbox } from '../src/sandbox.ts';
 
-/** A folder of keys for two WeChat merchants and two Alipay applications; made once per test file, as RSA takes time. */
+/** A folder of keys for two accounts at each channel; made once per test file, as RSA takes time. */
 export const makeKeys = (): { readonly folder: string; readonly keys: GeneratedKeys; readonly remove: () => void } => {
   const folder = mkdtempSync(join(tmpdir(), 'tillmesh-sandbox-'));
-  const keys = generateKeys({ folder, wechat: ['wechat-a', 'wechat-b'], alipay: ['alipay-a', 'alipay-b'] });
+  const keys = generateKeys({
+    folder,
+    wechat: ['wechat-a', 'wechat-b'],
+    alipay: ['alipay-a', 'alipay-b'],
+    stripe: ['stripe-a', 'stripe-b'],
+  });
   return { folder, keys, remove: () => rmSync(folder, { recursive: true, force: true }) };
 };
 
@@ -56,6 +61,8 @@ export type RunningSandbox = {
   readonly control: ControlClient;
   readonly wechatUrl: string;
   readonly alipayUrl: string;
+  /** TLS, with the certificate of the keys. */
+  readonly stripePort: number;
   readonly close: () => Promise<void>;
 };
 
@@ -67,6 +74,7 @@ export const runSandbox = async (options: {
   readonly settings?: object;
   readonly wechat?: object;
   readonly alipay?: object;
+  readonly stripe?: object;
 }): Promise<RunningSandbox> => {
   const { keys, clock = systemClock, random = systemRandom } = options;
   const config = parseConfig(
@@ -76,6 +84,7 @@ export const runSandbox = async (options: {
       logLevel: 'silent',
       wechat: { ...keys.sandbox.wechat, ...options.wechat },
       alipay: { ...keys.sandbox.alipay, ...options.alipay },
+      stripe: { ...keys.sandbox.stripe, ...options.stripe },
     },
     'the test',
   );
@@ -86,6 +95,7 @@ export const runSandbox = async (options: {
     control: controlClient(sandbox.ports.control),
     wechatUrl: `http://127.0.0.1:${sandbox.ports.wechat}`,
     alipayUrl: `http://127.0.0.1:${sandbox.ports.alipay}/gateway.do`,
+    stripePort: sandbox.ports.stripe,
     close: sandbox.close,
   };
 };

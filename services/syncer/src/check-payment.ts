@@ -1,6 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import { durationFromMs, timestampMs } from '@bufbuild/protobuf/wkt';
 import type { Clock } from '@tillmesh/clock';
+import { isAuthentic } from '@tillmesh/domain';
 import { type AttemptResult, AttemptResultSchema } from '@tillmesh/proto/tillmesh/channel/v1/channel_service_pb.ts';
 import type { OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
 import type { Attempt } from '@tillmesh/proto/tillmesh/payment/v1/attempt_pb.ts';
@@ -13,7 +14,14 @@ import {
 } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
 import { persistently, type RpcClient } from '@tillmesh/rpc';
 import { annotate, errorTypeOf } from '@tillmesh/telemetry';
-import { attemptResultOfClose, attemptStateMap, channelOrderOf, liveAttemptOf, outcomeFromWire } from '@tillmesh/wire';
+import {
+  attemptResultOfClose,
+  attemptStateMap,
+  authenticityOf,
+  channelOrderOf,
+  liveAttemptOf,
+  outcomeFromWire,
+} from '@tillmesh/wire';
 import type { Channel, Channels } from './channels.ts';
 import { decideNextStep, type NextStep } from './decide-next-step.ts';
 
@@ -105,7 +113,7 @@ export const createPaymentChecker = (deps: {
       isPaymentCode: payment.kind === PaymentKind.PAYMENT_CODE,
       checkCount,
       orderNotFound: seen.orderNotFound,
-      answered: seen.transport === Transport.ANSWERED && seen.signature === SignatureState.VERIFIED,
+      answered: seen.transport === Transport.ANSWERED && isAuthentic(authenticityOf(seen)),
       plan,
     });
   };

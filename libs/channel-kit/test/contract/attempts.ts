@@ -25,18 +25,19 @@ export const orderOf = (world: ChannelWorld, channelOrderNo: string, kind: Payme
 
 export type Order = ReturnType<typeof orderOf>;
 
-export const paymentOf = (world: ChannelWorld, order: Order, paymentCode = '') => ({
+/** @param secret what a payer shows who pays at once. */
+export const paymentOf = (world: ChannelWorld, order: Order, secret = '') => ({
   order,
   subject: 'contract',
   expireAt: timestampFromMs(systemClock.nowMs() + 600_000),
-  paymentCode,
+  ...(order.kind === PaymentKind.CARD ? { payerId: secret } : { paymentCode: secret }),
   clientIp: '10.1.2.3',
   notifyUrl: `${world.notifyUrl}/${order.channelOrderNo}`,
 });
 
-/** Starts a payment by code. */
+/** Starts a payment of a payer who shows a code or a card. */
 export const payByCode = async (world: ChannelWorld, channelOrderNo: string, paymentCode: string) => {
-  const order = orderOf(world, channelOrderNo, PaymentKind.PAYMENT_CODE);
+  const order = orderOf(world, channelOrderNo, world.instantKind);
   const { result } = await world.client.createPayment(paymentOf(world, order, paymentCode));
   return { order, result: present(result) };
 };

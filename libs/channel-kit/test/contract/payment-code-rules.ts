@@ -1,5 +1,4 @@
 import { SignatureState, Transport } from '@tillmesh/proto/tillmesh/payment/v1/outcome_pb.ts';
-import { PaymentKind } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
 import { outcomeFromWire } from '@tillmesh/wire';
 import { expect, test } from 'vitest';
 import type { Fault } from '../channel-world.ts';
@@ -30,13 +29,16 @@ const FAULTS: readonly (readonly [Fault, Transport])[] = [
   ['http_500', Transport.ANSWERED],
 ];
 
-/** Payments by the payer's code. */
+/** Payments of a payer who shows a code, or a card. */
 export const registerPaymentCodeRules = (world: World): void => {
-  test('a payer who pays at once: succeeded, verified, with the amount that was asked, and one charge', async () => {
+  test('a payer who pays at once: succeeded, authentic, with the amount that was asked, and one charge', async () => {
     const channelOrderNo = newOrderNo();
     const { order, result } = await payByCode(world(), channelOrderNo, await world().paymentCode({ kind: 'pays' }));
     for (const seen of [result, await query(world(), order)]) {
-      expect(seen).toMatchObject({ transport: Transport.ANSWERED, signature: SignatureState.VERIFIED, sends: 1 });
+      const proof = world().signsAnswers
+        ? { signature: SignatureState.VERIFIED, vouchedByConnection: false }
+        : { signature: SignatureState.ABSENT, vouchedByConnection: true };
+      expect(seen).toMatchObject({ transport: Transport.ANSWERED, sends: 1, ...proof });
       expect(outcomeFromWire(seen)).toMatchObject({ kind: 'succeeded', paid: { minorUnits: BigInt(AMOUNT_FEN) } });
     }
     expect(await world().balanceOf(channelOrderNo)).toEqual({ charges: 1, chargedFen: AMOUNT_FEN, returnedFen: 0 });
@@ -49,7 +51,7 @@ export const registerPaymentCodeRules = (world: World): void => {
     expect(result.ruleId).not.toBe('');
     expect(outcomeFromWire(result)).toMatchObject({
       kind: 'failed_definite',
-      evidence: { transport: 'answered', signature: 'verified' },
+      evidence: { transport: 'answered', signature: world().signsAnswers ? 'verified' : 'absent' },
       reason: 'insufficient_funds',
     });
     expect(await world().balanceOf(channelOrderNo)).toMatchObject({ charges: 0 });
@@ -99,7 +101,7 @@ export const registerPaymentCodeRules = (world: World): void => {
   }
 
   test('a channel that cannot be reached: a definite failure of the payment, and nothing of a query', async () => {
-    const order = orderOf(world(), newOrderNo(), PaymentKind.PAYMENT_CODE);
+    const order = orderOf(world(), newOrderNo(), world().instantKind);
     const code = await world().paymentCode({ kind: 'pays' });
     const { result } = await world().unreachable.createPayment(paymentOf(world(), order, code));
     expect(result).toMatchObject({ transport: Transport.NOT_SENT, sends: 0 });
@@ -131,7 +133,7 @@ export const registerPaymentCodeRules = (world: World): void => {
 
   test('the same number with another amount is not called failed: it speaks of the first payment', async () => {
     const { channelOrderNo } = await paid(world());
-    const order = orderOf(world(), channelOrderNo, PaymentKind.PAYMENT_CODE, AMOUNT_FEN + 1);
+    const order = orderOf(world(), channelOrderNo, world().instantKind, AMOUNT_FEN + 1);
     const code = await world().paymentCode({ kind: 'pays' });
     const { result } = await world().client.createPayment(paymentOf(world(), order, code));
     expect(outcomeFromWire(result).kind).toBe('unknown');
@@ -156,7 +158,7 @@ export const registerPaymentCodeRules = (world: World): void => {
     for (const fault of [undefined, 'bad_signature', 'web_page', 'lost_after_commit'] as const) {
       const channelOrderNo = newOrderNo();
       if (fault !== undefined) await world().disturb(channelOrderNo, 'pay', fault);
-      const order = orderOf(world(), channelOrderNo, PaymentKind.PAYMENT_CODE);
+      const order = orderOf(world(), channelOrderNo, world().instantKind);
       const { result } = await world().client.createPayment(paymentOf(world(), order, code));
       const text = textOf(present(result));
       for (const secret of [code, '10.1.2.3', ...world().secrets]) expect(text).not.toContain(secret);

@@ -30,8 +30,12 @@ export const registerServiceRules = (channelId: string, world: World): void => {
   });
 
   test('a kind that it does not offer is OPERATION_NOT_SUPPORTED', async () => {
-    const order = orderOf(world(), newOrderNo(), PaymentKind.CARD);
-    await expect(world().client.createPayment(paymentOf(world(), order))).rejects.toMatchObject({
+    const { kinds } = await world().client.describeChannel({});
+    const kind = [PaymentKind.CARD, PaymentKind.APP].find((one) => !kinds.includes(one)) ?? PaymentKind.UNSPECIFIED;
+    const order = orderOf(world(), newOrderNo(), kind);
+    await expect(
+      world().client.createPayment(paymentOf(world(), order, kind === PaymentKind.CARD ? 'a card' : '')),
+    ).rejects.toMatchObject({
       reason: 'OPERATION_NOT_SUPPORTED',
     });
   });

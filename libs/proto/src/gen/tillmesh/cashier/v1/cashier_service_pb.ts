@@ -79,7 +79,8 @@ export type CreatePaymentRequest = Message<"tillmesh.cashier.v1.CreatePaymentReq
   paymentCode: string;
 
   /**
-   * Who pays, in the wallet's words (openid, buyer id), for kinds JSAPI and MINI_PROGRAM. At most 128 characters. Never logged.
+   * Who pays, in the wallet's words (openid, buyer id), for kinds JSAPI and MINI_PROGRAM; for CARD the card, as the channel's token of it (Stripe's pm_...): never its
+   * number. At most 128 characters. Never logged.
    *
    * @generated from field: string payer_id = 8;
    */
