@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { importedByGeneratedCode, importTable, testsMayImport, toolsOfRoot } from './import-table.ts';
+import { importedByGeneratedCode, importTable, rowKeyOf, testsMayImport, toolsOfRoot } from './import-table.ts';
 import { mask } from './masked.ts';
 import { type Package, packageOf, packagesOf } from './packages.ts';
 import { type Finding, lineAt, type SourceFile } from './source-tree.ts';
@@ -59,7 +59,7 @@ const judgeOurs = (owner: Package, target: Package | undefined, { path, specifie
   if (!exportsOffer(target, specifier)) return `imports ${specifier}, which ${target.name} does not export`;
   if (!isPackaged(owner)) return undefined;
   if (target.folder.startsWith('services/')) return `imports ${specifier}: services meet over proto only`;
-  const row = importTable[owner.folder] ?? [];
+  const row = importTable[rowKeyOf(owner.folder)] ?? [];
   const name = target.name.replace('@tillmesh/', '');
   const forTests = testsMayImport.includes(name) || target.name in owner.devDependencies;
   const allowed = row.includes(name) || target === owner || (isTest(path) && forTests);

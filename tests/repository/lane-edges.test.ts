@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type Clock, ManualClock } from '@tillmesh/clock';
@@ -69,7 +70,9 @@ test('what an order store may get from all its callers is what it takes, at two 
   expect(tooMuch('order-store', callers, inFlightMax)).toEqual([]);
 });
 
-for (const channelId of ['wechat', 'alipay', 'stripe']) {
+const channelIds = readdirSync(services).flatMap((folder) => /^channel-(.+)$/.exec(folder)?.[1] ?? []);
+
+for (const channelId of channelIds) {
   const declared = present((await fileOf(`channel-${channelId}`)).lanes, `lanes of channel-${channelId}`);
   const own = (name: string): Lane =>
     createLane({ ...present(declared[name], `the lane ${name} of channel-${channelId}`), name }, clock);

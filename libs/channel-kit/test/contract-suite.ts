@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe } from 'vitest';
+import type { AccountSettings, Channel } from '../src/index.ts';
 import type { ChannelWorld } from './channel-world.ts';
 import { registerEndRules } from './contract/end-rules.ts';
 import { registerNotificationRules } from './contract/notification-rules.ts';
@@ -9,10 +10,19 @@ import { registerServiceRules } from './contract/service-rules.ts';
 
 /**
  * Registers the rules that every channel's adapter keeps, as tests. They know no channel: what differs among channels is
- * asked of the channel itself or of its world.
+ * asked of the channel itself or of its world. Rules about what a channel does not have are left out: it says so itself.
  */
-export const contractSuite = (channelId: string, startWorld: () => Promise<ChannelWorld>): void => {
-  describe(`channel ${channelId} keeps the contract of channels`, () => {
+export const contractSuite = <Account extends AccountSettings>(
+  channel: Channel<Account>,
+  startWorld: () => Promise<ChannelWorld>,
+): void => {
+  const can = {
+    scan: channel.kinds.includes('merchant_qr'),
+    end: channel.closePayment !== undefined || channel.reversePayment !== undefined,
+    refund: channel.createRefund !== undefined,
+    notify: channel.parseNotification !== undefined,
+  };
+  describe(`channel ${channel.id} keeps the contract of channels`, () => {
     let world: ChannelWorld | undefined;
     beforeAll(async () => {
       world = await startWorld();
@@ -24,11 +34,11 @@ export const contractSuite = (channelId: string, startWorld: () => Promise<Chann
       if (world === undefined) throw new Error('the world has not started');
       return world;
     };
-    registerServiceRules(channelId, theWorld);
+    registerServiceRules(channel, theWorld);
     registerPaymentCodeRules(theWorld);
-    registerScanRules(theWorld);
-    registerEndRules(theWorld);
-    registerRefundRules(theWorld);
-    registerNotificationRules(theWorld);
+    if (can.scan) registerScanRules(theWorld);
+    if (can.end) registerEndRules(theWorld, can.scan);
+    if (can.refund) registerRefundRules(theWorld);
+    if (can.notify) registerNotificationRules(theWorld, can.scan);
   });
 };

@@ -6,4 +6,5 @@ export type { ChannelWorld, Fault, FaultyOperation, Payer, SentNotification } fr
 export { contractSuite } from './contract-suite.ts';
 export { type SandboxKeys, type SandboxProcess, startSandboxProcess } from './sandbox-process.ts';
 export { type SandboxWorldOptions, startSandboxWorld } from './sandbox-world.ts';
+export { type Simulator, startWorld, type WorldOptions } from './simulated-world.ts';
 export { vectorsOf } from './vectors.ts';

@@ -1,42 +1,26 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
-import { type AddressInfo, createServer as createTcpServer } from 'node:net';
-import { type Clock, systemClock, systemRandom } from '@tillmesh/clock';
-import { parseConfig } from '@tillmesh/config';
-import { ChannelService } from '@tillmesh/proto/tillmesh/channel/v1/channel_service_pb.ts';
-import { PaymentKind } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
-import { createClient, type RpcClient, serve } from '@tillmesh/rpc';
-import { createLog } from '@tillmesh/telemetry';
-import {
-  type AccountSettings,
-  type Channel,
-  channelSettings,
-  createChannelHttp,
-  hostsOf,
-  httpLimitsOf,
-  serveChannel,
-} from '../src/index.ts';
+import type { AddressInfo } from 'node:net';
+import { systemClock } from '@tillmesh/clock';
+import type { AccountSettings } from '../src/index.ts';
 import type { ChannelWorld, Fault, FaultyOperation, Payer, SentNotification } from './channel-world.ts';
 import { type SandboxKeys, startSandboxProcess } from './sandbox-process.ts';
+import { type Simulator, startWorld, type WorldOptions } from './simulated-world.ts';
 
-const DAY_MS = 86_400_000;
 const NOTIFICATION_MS_MAX = 15_000;
 
 /** What a channel has to say to be put beside the sandbox. */
-export type SandboxWorldOptions<Account extends AccountSettings> = {
-  readonly channel: Channel<Account>;
+export type SandboxWorldOptions<Account extends AccountSettings> = Pick<
+  WorldOptions<Account>,
+  'channel' | 'instantKind' | 'signsAnswers' | 'declineCode'
+> & {
   readonly wallet: 'wechat' | 'alipay' | 'stripe';
   /** The settings of two accounts, as they stand in a configuration file. */
   readonly accountsOf: (keys: SandboxKeys, baseUrl: string) => readonly [object, object];
   /** Further settings of the channel's process. */
   readonly settingsOf?: (keys: SandboxKeys) => object;
-  /** A payment code unless told. */
-  readonly instantKind?: ChannelWorld['instantKind'];
-  /** True unless told. */
-  readonly signsAnswers?: boolean;
   /** The order that a notification speaks of, where the channel has one address for all of them. */
   readonly orderNoOf?: (notification: SentNotification) => string | undefined;
-  readonly declineCode: string;
   readonly secretsOf: (keys: SandboxKeys) => readonly string[];
   readonly forged: ChannelWorld['forged'];
   readonly unsigned: ChannelWorld['unsigned'];
@@ -75,16 +59,6 @@ const scriptOf = (payer: Payer): Act[] => {
   }
 };
 
-const shifted = (byMs: number): Clock => ({ ...systemClock, nowMs: () => systemClock.nowMs() + byMs });
-
-const freePort = async (): Promise<number> => {
-  const server = createTcpServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-};
-
 /** Receives notifications and keeps the first one of each path, or of each order where the path does not say it. */
 const startInbox = async (orderNoOf: (notification: SentNotification) => string | undefined = () => undefined) => {
   const received = new Map<string, SentNotification>();
@@ -116,74 +90,14 @@ const startInbox = async (orderNoOf: (notification: SentNotification) => string 
   };
 };
 
-/** Serves a channel over gRPC in this process, beside whatever is at its accounts' addresses. */
-const startChannel = async <Account extends AccountSettings>(
-  channel: Channel<Account>,
-  accounts: readonly object[],
-  clock: Clock,
-  more: object,
-): Promise<{ readonly client: RpcClient<typeof ChannelService>; readonly close: () => Promise<void> }> => {
-  const raw = {
-    server: { port: 0 },
-    accounts,
-    // Answers that never come shall not make the suite wait for long.
-    lanes: { pay: { timeoutMs: 1_500 }, query: { timeoutMs: 1_500 }, refund: { timeoutMs: 1_500 } },
-    sendFloorMs: 100,
-    ...more,
-  };
-  const settings = parseConfig(channelSettings(channel), raw, 'the world');
-  const lanes = settings.lanes;
-  const http = createChannelHttp({
-    channelId: channel.id,
-    hosts: hostsOf(channel, settings),
-    limits: httpLimitsOf(settings),
-    clock,
-  });
-  const log = createLog('world', 'silent');
-  const { binding } = serveChannel({
-    channel,
-    accounts: settings.accounts,
-    // The suite disturbs every second exchange: a breaker that opened on it would answer in the channel's place.
-    lanes: {
-      pay: { ...lanes.pay, callsMin: 100_000 },
-      refund: { ...lanes.refund, callsMin: 100_000 },
-      query: { ...lanes.query, callsMin: 100_000 },
-      notify: lanes.notify,
-    },
-    sendFloorMs: settings.sendFloorMs,
-    http,
-    clock,
-    random: systemRandom,
-    log,
-  });
-  const server = await serve({ services: [binding], host: '127.0.0.1', port: 0, log });
-  server.setReady(true);
-  const client = createClient(ChannelService, { target: `127.0.0.1:${server.port}`, caller: 'contract', capMs: 5_000 });
-  return {
-    client,
-    close: async () => {
-      client.close();
-      await server.drain(100);
-      await http.close();
-    },
-  };
-};
-
 /** Starts the sandbox and a channel beside it. */
 export const startSandboxWorld = async <Account extends AccountSettings>(
   options: SandboxWorldOptions<Account>,
 ): Promise<ChannelWorld> => {
-  const { channel, wallet, accountsOf } = options;
+  const { wallet, accountsOf } = options;
   const inbox = await startInbox(options.orderNoOf);
   const sandbox = await startSandboxProcess(`${inbox.url}/webhook`);
-  const accounts = accountsOf(sandbox.keys, sandbox.urls[wallet]);
-  const nobody = accountsOf(sandbox.keys, `http://127.0.0.1:${await freePort()}`);
-  const more = options.settingsOf?.(sandbox.keys) ?? {};
-  const main = await startChannel(channel, accounts, systemClock, more);
-  const unreachable = await startChannel(channel, nobody, systemClock, more);
-  const ahead = await startChannel(channel, accounts, shifted(2 * DAY_MS), more);
-  const { control } = sandbox;
-  const [accountId = '', otherAccountId = ''] = sandbox.keys[wallet].accounts.map((account) => account.accountId);
+  const { control, keys } = sandbox;
 
   const succeedingPost = async <Answer>(path: string, body: object): Promise<Answer> => {
     const { status, answer } = await control<Answer>('POST', path, body);
@@ -191,17 +105,9 @@ export const startSandboxWorld = async <Account extends AccountSettings>(
     return answer;
   };
 
-  return {
-    client: main.client,
-    unreachable: unreachable.client,
-    ahead: ahead.client,
-    accountId,
-    otherAccountId,
-    instantKind: options.instantKind ?? PaymentKind.PAYMENT_CODE,
-    signsAnswers: options.signsAnswers ?? true,
-    declineCode: options.declineCode,
+  const simulator: Simulator = {
+    baseUrl: sandbox.urls[wallet],
     notifyUrl: `${inbox.url}/notify`,
-    secrets: options.secretsOf(sandbox.keys),
     paymentCode: async (payer) => {
       const { paymentCode } = await succeedingPost<{ paymentCode: string }>('/payment-codes', {
         wallet,
@@ -243,9 +149,14 @@ export const startSandboxWorld = async <Account extends AccountSettings>(
     forged: options.forged,
     unsigned: options.unsigned,
     close: async () => {
-      await Promise.all([main.close(), unreachable.close(), ahead.close()]);
       inbox.close();
       await sandbox.close();
     },
   };
+  return startWorld(simulator, {
+    ...options,
+    accountsOf: (baseUrl) => accountsOf(keys, baseUrl),
+    settings: options.settingsOf?.(keys) ?? {},
+    secrets: options.secretsOf(keys),
+  });
 };

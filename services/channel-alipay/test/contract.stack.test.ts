@@ -27,7 +27,7 @@ const accountOf = (keys: SandboxKeys, index: 0 | 1, baseUrl: string): object => 
   };
 };
 
-contractSuite('alipay', () =>
+contractSuite(alipay, () =>
   startSandboxWorld({
     channel: alipay,
     wallet: 'alipay',

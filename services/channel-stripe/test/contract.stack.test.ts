@@ -28,7 +28,7 @@ const withBody = ({ headers, body }: SentNotification, change: (text: string) =>
   body: Buffer.from(change(Buffer.from(body).toString('utf8'))),
 });
 
-contractSuite('stripe', () =>
+contractSuite(stripe, () =>
   startSandboxWorld({
     channel: stripe,
     wallet: 'stripe',

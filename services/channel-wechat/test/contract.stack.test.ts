@@ -32,7 +32,7 @@ const accountOf = (keys: SandboxKeys, index: 0 | 1, baseUrl: string): object => 
   };
 };
 
-contractSuite('wechat', () =>
+contractSuite(wechat, () =>
   startSandboxWorld({
     channel: wechat,
     wallet: 'wechat',

@@ -61,6 +61,15 @@ export const placed = async (world: ChannelWorld) => {
   return { order, channelOrderNo, qrCode: action?.case === 'qrCode' ? action.value : '' };
 };
 
+/** An order of a payer who is still typing, and will not be done while a rule looks at it. */
+export const typed = async (world: ChannelWorld) => {
+  const channelOrderNo = newOrderNo();
+  const code = await world.paymentCode({ kind: 'types_password', seconds: 60 });
+  const { order, result } = await payByCode(world, channelOrderNo, code);
+  expect(outcomeFromWire(result).kind).toBe('pending_payer');
+  return { order, channelOrderNo };
+};
+
 export const query = async (world: ChannelWorld, order: Order): Promise<AttemptResult> =>
   present((await world.client.queryPayment({ order })).result);
 

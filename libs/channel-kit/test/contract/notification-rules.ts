@@ -2,11 +2,15 @@ import { NotificationRefusal } from '@tillmesh/proto/tillmesh/channel/v1/channel
 import { outcomeFromWire } from '@tillmesh/wire';
 import { expect, test } from 'vitest';
 import type { SentNotification } from '../channel-world.ts';
-import { AMOUNT_FEN, placed, type World } from './attempts.ts';
+import { AMOUNT_FEN, paid, placed, type World } from './attempts.ts';
 
-/** What the channel tells by itself. */
-export const registerNotificationRules = (world: World): void => {
+/** What the channel tells by itself. @param scan whether it has orders to scan; otherwise it tells of a payer who pays at once. */
+export const registerNotificationRules = (world: World, scan: boolean): void => {
   const notified = async () => {
+    if (!scan) {
+      const { channelOrderNo } = await paid(world());
+      return { channelOrderNo, notification: await world().notificationOf(channelOrderNo) };
+    }
     const { channelOrderNo, qrCode } = await placed(world());
     expect(await world().scanAndPay(qrCode)).toBe(true);
     return { channelOrderNo, notification: await world().notificationOf(channelOrderNo) };

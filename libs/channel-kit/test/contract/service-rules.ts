@@ -1,12 +1,16 @@
 import { PaymentKind } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
 import { expect, test } from 'vitest';
+import type { AccountSettings, Channel } from '../../src/index.ts';
 import { newOrderNo, orderOf, paymentOf, type World } from './attempts.ts';
 
 /** What the channel says of itself, and whom it refuses. */
-export const registerServiceRules = (channelId: string, world: World): void => {
+export const registerServiceRules = <Account extends AccountSettings>(
+  channel: Channel<Account>,
+  world: World,
+): void => {
   test('it describes itself, with one plan for each kind it offers', async () => {
     const described = await world().client.describeChannel({});
-    expect(described).toMatchObject({ channelId });
+    expect(described).toMatchObject({ channelId: channel.id });
     expect(described.accountIds).toContain(world().accountId);
     expect(described.wallets.length).toBeGreaterThan(0);
     expect(new Set(described.pollPlans.map(({ kind }) => kind))).toEqual(new Set(described.kinds));
@@ -40,8 +44,18 @@ export const registerServiceRules = (channelId: string, world: World): void => {
     });
   });
 
-  test('every operation that it names is answered', async () => {
+  test('it names exactly the operations that it has', async () => {
     const { operations } = await world().client.describeChannel({});
-    expect(operations).toEqual(expect.arrayContaining(['CreatePayment', 'QueryPayment', 'ParseNotification']));
+    const methods = [
+      'createPayment',
+      'queryPayment',
+      'closePayment',
+      'reversePayment',
+      'createRefund',
+      'queryRefund',
+    ] as const;
+    const has = [...methods, 'parseNotification' as const].filter((method) => channel[method] !== undefined);
+    const wanted = has.map((method) => `${method.charAt(0).toUpperCase()}${method.slice(1)}`);
+    expect(operations.toSorted()).toEqual(wanted.toSorted());
   });
 };
