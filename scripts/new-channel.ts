@@ -41,10 +41,7 @@ const main = async (id: string, name: string): Promise<number> => {
   }
   const capitalised = `${id.charAt(0).toUpperCase()}${id.slice(1)}`;
   const change = (text: string): string =>
-    text
-      .replaceAll('Sample Pay', name)
-      .replaceAll('Sample', capitalised)
-      .replaceAll('sample', id);
+    text.replaceAll('Sample Pay', name).replaceAll('Sample', capitalised).replaceAll('sample', id);
   const files = copy(TEMPLATE, folder, change);
   // The lock file names every workspace, and node_modules has a link to each.
   const install = ['install', '--ignore-scripts', '--no-audit', '--no-fund'];

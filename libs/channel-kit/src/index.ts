@@ -50,6 +50,7 @@ export {
   meaningOf,
   unsignedIsCredible,
 } from './code-table.ts';
+export { parseFlatXml, writeFlatXml, xmlSafe } from './flat-xml.ts';
 export { type HttpAnswer, type HttpExchange, type HttpRequest, headerOf } from './http-exchange.ts';
 export {
   isJsonObject,

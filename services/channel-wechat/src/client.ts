@@ -7,13 +7,15 @@ import {
   type HttpRequest,
   headerOf,
   type JsonObject,
+  parseFlatXml,
   parseJsonObject,
   unsignedIsCredible,
   utf8TextOf,
+  writeFlatXml,
+  xmlSafe,
 } from '@tillmesh/channel-kit';
 import type { SignatureState } from '@tillmesh/domain';
 import type { WechatAccount } from './config.ts';
-import { parseFlatXml, writeFlatXml, xmlSafe } from './flat-xml.ts';
 import { signV2, type V2Fields, verifyV2 } from './v2-signature.ts';
 import { isFresh, signV3, type V3Stamp, v3SignatureHeaders, verifyV3, type WechatpayKeys } from './v3-signature.ts';
 

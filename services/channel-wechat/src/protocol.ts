@@ -1,7 +1,7 @@
 // The adapter's pure functions under the names that every channel's protocol.ts has, for checks against official vectors.
 
+export { parseFlatXml, writeFlatXml } from '@tillmesh/channel-kit';
 export { classify } from './code-table.ts';
-export { parseFlatXml, writeFlatXml } from './flat-xml.ts';
 export { openResource as decrypt } from './resource.ts';
 export { signV2, v2TextToSign, verifyV2 } from './v2-signature.ts';
 export {

@@ -1,8 +1,7 @@
 import { createPublicKey } from 'node:crypto';
-import { verifyRsaSha256 } from '@tillmesh/channel-kit';
+import { parseFlatXml, verifyRsaSha256 } from '@tillmesh/channel-kit';
 import { vectorsOf } from '@tillmesh/channel-kit/contract';
 import { describe, expect, test } from 'vitest';
-import { parseFlatXml } from '../src/flat-xml.ts';
 import { signV2, type V2Fields, v2TextToSign, verifyV2 } from '../src/v2-signature.ts';
 import { v3TextOfAnswer, v3TextOfRequest, verifyV3 } from '../src/v3-signature.ts';
 

@@ -37,7 +37,7 @@ const readValue = (text: string, from: number): { readonly value: string; readon
 };
 
 /**
- * Reads WeChat Pay v2's XML: one level of fields inside `<xml>`. Undefined for everything else: DOCTYPE, comments,
+ * Reads the XML that WeChat Pay v2 and the gateways made after it speak: one level of fields inside `<xml>`. Undefined for everything else: DOCTYPE, comments,
  * attributes, nesting, unknown entities, a field that stands twice, text behind the end, more than 64 Ki characters. White
  * space inside a field is part of its value. Takes time in proportion to the text, whatever it holds.
  */
@@ -76,7 +76,7 @@ const escaped = (value: string): string =>
     return `&${name};`;
   });
 
-/** Writes fields as v2 wants them. Values must be xmlSafe. */
+/** Writes fields as such a gateway wants them. Values must be xmlSafe. */
 export const writeFlatXml = (fields: Readonly<Record<string, string>>): string =>
   `<xml>${Object.entries(fields)
     .map(([name, value]) => `<${name}>${escaped(value)}</${name}>`)
