@@ -15,7 +15,8 @@ export const accountSettings = {
     .min(1)
     .max(4)
     .refine(
-      (urls) => new Set(urls.map((url) => new URL(url).pathname)).size === 1,
+      // What is no address at all is told by the rule for each.
+      (urls) => new Set(urls.filter((url) => URL.canParse(url)).map((url) => new URL(url).pathname)).size <= 1,
       'have to have the same path: what is signed and sent to one has to fit the others',
     )
     .describe(

@@ -137,8 +137,10 @@ const pastDraining = async <Answer>(
       return await call();
     } catch (error) {
       const isDraining = error instanceof RpcError && error.reason === 'NOT_READY';
-      if (!isDraining || tries >= DRAINING_TRIES_MAX || leftMs() <= DRAINING_AGAIN_MS || signal.aborted) throw error;
-      await clock.sleep(DRAINING_AGAIN_MS, signal).catch(() => undefined);
+      // Never before the service wants to be asked again, as who begins to serve says it.
+      const againMs = isDraining ? (error.retryAfterMs ?? DRAINING_AGAIN_MS) : 0;
+      if (!isDraining || tries >= DRAINING_TRIES_MAX || leftMs() <= againMs || signal.aborted) throw error;
+      await clock.sleep(againMs, signal).catch(() => undefined);
     }
   }
 };

@@ -202,7 +202,7 @@ export const createServerInterceptor = (options: {
 
     const refuse = (budgetMs: number, { priority, merchant }: CallContext): RpcError | undefined => {
       if (isDraining())
-        return rpcErrors.notReady('the service is draining; another instance answers', { retryAfterMs: 100 });
+        return rpcErrors.notReady('the service is draining; another instance answers', { retryAfterMs: 50 });
       if (budgetMs < limits.budgetMsMin) {
         return rpcErrors.deadlineTooShort(
           `${Math.max(0, Math.floor(budgetMs))} ms are left and ${limits.budgetMsMin} ms are needed; nothing was done. Call with a longer deadline`,
