@@ -20,6 +20,10 @@ export type FinalAccounts = {
   readonly chargedTwice: number;
   /** Ours and the channel's books differ. */
   readonly differing: number;
+  /** Declined, failed or closed in our books, while the channel holds the payer's money. */
+  readonly wronglyFailed: number;
+  /** Not paid in the end, because what was taken went back. */
+  readonly givenBack: number;
   /** How long after the end of the stream the last payment was settled, ms. */
   readonly settledAfterMs: number;
   readonly complaints: readonly string[];
@@ -119,7 +123,17 @@ export const closeAccounts = async (
 
   const ledger = await readLedger(mesh);
   const complaints: string[] = [];
-  const counts = { accepted: 0, paid: 0, notPaid: 0, unsettled: 0, lost: 0, chargedTwice: 0, differing: 0 };
+  const counts = {
+    accepted: 0,
+    paid: 0,
+    notPaid: 0,
+    unsettled: 0,
+    lost: 0,
+    chargedTwice: 0,
+    differing: 0,
+    wronglyFailed: 0,
+    givenBack: 0,
+  };
   for (const sample of samples) {
     const payment = finals.get(sample);
     if (sample.answer !== undefined) counts.accepted += 1;
@@ -140,6 +154,10 @@ export const closeAccounts = async (
       complaints.push(`${story(sample, payment)}: is still on its way`);
     } else if (paid) counts.paid += 1;
     else counts.notPaid += 1;
+    if (AT_REST.has(payment.state) && !paid) {
+      if (netFen > 0) counts.wronglyFailed += 1;
+      else if (charges > 0) counts.givenBack += 1;
+    }
     const shouldHold = paid ? sample.minorUnits : 0n;
     if (AT_REST.has(payment.state) && BigInt(netFen) !== shouldHold) {
       counts.differing += 1;

@@ -29,6 +29,18 @@ const sources = [...smallOnes, source(GREEDY)];
 
 const isPaid = ({ answer }: ChannelSample): boolean => answer?.state === PaymentState.SUCCEEDED;
 
+/** How payments ended at once, and how often. */
+const endsOf = (samples: readonly ChannelSample[]): string => {
+  const ends = new Map<string, number>();
+  for (const { answer, errors } of samples) {
+    const last = answer?.attempts.at(-1)?.channelCode ?? '';
+    const end =
+      answer === undefined ? (errors[0] ?? 'no answer') : `${nameOf(PaymentState, answer.state)} ${last}`.trim();
+    ends.set(end, (ends.get(end) ?? 0) + 1);
+  }
+  return [...ends].map(([end, times]) => `${end} ${times}×`).join(', ');
+};
+
 /** One merchant makes fifty times the payments of each other one, at a channel whose places it could fill alone. */
 export const greedyMerchant: Drill = {
   name: 'greedy-merchant',
@@ -84,11 +96,6 @@ export const greedyMerchant: Drill = {
           samples.map(({ tookMs }) => tookMs),
           0.99,
         );
-      const reasons = new Map<string, number>();
-      for (const { answer, errors } of greedy) {
-        const why = answer === undefined ? (errors[0] ?? 'no answer') : nameOf(PaymentState, answer.state);
-        reasons.set(why, (reasons.get(why) ?? 0) + 1);
-      }
       return {
         conditions: {
           seconds_a_phase: seconds,
@@ -130,7 +137,8 @@ export const greedyMerchant: Drill = {
         ],
         lines: [
           `${SMALL_ONES} merchants with ${during.length} payments: p99 ${p99(during).toFixed(0)} ms (${p99(before).toFixed(0)} before), the worst of them had ${(Math.min(...shares) * 100).toFixed(2)} % paid at once`,
-          `${GREEDY}: ${[...reasons].map(([reason, times]) => `${reason} ${times}×`).join(', ')}`,
+          `the others: ${endsOf(during)}`,
+          `${GREEDY}: ${endsOf(greedy)}`,
           ...accounts.complaints.map((complaint) => `✗ ${complaint}`),
         ],
       };

@@ -82,7 +82,7 @@ const lacksItsCode = (payment: Payment | undefined): boolean =>
   payment?.state === PaymentState.PAYING && payment.kind === PaymentKind.MERCHANT_QR && payment.action === undefined;
 
 /** A till: sends the same request again, under the same number, until it is answered and has what it has to show. */
-const takeAsATill = async (
+export const takeAsATill = async (
   cashier: RpcClient<typeof CashierService>,
   request: Parameters<RpcClient<typeof CashierService>['createPayment']>[0],
   sample: Sample,

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { systemClock } from '@tillmesh/clock';
+import { ambiguity } from './ambiguity.ts';
 import { cancelStorm } from './cancel-storm.ts';
 import { chaos } from './chaos.ts';
 import { contract } from './contract.ts';
@@ -29,6 +30,7 @@ const DRILLS: readonly Drill[] = [
   expandShrink,
   chaos,
   hang,
+  ambiguity,
   greedyMerchant,
   cancelStorm,
   contract,

@@ -13,6 +13,8 @@ export type Rule = {
   readonly match: object;
   readonly operations: readonly string[];
   readonly script: readonly object[];
+  /** How often it counts; always unless told. */
+  readonly uses?: number;
 };
 
 /** Payments of an account take so long. */

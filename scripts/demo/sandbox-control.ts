@@ -2,8 +2,8 @@
 export type SandboxControl = {
   /** A fresh payment code (at Stripe: a card) of a payer with money, whose payment goes as the acts say. */
   paymentCode(wallet: 'wechat' | 'alipay' | 'stripe', script?: readonly object[]): Promise<string>;
-  /** A payer scans a QR code and pays after so many seconds. */
-  scan(code: string, afterSeconds: number): Promise<void>;
+  /** A payer scans a QR code and pays after so many seconds, or does what the acts say. */
+  scan(code: string, afterSeconds: number, script?: readonly object[]): Promise<void>;
   /** What happens to the next order of an account with this description. */
   script(match: { readonly account: string; readonly description: string }, script: readonly object[]): Promise<void>;
   /** What the channels' own books say of a payment, by the 25 digits of its order number. */
@@ -36,8 +36,8 @@ export const createSandboxControl = (address: string): SandboxControl => {
       const answer = await call('POST', 'payment-codes', { wallet, ...(script === undefined ? {} : { script }) });
       return (answer as { paymentCode: string }).paymentCode;
     },
-    scan: async (code, afterSeconds) => {
-      await call('POST', 'scan', { code, afterSeconds });
+    scan: async (code, afterSeconds, script) => {
+      await call('POST', 'scan', { code, afterSeconds, ...(script === undefined ? {} : { script }) });
     },
     script: async (match, script) => {
       await call('POST', 'scripts', { match, script, operations: ['pay'], uses: 1 });

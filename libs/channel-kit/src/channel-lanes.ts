@@ -11,6 +11,9 @@ export type LaneNumbers = Omit<LaneConfig, 'name'>;
 /** The numbers of all lanes: what this channel can cost the mesh, and the mesh the channel. */
 export type ChannelLanes = Readonly<Record<LaneName, LaneNumbers>>;
 
+/** What a lane has unless a channel declares another number. */
+const CALLS_MIN = 10;
+
 const positive = z.int().min(1);
 
 const laneNumbers = (defaults: LaneNumbers) =>
@@ -24,6 +27,10 @@ const laneNumbers = (defaults: LaneNumbers) =>
         .max(60_000)
         .default(defaults.halfOpenAfterMs)
         .describe('From closing the lane to the first probe, ms.'),
+      callsMin: positive
+        .max(1_000_000)
+        .default(defaults.callsMin ?? CALLS_MIN)
+        .describe('Calls in the last ten seconds below which the lane is not judged.'),
     })
     .prefault({});
 

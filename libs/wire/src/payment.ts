@@ -121,7 +121,8 @@ export const paymentToWire = (
 });
 
 /** A refund for the wire. */
-export const refundToWire = (refund: Refund): MessageInitShape<typeof RefundSchema> => ({
+export const refundToWire = (refund: Refund, needsPerson = ''): MessageInitShape<typeof RefundSchema> => ({
+  needsPerson,
   refundNo: refund.refundNo,
   orderNo: refund.orderNo,
   merchantId: refund.merchantId,

@@ -247,7 +247,11 @@ export const createOrderStoreService = (
         source: source(),
       });
       if (applied === undefined) throw rpcErrors.refundUnknown('no such refund');
-      return { refund: refundToWire(applied.stored.refund), changed: applied.changed, kept: applied.kept };
+      return {
+        refund: refundToWire(applied.stored.refund, applied.stored.needsPerson),
+        changed: applied.changed,
+        kept: applied.kept,
+      };
     }),
 
   getRefund: (request) =>
@@ -263,7 +267,7 @@ export const createOrderStoreService = (
       if (stored === undefined) throw rpcErrors.refundUnknown('no such refund');
       const of = await orders.payments.read(stored.refund.orderNo);
       return {
-        refund: refundToWire(stored.refund),
+        refund: refundToWire(stored.refund, stored.needsPerson),
         ...(of === undefined
           ? {}
           : { payment: shown(of.stored.payment, of), traceparent: of.stored.payment.traceparent }),

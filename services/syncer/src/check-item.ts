@@ -1,9 +1,9 @@
-import { durationFromMs } from '@bufbuild/protobuf/wkt';
+import { durationFromMs, timestampMs } from '@bufbuild/protobuf/wkt';
 import type { Clock } from '@tillmesh/clock';
 import type { CheckItem, DelayQueue } from '@tillmesh/delay-queue';
 import { toMember } from '@tillmesh/delay-queue';
 import type { OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
-import type { Payment } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
+import { type Payment, PaymentKind } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
 import type { Refund } from '@tillmesh/proto/tillmesh/payment/v1/refund_pb.ts';
 import { persistently, type RpcClient, RpcError, runAsCall } from '@tillmesh/rpc';
 import {
@@ -23,6 +23,15 @@ const checks = counter('tillmesh_checks_total', 'Checks of unresolved payments a
   'end',
 ]);
 
+const AGAIN_AFTER_FAILURE_MS = 5_000;
+const WHY_CHARACTERS_MAX = 255;
+
+const calls = counter(
+  'tillmesh_needs_person_total',
+  'Payments and refunds that nobody could settle: a person has to.',
+  ['kind'],
+);
+
 export type SyncCounts = { inFlight: number; done: number; settled: number; failed: number };
 
 /** Checks one item within a budget of its own, as a part of its payment's trace, and says when to look again. */
@@ -33,12 +42,21 @@ export const createItemChecker = (deps: {
   readonly queue: DelayQueue | undefined;
   readonly counts: SyncCounts;
   readonly budgetMs: number;
+  /** How long after its time was over something that is still open calls for a person, ms. */
+  readonly personAfterMs: { readonly payment: number; readonly refund: number };
   readonly clock: Clock;
   readonly log: Log;
 }): ((item: CheckItem) => Promise<Checked>) => {
   const { orderStore, queue, counts, budgetMs, clock, log } = deps;
 
-  type Loaded = { readonly traceparent: string; readonly check: () => Promise<Checked> };
+  type Loaded = {
+    readonly traceparent: string;
+    readonly check: () => Promise<Checked>;
+    /** Its time is over from then on, ms since 1970. */
+    readonly timeOverAtMs: number;
+    /** A person has been called before. */
+    readonly isWithPerson: boolean;
+  };
 
   const load = async ({ kind, number }: CheckItem): Promise<Loaded> => {
     if (kind === 'payment') {
@@ -48,16 +66,36 @@ export const createItemChecker = (deps: {
       );
       const { payment, traceparent, checkCount } = order;
       if (payment === undefined) throw new Error('the order store answered without a payment');
-      return { traceparent, check: () => deps.checkPayment(payment, checkCount) };
+      return {
+        traceparent,
+        check: () => deps.checkPayment(payment, checkCount),
+        timeOverAtMs: timeOverAtMs(payment, clock),
+        isWithPerson: payment.needsPerson !== '',
+      };
     }
     const found = await persistently(() => orderStore.getRefund({ ref: { case: 'refundNo', value: number } }), clock);
     const { refund, payment, traceparent, checkCount } = found;
     if (refund === undefined || payment === undefined) throw new Error('the order store answered without a refund');
-    return { traceparent, check: () => deps.checkRefund(refund, payment, checkCount) };
+    return {
+      traceparent,
+      check: () => deps.checkRefund(refund, payment, checkCount),
+      timeOverAtMs: refund.createdAt === undefined ? clock.nowMs() : timestampMs(refund.createdAt),
+      isWithPerson: refund.needsPerson !== '',
+    };
+  };
+
+  /** Why a person has to see to it; empty while nobody has to, and where somebody has been called already. */
+  const callForPerson = (item: CheckItem, loaded: Loaded, note: string): string => {
+    const openForMs = clock.nowMs() - loaded.timeOverAtMs;
+    if (loaded.isWithPerson || openForMs < deps.personAfterMs[item.kind]) return '';
+    const why = `still open ${Math.round(openForMs / 1_000)} s after its time was over; last: ${note}`;
+    calls.add({ kind: item.kind });
+    log.error({ ...item, why }, 'needs a person');
+    return why.slice(0, WHY_CHARACTERS_MAX);
   };
 
   /** The row's own time of the next look, and the queue's. The row is what counts; the queue is only faster. */
-  const schedule = async (item: CheckItem, checked: Checked): Promise<void> => {
+  const schedule = async (item: CheckItem, checked: Checked, needsPerson: string): Promise<void> => {
     if (checked.settled) {
       queue?.remove([toMember(item)]).catch(() => undefined);
       return;
@@ -67,19 +105,31 @@ export const createItemChecker = (deps: {
     await orderStore.scheduleCheck({
       item: { case: item.kind === 'payment' ? 'orderNo' : 'refundNo', value: item.number },
       nextCheckAfter: durationFromMs(afterMs),
+      needsPerson,
     });
+  };
+
+  /** A check that fails is told as it is after its row has been looked at: it must not be silent for ever. */
+  const checkedOrFailed = async ({ check }: Loaded): Promise<Checked & { readonly error?: unknown }> => {
+    try {
+      return await check();
+    } catch (error) {
+      const note = `could not be checked: ${errorTypeOf(error)}`;
+      return { settled: false, nextAfterMs: AGAIN_AFTER_FAILURE_MS, note, error };
+    }
   };
 
   const run = async (item: CheckItem): Promise<Checked> => {
     // What is loaded tells the trace; the load itself is in none.
-    const { traceparent, check } = await withoutSpans(() => load(item));
+    const loaded = await withoutSpans(() => load(item));
     return withSpan(
       `check ${item.kind}`,
-      { kind: SpanKind.CONSUMER, parent: contextOfTraceparent(traceparent) },
+      { kind: SpanKind.CONSUMER, parent: contextOfTraceparent(loaded.traceparent) },
       async () => {
-        const checked = await check();
+        const checked = await checkedOrFailed(loaded);
         annotate({ 'tillmesh.settled': checked.settled, 'tillmesh.note': checked.note });
-        await schedule(item, checked);
+        await schedule(item, checked, checked.settled ? '' : callForPerson(item, loaded, checked.note));
+        if (checked.error !== undefined) throw checked.error;
         return checked;
       },
     );
@@ -110,4 +160,11 @@ export const createItemChecker = (deps: {
       counts.inFlight -= 1;
     }
   };
+};
+
+/** When a payment's time is over: a payer who shows a code is waiting; others have until the payment's expiry. */
+const timeOverAtMs = (payment: Payment, clock: Clock): number => {
+  const begun = payment.attempts.at(-1)?.startedAt ?? payment.createdAt;
+  const end = payment.kind === PaymentKind.PAYMENT_CODE ? begun : payment.expireAt;
+  return end === undefined ? clock.nowMs() : timestampMs(end);
 };

@@ -27,6 +27,20 @@ export const SyncerConfig = z
       .describe(
         'Factor on the times of the channels’ poll plans. Below 1 only against simulated channels: a real one’s times are promises.',
       ),
+    personAfterMs: z
+      .int()
+      .min(1_000)
+      .max(86_400_000)
+      .default(600_000)
+      .describe(
+        'A payment that is still open so long after its time was over calls for a person: a payment code from its attempt, others from their expiry.',
+      ),
+    refundPersonAfterMs: z
+      .int()
+      .min(1_000)
+      .max(2_592_000_000)
+      .default(259_200_000)
+      .describe('A refund that is still open so long after it was asked for calls for a person.'),
     checksMax: z.int().min(1).max(1_000).default(64).describe('Checks under way at once.'),
     checkMsMax: z.int().min(1_000).max(60_000).default(20_000).describe('The budget of one check.'),
   })

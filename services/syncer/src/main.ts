@@ -39,6 +39,7 @@ await runService({
       queue,
       counts,
       budgetMs: config.checkMsMax,
+      personAfterMs: { payment: config.personAfterMs, refund: config.refundPersonAfterMs },
       clock,
       log,
     });
