@@ -1,5 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
+// A few processes each that mostly wait, and no group of databases: two files at once are not in each other's way.
+const small = ['services/{cashier,channel-*,edge,projector,query,routing,syncer}/test/*.stack.test.ts'];
+
 const never = ['**/node_modules/**', '.local/**', '.tools/**'];
 
 export default defineConfig({
@@ -28,15 +31,26 @@ export default defineConfig({
       },
       {
         test: {
-          // Real databases, real Redis, real processes: one file after the other.
-          name: 'stack',
-          include: ['**/*.stack.test.ts'],
+          name: 'services',
+          include: small,
           exclude: never,
-          fileParallelism: false,
           testTimeout: 120_000,
           hookTimeout: 120_000,
           expect: { poll: { timeout: 20_000 } },
           sequence: { groupOrder: 3 },
+        },
+      },
+      {
+        test: {
+          // Real databases, real Redis, real processes: one file after the other.
+          name: 'stack',
+          include: ['**/*.stack.test.ts'],
+          exclude: [...never, ...small],
+          fileParallelism: false,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          expect: { poll: { timeout: 20_000 } },
+          sequence: { groupOrder: 4 },
         },
       },
     ],

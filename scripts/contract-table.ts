@@ -20,7 +20,7 @@ const reportFile = join(root, '.results', 'contracts.json');
 rmSync(reportFile, { force: true });
 
 const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
-const words = [vitest, 'run', '--project', 'stack', '--reporter=json', `--outputFile=${reportFile}`, ...suites];
+const words = [vitest, 'run', '--project', 'services', '--reporter=json', `--outputFile=${reportFile}`, ...suites];
 const { status, output } = await runTool(process.execPath, words);
 
 const SIGNS: Readonly<Record<string, string>> = { passed: '✓', failed: '✗', skipped: '–', pending: '–' };
