@@ -10,8 +10,8 @@ import type { Drill } from './drill.ts';
 import { closeAccounts } from './final-accounts.ts';
 import { type Sample, takeAsATill } from './payment-stream.ts';
 
-/** The channels here are simulated: nobody has to wait two real minutes to be sure that an order never arrived. */
-const PLAN_TIME_SCALE = 0.25;
+/** The channels here are simulated: nobody has to wait five real minutes to be sure that an order never arrived. */
+const PLAN_TIME_SCALE = 0.1;
 const SETTLED_WITHIN_MS = 60_000;
 const PERSON_AFTER_MS = 20_000;
 /** One payment in so many is never answered for. */
@@ -24,6 +24,7 @@ const NEVER_JUDGED = 1_000_000;
 /** A payer who will not pay a code that is shown walks away; then the till closes the payment. */
 const CLOSE_AFTER_MS = 5_000;
 const CLOSES_MAX = 10;
+const SCRIPT_KEPT_MS = 25_000;
 const MERCHANT = 'demo-cafe';
 const SCAN_AFTER_SECONDS = 0.3;
 const LOOK_EVERY_MS = 50;

@@ -37,7 +37,7 @@ const AT_REST: ReadonlySet<PaymentState> = new Set([
   PaymentState.CLOSED,
   PaymentState.DECLINED,
 ]);
-const READERS = 8;
+const READERS = 32;
 const COMPLAINTS_MAX = 20;
 
 /** Every order number that the simulated channels know, summed up by payment. */
@@ -105,7 +105,8 @@ export const closeAccounts = async (
     }
   };
   let open = [...samples];
-  while (open.length > 0 && clock.monotonicMs() < deadlineMs) {
+  // Everything is read once, however long it takes.
+  for (let rounds = 0; open.length > 0 && (rounds === 0 || clock.monotonicMs() < deadlineMs); rounds += 1) {
     const waiting = [...open];
     const still: Sample[] = [];
     await Promise.all(

@@ -53,20 +53,28 @@ export type ChannelScripts = {
 /** Changes what the simulated channels do. */
 export type ScriptControl = {
   clear(): Promise<void>;
-  add(rule: Rule): Promise<void>;
+  /** @returns the script's id. */
+  add(rule: Rule): Promise<string>;
+  remove(scriptId: string): Promise<void>;
 };
 
 /** @param address host:port of the sandbox' control API. */
 export const createScriptControl = (address: string): ScriptControl => {
-  const call = async (method: 'POST' | 'DELETE', body?: object): Promise<void> => {
-    const response = await fetch(`http://${address}/control/scripts`, {
+  const call = async (method: 'POST' | 'DELETE', path: string, body?: object): Promise<string> => {
+    const response = await fetch(`http://${address}/control/scripts${path}`, {
       method,
       signal: AbortSignal.timeout(CALL_MS_MAX),
       ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
     });
-    if (!response.ok) throw new Error(`the sandbox answers ${response.status}: ${await response.text()}`);
+    const text = await response.text();
+    if (!response.ok) throw new Error(`the sandbox answers ${response.status}: ${text}`);
+    return text;
   };
-  return { clear: () => call('DELETE'), add: (rule) => call('POST', rule) };
+  return {
+    clear: async () => void (await call('DELETE', '')),
+    add: async (rule) => (JSON.parse(await call('POST', '', rule)) as { scriptId: string }).scriptId,
+    remove: async (scriptId) => void (await call('DELETE', `/${scriptId}`)),
+  };
 };
 
 /** @param address host:port of the sandbox' control API. */

@@ -6,6 +6,7 @@ import {
   type JsonObject,
   type OrderRef,
   unanswered,
+  wholeNumberAt,
 } from '@tillmesh/channel-kit';
 import { unknownOutcome } from '@tillmesh/domain';
 import { type Answer, type Answered, callStripe, isVouchedSuccess, type StripeCall } from './client.ts';
@@ -15,7 +16,7 @@ import { isIntentId, isOfOrder, ORDER_NO, refusalReport, type ToldIntent, toldIn
 /** What a look for an order's intent came to. */
 export type Found =
   | { readonly kind: 'found'; readonly told: ToldIntent; readonly facts: CallFacts }
-  /** Stripe has none, proved by a list that is complete or by a search that cannot lag behind any more. */
+  /** Stripe has none, proved by a list that is complete, by a search that cannot lag behind any more, or by both for their times. */
   | { readonly kind: 'none'; readonly facts: CallFacts }
   | { readonly kind: 'unclear'; readonly report: AttemptReport };
 
@@ -29,7 +30,11 @@ const EXPIRY_MS_MAX = 24 * 60 * MINUTE_MS;
 const BEFORE_MS = 2 * MINUTE_MS;
 /** A page of the list holds at most 50 intents of about 2,500 bytes, within what an answer may have. */
 const PAGE_SIZE = 50;
-const PAGES_MAX = 10;
+const PAGES_MAX = 20;
+/** A search is behind by less in most cases; whether it is, is looked at before that is believed. */
+const SEARCH_LAG_MS_USUAL = 30_000;
+/** So many intents of the end of a list have to be found by the search before it counts as up to date up to there. */
+const WITNESSES = 3;
 /** Intents of one order are one; more come from a key that had expired, and each of them has to be looked at. */
 const SAME_ORDER_MAX = 5;
 
@@ -85,15 +90,21 @@ const dataIn = ({
   return { data, hasMore };
 };
 
-const idsOfOrder = (data: readonly JsonObject[], order: OrderRef, account: StripeAccount): readonly string[] =>
+const idsOfOrder = (
+  data: readonly JsonObject[],
+  order: Pick<OrderRef, 'channelOrderNo'>,
+  account: StripeAccount,
+): readonly string[] =>
   data.flatMap((content) => {
     const told = toldIntent(content, account);
     return told !== undefined && isOfOrder(told, order) ? [told.id] : [];
   });
 
 type Looked = { readonly ids: readonly string[]; readonly facts: CallFacts; readonly complete: boolean };
+/** A list, and intents of others at its end: what was created before them is for the search to show. */
+type Walked = Looked & { readonly witnesses: readonly ToldIntent[] };
 
-const search = async (order: OrderRef, call: StripeCall): Promise<Looked | Found> => {
+const search = async (order: Pick<OrderRef, 'channelOrderNo'>, call: StripeCall): Promise<Looked | Found> => {
   const answered = await callStripe(call, {
     method: 'GET',
     path: '/v1/payment_intents/search',
@@ -109,12 +120,28 @@ const search = async (order: OrderRef, call: StripeCall): Promise<Looked | Found
   return { ids: idsOfOrder(found.data, order, call.account), facts, complete: !found.hasMore };
 };
 
-/** Walks the list of what was created since the order began, newest first. */
-const walk = async (order: OrderRef, call: StripeCall): Promise<Looked | Found> => {
+/** When an object of a list was created, ms since 1970; undefined where it does not say. */
+const createdAtMsOf = (content: JsonObject | undefined): number | undefined => {
+  const seconds = wholeNumberAt(content, 'created');
+  return seconds === undefined ? undefined : seconds * 1_000;
+};
+
+const CHANNEL_ORDER_NO = /^[0-9A-Za-z]{8,32}$/;
+
+/** Intents of ours at the end of a list, which a search that is up to date up to there finds by their numbers. */
+const witnessesIn = (data: readonly JsonObject[], account: StripeAccount): readonly ToldIntent[] =>
+  data
+    .flatMap((content) => toldIntent(content, account) ?? [])
+    .filter(({ isOurs, channelOrderNo }) => isOurs && CHANNEL_ORDER_NO.test(channelOrderNo ?? ''))
+    .slice(-WITNESSES);
+
+/** Walks the list of what was created since the order began, newest first, as far back as a search may not reach yet. */
+const walk = async (order: OrderRef, call: StripeCall): Promise<Walked | Found> => {
   const sinceS = Math.floor((order.createdAtMs - BEFORE_MS) / 1_000);
+  const searchedBeforeMs = call.clock.nowMs() - SEARCH_LAG_MS_USUAL;
   const ids: string[] = [];
   let after: string | undefined;
-  for (let pages = 0; ; pages += 1) {
+  for (let pages = 1; ; pages += 1) {
     const answered = await callStripe(call, {
       method: 'GET',
       path: '/v1/payment_intents',
@@ -126,13 +153,25 @@ const walk = async (order: OrderRef, call: StripeCall): Promise<Looked | Found> 
     if (page === undefined) return unclear(attemptReport(answered.facts, unknownOutcome('a list that cannot be read')));
     ids.push(...idsOfOrder(page.data, order, call.account));
     const { facts } = answered;
-    if (ids.length > 0 || !page.hasMore) return { ids, facts, complete: true };
-    const last = page.data.at(-1)?.['id'];
-    if (typeof last !== 'string' || !isIntentId(last) || last === after || pages + 1 >= PAGES_MAX) {
-      return { ids, facts, complete: false };
+    if (ids.length > 0 || !page.hasMore) return { ids, facts, complete: true, witnesses: [] };
+    const last = page.data.at(-1);
+    const lastId = last?.['id'];
+    const reachesMs = createdAtMsOf(last) ?? Number.POSITIVE_INFINITY;
+    const isEnd = typeof lastId !== 'string' || !isIntentId(lastId) || lastId === after || pages >= PAGES_MAX;
+    if (isEnd || reachesMs < searchedBeforeMs) {
+      return { ids, facts, complete: false, witnesses: witnessesIn(page.data, call.account) };
     }
-    after = last;
+    after = lastId;
   }
+};
+
+/** Whether a search finds what stands at the end of a list: then it shows what was created before that as well. */
+const isSearchUpTo = async (witnesses: readonly ToldIntent[], call: StripeCall): Promise<boolean> => {
+  for (const { id, channelOrderNo = '' } of witnesses) {
+    const searched = await search({ channelOrderNo }, call);
+    if (isFound(searched) || !searched.ids.includes(id)) return false;
+  }
+  return witnesses.length === WITNESSES;
 };
 
 // A success says the most, an open one can still become one, and only where all are canceled the order is.
@@ -170,7 +209,7 @@ const isFound = (looked: Looked | Found): looked is Found => 'kind' in looked;
 
 /**
  * Finds the intent of an order: by its id where we know it, otherwise by a search over metadata, and because a search may be
- * behind, by the list of what was created since. Stripe has no look-up by the merchant's own number.
+ * behind, by the list of what was created since, as far as it takes. Stripe has no look-up by the merchant's own number.
  */
 export const findIntent = async (order: OrderRef, call: StripeCall): Promise<Found> => {
   const { account, clock } = call;
@@ -190,12 +229,15 @@ export const findIntent = async (order: OrderRef, call: StripeCall): Promise<Fou
   const listed = await walk(order, call);
   if (isFound(listed)) return listed;
   if (listed.ids.length > 0) return lookAtAll(listed.ids, order, call);
-  return listed.complete
-    ? { kind: 'none', facts: listed.facts }
-    : unclear(
-        attemptReport(
-          listed.facts,
-          unknownOutcome(`not among the ${PAGES_MAX * PAGE_SIZE} newest intents, nor found by search`),
-        ),
-      );
+  if (listed.complete) return { kind: 'none', facts: listed.facts };
+  // More was created since than is listed. A search that finds what stands at the end of the list shows what was created before that
+  // as well; it is asked again, because the first one may have been behind.
+  const again = (await isSearchUpTo(listed.witnesses, call)) ? await search(order, call) : undefined;
+  if (again === undefined) {
+    const why = `not among the ${PAGES_MAX * PAGE_SIZE} newest intents, nor found by a search that is up to date`;
+    return unclear(attemptReport(listed.facts, unknownOutcome(why)));
+  }
+  if (isFound(again)) return again;
+  if (again.ids.length > 0) return lookAtAll(again.ids, order, call);
+  return { kind: 'none', facts: again.facts };
 };

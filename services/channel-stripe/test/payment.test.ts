@@ -337,7 +337,36 @@ describe('asking', () => {
       return answering(200, { ...list(intent({ id: `pi_${page}`, metadata: {} })), has_more: true })();
     };
     expect(await askOrder(order(), call())).toMatchObject({ outcome: { kind: 'unknown' }, orderNotFound: false });
-    expect(page).toBe(10);
+    expect(page).toBe(20);
+  });
+
+  test('where more was created than is listed, a search that is up to date up to the list’s end shows the rest', async () => {
+    const others = ['a', 'b', 'c'].map((name) =>
+      intent({ id: `pi_${name}`, metadata: { order_no: `other${name}00000` }, created: NOW_S - 60 }),
+    );
+    const busy = (found: (orderNo: string) => readonly object[]) => {
+      peer.answer = ({ path, params }) => {
+        if (path === '/v1/payment_intents') return answering(200, { ...list(...others), has_more: true })();
+        if (!path.endsWith('/search')) return answering(200, paidIntent())();
+        return answering(200, list(...found(/'([^']*)'$/.exec(params['query'] ?? '')?.[1] ?? '')))();
+      };
+      peer.seen.length = 0;
+      return askOrder(order(), call());
+    };
+    const witness = (orderNo: string) => others.filter((other) => JSON.stringify(other).includes(`"${orderNo}"`));
+    expect(await busy(witness)).toMatchObject({ outcome: { kind: 'unknown' }, orderNotFound: true });
+    expect(peer.seen.filter(({ path }) => path === '/v1/payment_intents')).toHaveLength(1);
+    // One of them is not found: the search is behind, or does not show everything.
+    const lacking = (orderNo: string) => witness(orderNo).filter((other) => !JSON.stringify(other).includes('pi_b'));
+    expect(await busy(lacking)).toMatchObject({ outcome: { kind: 'unknown' }, orderNotFound: false });
+    // Found in the meantime.
+    let asked = 0;
+    const late = (orderNo: string) => {
+      if (orderNo !== order().channelOrderNo) return witness(orderNo);
+      asked += 1;
+      return asked === 1 ? [] : [waitingIntent()];
+    };
+    expect((await busy(late)).outcome.kind).toBe('succeeded');
   });
 
   test('long after the expiry a search alone is enough', async () => {
