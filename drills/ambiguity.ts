@@ -55,8 +55,13 @@ const scriptLater = async (mesh: Mesh, cashier: Cashier, { plan, sample }: Ambig
   if (orderNo === '') return;
   const scripts = createScriptControl(mesh.address('sandbox-control'));
   const match = { outTradeNoPrefix: orderNo };
-  const once = (operations: readonly string[], act: object) =>
-    scripts.add({ match, operations, script: [act], uses: 1 });
+  const once = async (operations: readonly string[], act: object) => {
+    const scriptId = await scripts.add({ match, operations, script: [act], uses: 1 });
+    // One that nothing has met by then never will: the simulated channels keep 5,000.
+    clock.after(SCRIPT_KEPT_MS, () => {
+      scripts.remove(scriptId).catch(() => undefined);
+    });
+  };
   if (plan.isEndless) {
     const operations = ['query', 'close', 'reverse'];
     await scripts.add({ match, operations, script: [{ do: 'http_error', status: 500, commit: false }] });

@@ -10,14 +10,14 @@ import { folderOf } from './search-path.mjs';
 const programs = ['chromium', 'chromium-browser', 'google-chrome-stable', 'google-chrome', 'chrome'];
 // Without a font every letter is an empty box.
 const debianPackages = ['chromium', 'fonts-dejavu-core'];
-const testsOfPages = 'services/watch';
+const testsOfPages = ['services/watch', 'tests/mesh/one-code'];
 
 /** Whether a browser is missing that we can install. */
 export const lacksBrowser = () => isRootWithApt() && programs.every((program) => folderOf(program) === undefined);
 
 /** Whether these words after `npm test --` ask for tests that open a page: all tests, or a path of theirs. */
 export const wantsPageTests = (words) =>
-  words.length === 0 || words.some((word) => word.includes(testsOfPages) || testsOfPages.startsWith(word));
+  words.length === 0 || words.some((word) => testsOfPages.some((path) => word.includes(path) || path.startsWith(word)));
 
 /** Installs Chromium; where that fails it is said, and everything else goes on. */
 export const installBrowser = async () => {

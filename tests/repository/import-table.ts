@@ -80,6 +80,8 @@ export const toolsOfRoot: Readonly<Record<string, string>> = {
   '@bufbuild/buf': 'run by scripts/generated-code.ts',
   '@bufbuild/protoc-gen-es': 'run by buf, as buf.gen.yaml says',
   '@types/opossum': 'the types of opossum, which a bench measures',
+  '@types/pngjs': 'the types of pngjs, with which a test reads the picture of a code',
+  '@types/qrcode': 'the types of qrcode, which draws codes',
   '@types/node': 'the types of Node, named in tsconfig.json',
   oxlint: 'run by scripts/quality-checks.ts',
   'oxlint-tsgolint': 'the type-aware rules of oxlint',

@@ -18,6 +18,10 @@ export type PageOptions = {
   readonly height: number;
   /** What the person's system is set to; light unless told. */
   readonly colorScheme?: 'light' | 'dark';
+  /** What the browser calls itself; its own name unless told. */
+  readonly userAgent?: string;
+  /** A script that runs before any of the page's own. */
+  readonly script?: string;
 };
 
 export type Browser = {
@@ -50,8 +54,13 @@ export const openBrowser = async (env: NodeJS.ProcessEnv): Promise<Browser> => {
     ],
   });
   return {
-    open: async ({ url, width, height, colorScheme = 'light' }) => {
-      const context = await browser.newContext({ viewport: { width, height }, colorScheme });
+    open: async ({ url, width, height, colorScheme = 'light', userAgent, script }) => {
+      const context = await browser.newContext({
+        viewport: { width, height },
+        colorScheme,
+        ...(userAgent === undefined ? {} : { userAgent }),
+      });
+      if (script !== undefined) await context.addInitScript(script);
       const page = await context.newPage();
       const complaints: string[] = [];
       const hosts = new Set<string>();

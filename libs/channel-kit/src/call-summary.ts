@@ -1,5 +1,5 @@
 import type { Secret } from '@tillmesh/config';
-import type { AttemptReport, CloseReport, NotificationReport, RefundReport } from './channel.ts';
+import type { AttemptReport, CloseReport, NotificationReport, PayerReport, RefundReport } from './channel.ts';
 import type { CallSummary } from './observe-call.ts';
 
 const codeLabel = (ruleId: string, code: string): string => (ruleId === '' && code !== '' ? 'unlisted' : ruleId);
@@ -28,6 +28,14 @@ export const notificationSummary = (report: NotificationReport): CallSummary => 
   outcome: report.kind === 'refused' ? report.refusal : 'news',
   code: '',
   facts: undefined,
+  configAlarm: false,
+});
+
+/** Of a question who pays. */
+export const payerSummary = (report: PayerReport): CallSummary => ({
+  outcome: report.payerId === undefined ? 'unknown' : 'known',
+  code: codeLabel('', report.channelCode),
+  facts: report.facts,
   configAlarm: false,
 });
 

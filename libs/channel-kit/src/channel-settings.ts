@@ -71,9 +71,10 @@ export const hostsOf = <Account extends AccountSettings>(
 ): readonly HttpHost[] => {
   const authority = settings.http.authorityFile?.reveal();
   const trusting = (host: HttpHost): HttpHost => (authority === undefined ? host : { ...host, authority });
-  const baseUrls = new Set(settings.accounts.flatMap((account) => account.baseUrls));
-  return [
-    ...[...baseUrls].map((baseUrl) => ({ baseUrl })),
-    ...settings.accounts.flatMap((account) => channel.certificateHosts?.(account) ?? []),
-  ].map(trusting);
+  const hosts: readonly HttpHost[] = [
+    ...settings.accounts.flatMap(({ baseUrls }) => baseUrls.map((baseUrl) => ({ baseUrl }))),
+    ...settings.accounts.flatMap((account) => channel.furtherHosts?.(account) ?? []),
+  ];
+  const named = new Map(hosts.map((host) => [`${host.clientCertificate?.holder ?? ''} ${host.baseUrl}`, host]));
+  return [...named.values()].map(trusting);
 };

@@ -134,6 +134,23 @@ export type NotificationRefusal =
   | 'foreign_account'
   | 'probe';
 
+/** Asks a wallet who its owner is. */
+export type PayerAuthRequest = {
+  /** Where the wallet comes back to, with its one-time code and our state. */
+  readonly returnUrl: string;
+  /** Comes back untouched. */
+  readonly state: string;
+};
+
+/** Who pays, or why nobody knows. */
+export type PayerReport = {
+  readonly facts: CallFacts;
+  /** Undefined where the wallet does not say. */
+  readonly payerId: Secret | undefined;
+  readonly channelCode: string;
+  readonly channelMessage: string;
+};
+
 /** What a notification is. */
 export type NotificationReport =
   | { readonly kind: 'refused'; readonly refusal: NotificationRefusal; readonly answerRetry: NotificationAnswer }
@@ -191,8 +208,8 @@ export type Channel<Account extends AccountSettings> = {
   readonly pollPlans: readonly PollPlan[];
   /** What a probe of a domain asks for, by GET: anything that it answers while it is well. `/` unless told. */
   readonly probePath?: string;
-  /** The hosts of an account beyond its base addresses: those that ask for its client certificate. */
-  readonly certificateHosts?: (account: Account) => readonly HttpHost[];
+  /** The hosts of an account beyond its base addresses: those that ask for its client certificate, or where payers are asked for. */
+  readonly furtherHosts?: (account: Account) => readonly HttpHost[];
 
   /**
    * Starts an attempt. `not_sent` becomes a definite failure of this call; whoever has called for the same attempt before
@@ -204,6 +221,10 @@ export type Channel<Account extends AccountSettings> = {
   readonly reversePayment?: Operation<Account, OrderRef, CloseReport>;
   readonly createRefund?: Operation<Account, RefundRequest, RefundReport>;
   readonly queryRefund?: Operation<Account, RefundRef, RefundReport>;
+  /** Where the wallet says who pays; works without the channel. Needs `resolvePayer`. */
+  readonly buildPayerAuth?: (request: PayerAuthRequest, account: Account) => string;
+  /** Turns the wallet's one-time code into the payer's id, as CreatePayment of kind jsapi wants it. */
+  readonly resolvePayer?: Operation<Account, Secret, PayerReport>;
   /** Works without the channel; synchronous. */
   readonly parseNotification?: (notification: RawNotification, call: ChannelCall<Account>) => NotificationReport;
 };

@@ -30,6 +30,8 @@ export {
   type NotificationRefusal,
   type NotificationReport,
   type OrderRef,
+  type PayerAuthRequest,
+  type PayerReport,
   type PaymentRequest,
   type PollPlan,
   type RawNotification,

@@ -1,12 +1,20 @@
 import type { Clock, Random } from '@tillmesh/clock';
+import { Secret } from '@tillmesh/config';
 import { createLane, type Lane } from '@tillmesh/lane';
 import { ChannelService } from '@tillmesh/proto/tillmesh/channel/v1/channel_service_pb.ts';
-import { type Binding, bind, type CallContext, notYet, notYetStream, remainingMs, rpcErrors } from '@tillmesh/rpc';
+import { type Binding, bind, type CallContext, notYetStream, remainingMs, rpcErrors } from '@tillmesh/rpc';
 import type { Log } from '@tillmesh/telemetry';
 import { kindMap, walletMap } from '@tillmesh/wire';
 import type { AccountSettings } from './account-settings.ts';
 import { nothingSent, unanswered, unansweredPayment } from './attempt-report.ts';
-import { attemptSummary, closeSummary, notificationSummary, refundSummary, withoutSecrets } from './call-summary.ts';
+import {
+  attemptSummary,
+  closeSummary,
+  notificationSummary,
+  payerSummary,
+  refundSummary,
+  withoutSecrets,
+} from './call-summary.ts';
 import type {
   AttemptReport,
   CallFacts,
@@ -14,6 +22,7 @@ import type {
   ChannelCall,
   CloseReport,
   NotificationReport,
+  PayerReport,
   RefundReport,
 } from './channel.ts';
 import type { ChannelHttp } from './channel-http.ts';
@@ -315,8 +324,45 @@ export const serveChannel = <Account extends AccountSettings>(options: ServeChan
       return notificationToWire(report);
     },
 
-    buildPayerAuth: notYet('BuildPayerAuth'),
-    resolvePayer: notYet('ResolvePayer'),
+    buildPayerAuth: async ({ accountId, returnUrl, state }) => {
+      const account = accountOf(accountId);
+      const build = supported(channel.buildPayerAuth, 'BuildPayerAuth');
+      return { redirectUrl: build({ returnUrl, state }, account) };
+    },
+
+    resolvePayer: async (wire, context) => {
+      const account = accountOf(wire.accountId);
+      const resolve = supported(channel.resolvePayer, 'ResolvePayer');
+      const report = await perform<PayerReport>({
+        ...asking(
+          'query',
+          (facts, cause): PayerReport => ({
+            facts,
+            payerId: undefined,
+            channelCode: '',
+            channelMessage: cause,
+          }),
+        ),
+        operation: 'ResolvePayer',
+        lane: 'query',
+        context,
+        account,
+        channelOrderNo: '',
+        run: (call) => resolve(new Secret(wire.authorisationCode), call),
+        summaryOf: payerSummary,
+      });
+      const { payerId, channelCode, channelMessage } = report;
+      if (payerId === undefined) {
+        throw rpcErrors.payerUnknown(
+          `the wallet does not say who pays: ${channelMessage || channelCode || 'no answer'}`,
+          {
+            metadata: { channel_code: channelCode },
+          },
+        );
+      }
+      return { payerId: payerId.reveal() };
+    },
+
     fetchBill: notYetStream('FetchBill'),
   });
 
@@ -331,6 +377,8 @@ const OPERATIONS = [
   'createRefund',
   'queryRefund',
   'parseNotification',
+  'buildPayerAuth',
+  'resolvePayer',
 ] as const;
 
 /** What a channel has, by RPC name. */

@@ -15,6 +15,7 @@ const GeneratedKeys = z.object({
         merchantPrivateKeyFile: z.string(),
         apiV3KeyFile: z.string(),
         apiV2KeyFile: z.string(),
+        appSecretFile: z.string(),
       }),
     ),
   }),

@@ -127,6 +127,7 @@ export const serviceConfigs = (inputs: ConfigInputs): Readonly<Record<string, ob
   const target = inputs.targetOf;
   const orderStore = { target: target('order-store') };
   const channelTargets = channels.map(({ channelId }) => ({ channelId, target: target(`channel-${channelId}`) }));
+  const oneCodeUrl = `http://${address(ports['edge-http'])}/q`;
   const configs: Record<string, object> = {
     sandbox: {
       logLevel,
@@ -189,6 +190,7 @@ export const serviceConfigs = (inputs: ConfigInputs): Readonly<Record<string, ob
       channels: channelTargets,
       ...redis,
       notifyBaseUrl: `http://${address(ports['edge-http'])}`,
+      ...(stack.redis === undefined ? {} : { oneCode: { baseUrl: oneCodeUrl } }),
     },
     syncer: { server, logLevel, orderStore, channels: channelTargets, ...redis },
     edge: {
@@ -197,6 +199,7 @@ export const serviceConfigs = (inputs: ConfigInputs): Readonly<Record<string, ob
       http: { host: HOST, port: ports['edge-http'] },
       orderStore,
       channels: channelTargets,
+      oneCode: { cashier: target('cashier'), publicUrl: oneCodeUrl },
     },
     watch: {
       server,
@@ -273,6 +276,11 @@ const accountSettings = (
       apiV3KeyFile: wechat.apiV3KeyFile,
       apiV2KeyFile: wechat.apiV2KeyFile,
       wechatpayKeys: [{ id: keys.wechat.publicKeyId, keyFile: keys.wechat.publicKeyFile }],
+      payerAuth: {
+        appSecretFile: wechat.appSecretFile,
+        authorizeUrl: `${baseUrls[0]}/connect/oauth2/authorize`,
+        apiUrl: baseUrls[0],
+      },
     }));
   }
   return keys.alipay.accounts.filter(isServed).map((alipay) => ({

@@ -139,6 +139,9 @@ export const rpcErrors = {
   laneUnknown: maker(status.NOT_FOUND, 'LANE_UNKNOWN'),
   overloaded: maker(status.RESOURCE_EXHAUSTED, 'OVERLOADED'),
   rateLimited: maker(status.RESOURCE_EXHAUSTED, 'RATE_LIMITED'),
+  oneCodeUnknown: maker(status.NOT_FOUND, 'ONE_CODE_UNKNOWN'),
+  oneCodeStateUsed: maker(status.FAILED_PRECONDITION, 'ONE_CODE_STATE_USED'),
+  payerUnknown: maker(status.FAILED_PRECONDITION, 'PAYER_UNKNOWN'),
 } as const;
 
 /** The error's trailers: google.rpc.Status with ErrorInfo, and BadRequest and RetryInfo where there are some. */

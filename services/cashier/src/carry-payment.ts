@@ -204,6 +204,8 @@ export const createCarrier = (deps: {
   const nextRoute = (outcome: Outcome, payment: Payment, order: OrderRequest): Route | undefined => {
     // Only a definite failure has a token; nothing else can be handed to the router.
     if (outcome.kind !== 'failed_definite' || outcome.closed) return undefined;
+    // No other account knows the payer by this id.
+    if (order.onlyAccountId !== undefined) return undefined;
     // An attempt that there is no time to make would only be one more that failed.
     if (remainingMs(clock) < CHANNEL_MS_MIN + APPLY_RESERVE_MS) return undefined;
     return routes.next(outcome.token, {

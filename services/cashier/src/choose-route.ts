@@ -15,7 +15,10 @@ import { type RpcError, rpcErrors } from '@tillmesh/rpc';
 import type { AccountHealths } from './account-health.ts';
 import type { RoutingFeed } from './routing-feed.ts';
 
-export type Route = { readonly account: RoutedAccount; readonly reason: string };
+/** An account that takes a payment. */
+export type ChosenAccount = Pick<RoutedAccount, 'accountId' | 'channelId'>;
+
+export type Route = { readonly account: ChosenAccount; readonly reason: string };
 
 export type Routes = {
   /** @throws {RpcError} that says why no account can take the payment. */

@@ -8,7 +8,7 @@ import { persistently, type RpcClient, RpcError, rpcErrors } from '@tillmesh/rpc
 import { activeTraceparent, annotate } from '@tillmesh/telemetry';
 import { kindMap, moneyToWire, walletMap } from '@tillmesh/wire';
 import type { Carrier } from './carry-payment.ts';
-import type { Route, Routes } from './choose-route.ts';
+import type { ChosenAccount, Route, Routes } from './choose-route.ts';
 import { demandTimeToPay } from './enough-time.ts';
 import { type OrderRequest, readOrderRequest } from './order-request.ts';
 
@@ -28,14 +28,18 @@ const lacksItsAction = (payment: Payment): boolean => {
   );
 };
 
-/** Takes a payment: an order, an account, a channel, an answer. */
+/**
+ * Takes a payment: an order, an account, a channel, an answer.
+ *
+ * The function's second argument is the only account that can take it, where the payer is known to that one alone.
+ */
 export const createPaymentTaker = (deps: {
   readonly orderStore: RpcClient<typeof OrderStoreService>;
   readonly routes: Routes;
   readonly carrier: Carrier;
   readonly clock: Clock;
   readonly random: Random;
-}): ((request: CreatePaymentRequest) => Promise<Payment>) => {
+}): ((request: CreatePaymentRequest, only?: ChosenAccount) => Promise<Payment>) => {
   const { orderStore, routes, carrier, clock, random } = deps;
 
   /** A number that stands for a payment already is answered with it, even when no account could take it today. */
@@ -88,8 +92,9 @@ export const createPaymentTaker = (deps: {
     return now === undefined || !lacksItsAction(now) ? (now ?? payment) : carrier.carry(now, order, traceparent, true);
   };
 
-  return async (request) => {
-    const order = readOrderRequest(request, clock.nowMs());
+  return async (request, only) => {
+    const read = readOrderRequest(request, clock.nowMs());
+    const order = only === undefined ? read : { ...read, onlyAccountId: only.accountId };
     annotate({
       'tillmesh.merchant_id': order.merchantId,
       'tillmesh.kind': order.kind,
@@ -98,14 +103,17 @@ export const createPaymentTaker = (deps: {
     demandTimeToPay(clock);
     let route: Route;
     try {
-      route = routes.first({
-        merchantId: order.merchantId,
-        merchantOrderNo: order.merchantOrderNo,
-        amount: order.amount,
-        wallet: order.wallet,
-        kind: order.kind,
-        excluded: [],
-      });
+      route =
+        only === undefined
+          ? routes.first({
+              merchantId: order.merchantId,
+              merchantOrderNo: order.merchantOrderNo,
+              amount: order.amount,
+              wallet: order.wallet,
+              kind: order.kind,
+              excluded: [],
+            })
+          : { account: only, reason: 'the account that the payer was asked for' };
     } catch (error) {
       if (!(error instanceof RpcError) || error.reason !== 'NO_ROUTE') throw error;
       return existing(order, error);

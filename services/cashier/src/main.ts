@@ -3,6 +3,7 @@ import { createChangedConfig, loadConfig } from '@tillmesh/config';
 import { openRedis } from '@tillmesh/delay-queue';
 import { bindLanes } from '@tillmesh/lane-control';
 import { CashierService } from '@tillmesh/proto/tillmesh/cashier/v1/cashier_service_pb.ts';
+import { OneCodeService } from '@tillmesh/proto/tillmesh/onecode/v1/one_code_service_pb.ts';
 import { OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
 import { RoutingService } from '@tillmesh/proto/tillmesh/routing/v1/routing_service_pb.ts';
 import { createRateLimiter } from '@tillmesh/rate-limits';
@@ -19,6 +20,8 @@ import { createPaymentContinuer } from './continue-payment.ts';
 import { createPaymentTaker } from './create-payment.ts';
 import { createLanes } from './lanes.ts';
 import { limitCalls } from './limit-calls.ts';
+import { createCodeBook } from './one-code/code-book.ts';
+import { createOneCodeService } from './one-code/one-code-service.ts';
 import { createRefunder } from './refund-payment.ts';
 import { reportHealth } from './report-health.ts';
 import { followRouting } from './routing-feed.ts';
@@ -89,14 +92,34 @@ await runService({
       random,
       log,
     });
+    const take = createPaymentTaker({ orderStore, routes, carrier, clock, random });
+    const oneCodes =
+      config.oneCode === undefined || redis === undefined
+        ? []
+        : [
+            bind(
+              OneCodeService,
+              createOneCodeService({
+                baseUrl: config.oneCode.baseUrl,
+                codes: createCodeBook(redis, clock, random),
+                routes,
+                channels,
+                orderStore,
+                take,
+                clock,
+              }),
+              { createOneCode: 'payment', beginOneCode: 'payment', payOneCode: 'payment', getOneCode: 'query' },
+            ),
+          ];
     return {
       services: [
+        ...oneCodes,
         bind(
           CashierService,
           limitCalls(
             createCashierService({
               orderStore,
-              take: createPaymentTaker({ orderStore, routes, carrier, clock, random }),
+              take,
               continuePayment: createPaymentContinuer({ orderStore, routes, carrier, clock }),
               close: createPaymentCloser({ orderStore, channels, checkLater, clock, log }),
               refund: createRefunder({ orderStore, channels, checkLater, notifyBaseUrl, clock, log }),

@@ -1,5 +1,12 @@
 import { durationMs } from '@bufbuild/protobuf/wkt';
-import { type MerchantId, type Money, type PaymentKind, type Wallet, walletOfPaymentCode } from '@tillmesh/domain';
+import {
+  type AccountId,
+  type MerchantId,
+  type Money,
+  type PaymentKind,
+  type Wallet,
+  walletOfPaymentCode,
+} from '@tillmesh/domain';
 import type { CreatePaymentRequest } from '@tillmesh/proto/tillmesh/cashier/v1/cashier_service_pb.ts';
 import { rpcErrors } from '@tillmesh/rpc';
 import { kindMap, moneyFromWire, walletMap } from '@tillmesh/wire';
@@ -15,6 +22,8 @@ export type OrderRequest = {
   /** Lives only as long as the call: never stored, never logged. */
   readonly paymentCode: string;
   readonly payerId: string;
+  /** The only account that knows the payer by this id; undefined where the caller named the payer. */
+  readonly onlyAccountId?: AccountId;
   readonly clientIp: string;
   readonly terminalId: string;
   readonly storeId: string;

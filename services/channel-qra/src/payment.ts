@@ -106,8 +106,8 @@ export const askOrder = async (order: OrderRef, call: QraCall): Promise<AttemptR
     return attemptReport(facts, unknownOutcome('an answer that is not verified or speaks of another order'), told);
   }
   switch (state) {
+    // REFUND was paid, and some of it has gone back since: the payment as such has succeeded.
     case 'SUCCESS':
-    // It was paid, and some of it has gone back since: the payment as such has succeeded.
     case 'REFUND':
       return successReport(answer, fields, order, call);
     // Not terminal: the payer may try again while the code counts.

@@ -5,6 +5,7 @@ import { WechatAccount } from './config.ts';
 import { lanes } from './lanes.ts';
 import { parseNotification } from './notification.ts';
 import { askOrder, closeOrder, placeOrder } from './order-payment.ts';
+import { buildPayerAuth, resolvePayer } from './payer-auth.ts';
 import { pollPlans } from './poll-plans.ts';
 import { askRefund, refundOrder } from './refund.ts';
 
@@ -15,15 +16,16 @@ const isByCode = (order: OrderRef): boolean => order.kind === 'payment_code';
 const unsupported = (operation: string, instead: string) =>
   rpcErrors.operationNotSupported(instead, { metadata: { channel_id: ID, operation } });
 
-const certificateHosts = (account: WechatAccount): readonly HttpHost[] => {
-  const { apiCertificate, accountId, baseUrls } = account;
-  if (apiCertificate === undefined) return [];
+const furtherHosts = (account: WechatAccount): readonly HttpHost[] => {
+  const { apiCertificate, accountId, baseUrls, payerAuth } = account;
+  const forPayers = payerAuth === undefined ? [] : [{ baseUrl: payerAuth.apiUrl }];
+  if (apiCertificate === undefined) return forPayers;
   const clientCertificate = {
     holder: accountId,
     certificate: apiCertificate.certificateFile.reveal(),
     privateKey: apiCertificate.keyFile.reveal(),
   };
-  return baseUrls.map((baseUrl) => ({ baseUrl, clientCertificate }));
+  return [...forPayers, ...baseUrls.map((baseUrl) => ({ baseUrl, clientCertificate }))];
 };
 
 /** WeChat Pay: payment codes over v2, orders to scan (Native) and to pay in a page (JSAPI) over v3, refunds over v3. */
@@ -34,7 +36,7 @@ export const wechat = defineChannel<WechatAccount>({
   account: WechatAccount,
   lanes,
   pollPlans,
-  certificateHosts,
+  furtherHosts,
 
   createPayment: (request, call) => (isByCode(request.order) ? payByCode(request, call) : placeOrder(request, call)),
   queryPayment: (order, call) => (isByCode(order) ? askByCode(order, call) : askOrder(order, call)),
@@ -50,4 +52,6 @@ export const wechat = defineChannel<WechatAccount>({
   createRefund: refundOrder,
   queryRefund: askRefund,
   parseNotification,
+  buildPayerAuth,
+  resolvePayer,
 });

@@ -43,6 +43,22 @@ export const WechatAccount = z
       .max(8)
       .refine((keys) => new Set(keys.map(({ id }) => id)).size === keys.length, 'has an id twice')
       .describe("WeChat Pay's keys. All are accepted, so that one can follow another; requests ask for the first."),
+    payerAuth: z
+      .strictObject({
+        appSecretFile: secretFile("the application's secret (AppSecret)"),
+        authorizeUrl: z
+          .url({ protocol: /^https?$/ })
+          .default('https://open.weixin.qq.com/connect/oauth2/authorize')
+          .describe('Where WeChat says who its owner is.'),
+        apiUrl: z
+          .url({ protocol: /^https?$/ })
+          .default('https://api.weixin.qq.com')
+          .describe('Where its code is turned into an openid.'),
+      })
+      .optional()
+      .describe(
+        'Web authorisation of the application, for one-code QRs. Without it the account takes no payer from a page of ours.',
+      ),
     apiCertificate: z
       .strictObject({
         certificateFile: secretFile("the merchant's API certificate"),

@@ -296,7 +296,7 @@ test('a reverse goes over the sockets that show the API certificate, a query doe
     end: 'undecided',
     seen: { facts: { transport: 'not_sent' } },
   });
-  expect(wechat.certificateHosts?.(account(peer.baseUrl, { apiCertificate }))).toEqual([
+  expect(wechat.furtherHosts?.(account(peer.baseUrl, { apiCertificate }))).toEqual([
     { baseUrl: peer.baseUrl, clientCertificate: { holder: 'wechat-a', certificate: 'certificate', privateKey: 'key' } },
   ]);
 });

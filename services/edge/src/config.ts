@@ -19,5 +19,26 @@ export const EdgeConfig = z.strictObject({
     .describe('Where channels send their notifications.'),
   orderStore: z.strictObject({ target: target('the order store') }),
   channels: channelTargets(parseChannelId),
+  oneCode: z
+    .strictObject({
+      cashier: target('the cashier'),
+      publicUrl: z
+        .string()
+        .regex(
+          /^https?:\/\/[0-9A-Za-z.:-]+(?:\/[0-9A-Za-z_-]+)+$/,
+          'is not an http(s) address with a path and without a slash at its end',
+        )
+        .max(33)
+        .describe("What the cashier's oneCode.baseUrl says: payers' browsers come there."),
+      clientIpHeader: z
+        .string()
+        .regex(/^[a-z0-9-]{1,40}$/)
+        .optional()
+        .describe(
+          'Where a trusted proxy in front says the payer’s address, such as x-real-ip. Without it the connection’s own counts.',
+        ),
+    })
+    .optional()
+    .describe('Pages of one-code QRs. Without it the edge has none.'),
 });
 export type EdgeConfig = z.output<typeof EdgeConfig>;

@@ -3,6 +3,7 @@ import type { Clock } from '@tillmesh/clock';
 import { runAsCall } from '@tillmesh/rpc';
 import { contextOfTraceparent, counter, type Log, SpanKind, SpanStatusCode, withSpan } from '@tillmesh/telemetry';
 import type { Acknowledgement, RawNotification } from './apply-notification.ts';
+import type { PageAnswer, PageRequest } from './one-code/handle-one-code.ts';
 import { type Body, readBody } from './read-body.ts';
 
 export type HttpSettings = {
@@ -10,6 +11,14 @@ export type HttpSettings = {
   readonly port: number;
   readonly bodyBytesMax: number;
   readonly requestsMax: number;
+};
+
+/** Pages for payers' browsers, below a path. */
+export type Pages = {
+  /** Without a slash at its end. */
+  readonly path: string;
+  readonly clientIpHeader: string | undefined;
+  readonly answer: (request: PageRequest) => Promise<PageAnswer>;
 };
 
 export type HttpServer = {
@@ -32,6 +41,7 @@ const CLOSE_MS_MAX = 5_000;
 const LIMITS_CHECKED_EVERY_MS = 500;
 const HEADERS_MS_MAX = 2_000;
 const HEADERS_MAX = 100;
+const AGENT_CHARACTERS_MAX = 1_024;
 /** Connections that are between two requests, or still sending one, do not count as requests under way. */
 const CONNECTIONS_PER_REQUEST = 4;
 
@@ -63,14 +73,15 @@ const refuse = (response: ServerResponse, { why, status, text }: Refusal): void 
   response.writeHead(status, status === 405 ? { ...headers, allow: 'POST' } : headers).end(`${text}\n`);
 };
 
-/** Listens for the channels' notifications. */
+/** Listens for the channels' notifications, and for payers' browsers. */
 export const startHttpServer = async (deps: {
   readonly settings: HttpSettings;
   readonly apply: (raw: RawNotification) => Promise<Acknowledgement>;
+  readonly pages?: Pages | undefined;
   readonly clock: Clock;
   readonly log: Log;
 }): Promise<HttpServer> => {
-  const { settings, apply, clock, log } = deps;
+  const { settings, apply, pages, clock, log } = deps;
   let underWay = 0;
   let isClosing = false;
 
@@ -110,7 +121,38 @@ export const startHttpServer = async (deps: {
     );
   };
 
+  const showPage = async (of: Pages, request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    if (request.method !== 'GET') {
+      refuse(response, { why: 'method', status: 405, text: 'pages are read by GET' });
+      return;
+    }
+    if (underWay >= settings.requestsMax) {
+      refuse(response, { why: 'busy', status: 503, text: 'busy; open it again' });
+      return;
+    }
+    const url = new URL(request.url ?? '', 'http://edge');
+    const header = (name: string) => [request.headers[name] ?? ''].flat()[0] ?? '';
+    const told = of.clientIpHeader === undefined ? '' : header(of.clientIpHeader);
+    underWay += 1;
+    try {
+      const { status, headers, body } = await of.answer({
+        path: url.pathname.slice(of.path.length),
+        query: url.searchParams,
+        agent: header('user-agent').slice(0, AGENT_CHARACTERS_MAX),
+        cookie: header('cookie'),
+        clientIp: (told === '' ? request.socket.remoteAddress : told) ?? '',
+      });
+      response.writeHead(status, isClosing ? { ...headers, connection: 'close' } : headers).end(body);
+    } finally {
+      underWay -= 1;
+    }
+  };
+
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    if (pages !== undefined && (request.url ?? '').startsWith(`${pages.path}/`)) {
+      await showPage(pages, request, response);
+      return;
+    }
     const beganMs = clock.monotonicMs();
     const match = NOTIFY_PATH.exec(request.url ?? '');
     if (match === null) {
@@ -154,7 +196,7 @@ export const startHttpServer = async (deps: {
     },
     (request, response) => {
       handle(request, response).catch((error: unknown) => {
-        log.error({ err: error }, 'a notification could not be answered');
+        log.error({ err: error }, 'a request could not be answered');
         if (response.headersSent) response.destroy();
         else refuse(response, { why: 'failed', status: 503, text: 'send it again' });
       });

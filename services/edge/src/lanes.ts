@@ -17,6 +17,19 @@ export const createLanes = (clock: Clock) => ({
     },
     clock,
   ),
+  /** Pages of one-code QRs: a payment is made behind one of them. */
+  cashier: createLane(
+    {
+      name: 'cashier',
+      concurrentMax: 64,
+      queuedMax: 64,
+      queueWaitMsMax: 500,
+      timeoutMs: 20_000,
+      callsMin: 40,
+      halfOpenAfterMs: 1_000,
+    },
+    clock,
+  ),
   notify: (channelId: string): Lane =>
     createLane(
       {

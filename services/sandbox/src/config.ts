@@ -35,6 +35,7 @@ const WechatAccountConfig = z.strictObject({
   merchantPublicKeyFile: publicKeyFile("the merchant's public key"),
   apiV3KeyFile: keyOf32("the merchant's APIv3 key, 32 characters"),
   apiV2KeyFile: keyOf32("the merchant's v2 key, 32 characters"),
+  appSecretFile: keyOf32("the application's secret, 32 characters, for web authorisation").optional(),
 });
 
 const WechatConfig = z

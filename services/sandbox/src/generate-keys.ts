@@ -16,6 +16,8 @@ export type WechatKeys = {
   /** 32 characters each, known to both sides. */
   readonly apiV3KeyFile: string;
   readonly apiV2KeyFile: string;
+  /** 32 characters, of the application; known to both sides. */
+  readonly appSecretFile: string;
 };
 
 export type AlipayKeys = {
@@ -106,6 +108,7 @@ const wechatKeys = (folder: string, accountId: string): WechatKeys => {
     merchantPublicKeyFile: merchant.publicKeyFile,
     apiV3KeyFile: secret32(folder, `${accountId}-api-v3-key`),
     apiV2KeyFile: secret32(folder, `${accountId}-api-v2-key`),
+    appSecretFile: secret32(folder, `${accountId}-app-secret`),
   };
 };
 

@@ -37,6 +37,7 @@ const wechatAccounts = (config: SandboxConfig): readonly WechatAccount[] =>
     merchantPublicKey: account.merchantPublicKeyFile,
     apiV3Key: account.apiV3KeyFile.reveal(),
     apiV2Key: account.apiV2KeyFile.reveal(),
+    appSecret: account.appSecretFile?.reveal(),
   }));
 
 const stripeAccounts = (config: SandboxConfig): readonly StripeAccount[] =>

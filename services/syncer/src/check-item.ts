@@ -5,7 +5,7 @@ import { toMember } from '@tillmesh/delay-queue';
 import type { OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
 import { type Payment, PaymentKind } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
 import type { Refund } from '@tillmesh/proto/tillmesh/payment/v1/refund_pb.ts';
-import { persistently, type RpcClient, RpcError, runAsCall } from '@tillmesh/rpc';
+import { persistently, type RpcClient, RpcError, runAsCall, toRpcError } from '@tillmesh/rpc';
 import {
   annotate,
   contextOfTraceparent,
@@ -110,12 +110,12 @@ export const createItemChecker = (deps: {
   };
 
   /** A check that fails is told as it is after its row has been looked at: it must not be silent for ever. */
-  const checkedOrFailed = async ({ check }: Loaded): Promise<Checked & { readonly error?: unknown }> => {
+  const checkedOrFailed = async ({ check }: Loaded): Promise<Checked & { readonly error?: Error }> => {
     try {
       return await check();
     } catch (error) {
       const note = `could not be checked: ${errorTypeOf(error)}`;
-      return { settled: false, nextAfterMs: AGAIN_AFTER_FAILURE_MS, note, error };
+      return { settled: false, nextAfterMs: AGAIN_AFTER_FAILURE_MS, note, error: toRpcError(error) };
     }
   };
 

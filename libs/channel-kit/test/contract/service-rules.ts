@@ -53,8 +53,11 @@ export const registerServiceRules = <Account extends AccountSettings>(
       'reversePayment',
       'createRefund',
       'queryRefund',
+      'parseNotification',
+      'buildPayerAuth',
+      'resolvePayer',
     ] as const;
-    const has = [...methods, 'parseNotification' as const].filter((method) => channel[method] !== undefined);
+    const has = methods.filter((method) => channel[method] !== undefined);
     const wanted = has.map((method) => `${method.charAt(0).toUpperCase()}${method.slice(1)}`);
     expect(operations.toSorted()).toEqual(wanted.toSorted());
   });

@@ -13,6 +13,8 @@ export type WechatAccount = {
   /** Serial number of the merchant's certificate, 40 hex digits. */
   readonly merchantSerialNo: string;
   readonly merchantPublicKey: KeyObject;
+  /** Of the application, for its web authorisation; undefined: it has none. */
+  readonly appSecret: string | undefined;
 };
 
 /** WeChat Pay's own key: what answers and notifications are signed with. */

@@ -9,6 +9,7 @@ import type { State } from '../state.ts';
 import type { Stats } from '../stats.ts';
 import type { PlatformKey, WechatAccount } from './account.ts';
 import { createWechatNews, wechatNotifying } from './notifications.ts';
+import { createWechatOauth } from './oauth.ts';
 import { createWechatOrders, type WechatOrders } from './orders.ts';
 import { createWechatRefunds } from './refunds.ts';
 import { createMicropay } from './v2-micropay.ts';
@@ -72,9 +73,10 @@ export const createWechatSimulator = (deps: {
       ['/pay/refundquery', createV2RefundQuery({ orders, refunds })],
     ]),
   });
+  const oauth = createWechatOauth({ ...deps, accounts });
   return {
     orders,
-    handle: (request) => (request.path.startsWith('/v3/') ? v3(request) : v2(request)),
+    handle: async (request) => (request.path.startsWith('/v3/') ? v3(request) : (oauth.handle(request) ?? v2(request))),
     resume: () => {
       orders.resume();
       refunds.resume();
