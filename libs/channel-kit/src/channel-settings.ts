@@ -1,5 +1,6 @@
-import { LogConfig, RedisConfig, ServerConfig, secretFile, z } from '@tillmesh/config';
+import { LogConfig, RedisConfig, ServerConfig, secretFile, secretFolder, z } from '@tillmesh/config';
 import type { AccountSettings } from './account-settings.ts';
+import { parseSealingKeys } from './accounts/sealed-account.ts';
 import type { Channel } from './channel.ts';
 import type { HttpHost, HttpLimits } from './channel-http.ts';
 import { type ChannelLanes, lanesSetting } from './channel-lanes.ts';
@@ -18,37 +19,62 @@ const HttpSettings = z
 
 /** The configuration of a channel's process. */
 export const channelSettings = <Account extends AccountSettings>(channel: Channel<Account>) =>
-  z.strictObject({
-    server: ServerConfig,
-    logLevel: LogConfig,
-    accounts: z
-      .array(channel.account)
-      .min(1)
-      .max(500)
-      .superRefine((accounts, context) => {
-        const seen = new Set<string>();
-        accounts.forEach(({ accountId }, index) => {
-          if (seen.has(accountId)) {
-            context.addIssue({ code: 'custom', path: [index, 'accountId'], message: `${accountId} stands twice` });
-          }
-          seen.add(accountId);
-        });
-      })
-      .describe(`The accounts at ${channel.id} that this process serves.`),
-    redis: RedisConfig.optional().describe(
-      'Divides what channels have agreed to among the replicas. Without it each has an equal part.',
-    ),
-    lanes: lanesSetting(channel.lanes),
-    http: HttpSettings,
-    sendFloorMs: z
-      .int()
-      .min(0)
-      .max(10_000)
-      .default(1_000)
-      .describe(
-        'A call that moves money is not sent with less time than this left, ms, nor with less than 99 of 100 such calls have taken in the last minutes.',
+  z
+    .strictObject({
+      server: ServerConfig,
+      logLevel: LogConfig,
+      accounts: z
+        .array(channel.account)
+        .max(500)
+        .default([])
+        .superRefine((accounts, context) => {
+          const seen = new Set<string>();
+          accounts.forEach(({ accountId }, index) => {
+            if (seen.has(accountId)) {
+              context.addIssue({ code: 'custom', path: [index, 'accountId'], message: `${accountId} stands twice` });
+            }
+            seen.add(accountId);
+          });
+        })
+        .describe(`The accounts at ${channel.id} that this process serves.`),
+      accountData: z
+        .strictObject({
+          folder: secretFolder('sealed accounts, <account>.sealed each, as npm run accounts makes them'),
+          keyFile: secretFile(
+            'the keys that they are sealed with, one a line: a name and 64 hex digits, the newest first',
+          ).transform((secret, context) => {
+            const keys = parseSealingKeys(secret.reveal());
+            if (keys !== undefined) return keys;
+            context.addIssue({ code: 'custom', message: 'does not hold lines of a name and 64 hex digits' });
+            return z.NEVER;
+          }),
+          lifetimeMs: z
+            .int()
+            .min(1_000)
+            .max(3_600_000)
+            .default(60_000)
+            .describe('How old what is known of the folder may become, ms; RefreshAccounts reads it at once.'),
+        })
+        .optional()
+        .describe('Accounts that come and go while the process works, with their keys, encrypted at rest.'),
+      redis: RedisConfig.optional().describe(
+        'Divides what channels have agreed to among the replicas. Without it each has an equal part.',
       ),
-  });
+      lanes: lanesSetting(channel.lanes),
+      http: HttpSettings,
+      sendFloorMs: z
+        .int()
+        .min(0)
+        .max(10_000)
+        .default(1_000)
+        .describe(
+          'A call that moves money is not sent with less time than this left, ms, nor with less than 99 of 100 such calls have taken in the last minutes.',
+        ),
+    })
+    .refine(({ accounts, accountData }) => accounts.length > 0 || accountData !== undefined, {
+      path: ['accounts'],
+      message: 'there are none, and no accountData',
+    });
 
 export type ChannelSettings<Account> = {
   readonly accounts: readonly Account[];

@@ -1,4 +1,13 @@
 export { type AccountSettings, accountSettings } from './account-settings.ts';
+export { type AccountBook, createAccountBook, fixedAccounts } from './accounts/account-book.ts';
+export { type AccountFolder, type AccountProblem, readAccountFolder } from './accounts/account-folder.ts';
+export {
+  type AccountBundle,
+  openAccount,
+  parseSealingKeys,
+  type SealingKeys,
+  sealAccount,
+} from './accounts/sealed-account.ts';
 export {
   attemptReport,
   authenticityOf,

@@ -4,9 +4,11 @@ import { openRedis } from '@tillmesh/delay-queue';
 import { bindLanes } from '@tillmesh/lane-control';
 import { runService } from '@tillmesh/rpc';
 import type { AccountSettings } from './account-settings.ts';
+import { createAccountBook, fixedAccounts } from './accounts/account-book.ts';
+import { readAccountFolder } from './accounts/account-folder.ts';
+import { createLiveHttp } from './accounts/live-http.ts';
 import type { Channel } from './channel.ts';
-import { createChannelHttp } from './channel-http.ts';
-import { channelSettings, hostsOf, httpLimitsOf } from './channel-settings.ts';
+import { channelSettings } from './channel-settings.ts';
 import { holdContracts } from './contracts.ts';
 import { serveChannel } from './serve-channel.ts';
 
@@ -21,35 +23,43 @@ export const runChannel = <Account extends AccountSettings>(
     version,
     load: (env) => loadConfig(schema, env),
     build: async (settings, log, stop) => {
-      const http = createChannelHttp({
-        channelId: channel.id,
-        hosts: hostsOf(channel, settings),
-        domains: {
-          groups: settings.accounts.map(({ baseUrls }) => baseUrls),
-          probePath: channel.probePath ?? '/',
-          random: systemRandom,
-          log,
-        },
-        limits: httpLimitsOf(settings),
-        clock: systemClock,
-      });
-      const { accounts, lanes, sendFloorMs } = settings;
+      const { lanes, sendFloorMs, accountData } = settings;
+      const accounts =
+        accountData === undefined
+          ? fixedAccounts(settings.accounts)
+          : createAccountBook({
+              channelId: channel.id,
+              fixed: settings.accounts,
+              read: () => readAccountFolder(channel, accountData.folder, accountData.keyFile),
+              lifetimeMs: accountData.lifetimeMs,
+              clock: systemClock,
+              log,
+            });
       const redis = settings.redis === undefined ? undefined : openRedis(settings.redis, log);
       const contracts = holdContracts({
         channelId: channel.id,
-        accounts,
+        accounts: accounts.accounts().values(),
         redis,
         clock: systemClock,
         random: systemRandom,
         log,
       });
+      const http = createLiveHttp({ channel, settings, clock: systemClock, random: systemRandom, log });
+      // Races of domains begin with the process.
+      http.to(accounts.accounts());
+      let agreedOf = accounts.accounts();
       const { binding } = serveChannel({
         channel,
         accounts,
         lanes,
         sendFloorMs,
-        http,
-        contractOf: contracts.of,
+        http: http.to,
+        contractOf: (accountId) => {
+          const now = accounts.accounts();
+          if (now !== agreedOf) contracts.take(now.values());
+          agreedOf = now;
+          return contracts.of(accountId);
+        },
         clock: systemClock,
         random: systemRandom,
         log,
@@ -64,7 +74,8 @@ export const runChannel = <Account extends AccountSettings>(
       return {
         services: [binding, lanesBinding],
         begin: async () => {
-          contracts.keep(stop).catch((error: unknown) => log.fatal({ err: error }, 'contracts are kept no more'));
+          contracts.keep(stop);
+          accounts.follow(stop).catch((error: unknown) => log.fatal({ err: error }, 'accounts are followed no more'));
         },
         end: async () => {
           redis?.close();

@@ -6,6 +6,7 @@ import { type Binding, bind, type CallContext, notYetStream, remainingMs, rpcErr
 import type { Log } from '@tillmesh/telemetry';
 import { kindMap, walletMap } from '@tillmesh/wire';
 import type { AccountSettings } from './account-settings.ts';
+import type { AccountBook } from './accounts/account-book.ts';
 import { nothingSent, unanswered, unansweredPayment } from './attempt-report.ts';
 import {
   attemptSummary,
@@ -48,11 +49,12 @@ export type ServedChannel = {
 
 export type ServeChannelOptions<Account extends AccountSettings> = {
   readonly channel: Channel<Account>;
-  readonly accounts: readonly Account[];
+  readonly accounts: AccountBook<Account>;
   readonly lanes: ChannelLanes;
   /** What a call that moves money needs at least, ms, and more where such calls usually take longer; with less it is not sent. */
   readonly sendFloorMs: number;
-  readonly http: ChannelHttp;
+  /** The way to the hosts of the accounts as they are now. */
+  readonly http: (accounts: ReadonlyMap<string, Account>) => ChannelHttp;
   /** Who waits for a place in what was agreed for an account; undefined where nothing was. */
   readonly contractOf?: (accountId: string) => PlaceQueue | undefined;
   readonly clock: Clock;
@@ -96,8 +98,7 @@ const undoneRefund = (facts: CallFacts, cause: string): RefundReport =>
 
 /** Turns a channel into the gRPC service that the mesh calls: account, lane, budget, metrics, spans and wire. */
 export const serveChannel = <Account extends AccountSettings>(options: ServeChannelOptions<Account>): ServedChannel => {
-  const { channel, accounts, sendFloorMs, http, contractOf = () => undefined, clock, random, log } = options;
-  const accountById = new Map(accounts.map((account) => [account.accountId, account]));
+  const { channel, accounts, sendFloorMs, contractOf = () => undefined, clock, random, log } = options;
   const lanes = Object.fromEntries(
     LANE_NAMES.map((name) => [
       name,
@@ -106,7 +107,7 @@ export const serveChannel = <Account extends AccountSettings>(options: ServeChan
   ) as Record<LaneName, Lane>;
 
   const accountOf = (accountId: string): Account => {
-    const account = accountById.get(accountId);
+    const account = accounts.accounts().get(accountId);
     if (account === undefined) {
       throw rpcErrors.accountUnknown(`channel ${channel.id} has no account ${accountId}`, {
         metadata: { account_id: accountId },
@@ -152,6 +153,7 @@ export const serveChannel = <Account extends AccountSettings>(options: ServeChan
         signal: context.signal,
       });
       if (entered !== undefined && 'refusal' in entered) return work.onRefused(entered.refusal, entered.retryAfterMs);
+      const http = options.http(accounts.accounts());
       const way = entered === undefined ? undefined : withinContract(http, entered);
       const result = await runInLane<Report>({
         lane,
@@ -226,7 +228,7 @@ export const serveChannel = <Account extends AccountSettings>(options: ServeChan
       kinds: channel.kinds.map(kindMap.toWire),
       operations: operationsOf(channel),
       pollPlans: channel.pollPlans.map(pollPlanToWire),
-      accountIds: [...accountById.keys()],
+      accountIds: [...accounts.accounts().keys()],
     }),
 
     createPayment: async (wire, context) => {
@@ -361,6 +363,11 @@ export const serveChannel = <Account extends AccountSettings>(options: ServeChan
         );
       }
       return { payerId: payerId.reveal() };
+    },
+
+    refreshAccounts: async () => {
+      const problems = accounts.refresh();
+      return { accountIds: [...accounts.accounts().keys()], problems: [...problems] };
     },
 
     fetchBill: notYetStream('FetchBill'),

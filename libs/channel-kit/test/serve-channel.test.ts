@@ -24,6 +24,7 @@ import {
   createChannelHttp,
   defineChannel,
   factsOf,
+  fixedAccounts,
   refundReport,
   serveChannel,
   unanswered,
@@ -100,11 +101,11 @@ const start = async (
   });
   const { binding, lanes } = serveChannel({
     channel: acme(methods),
-    accounts,
+    accounts: fixedAccounts(accounts),
     contractOf: contracts.of,
     lanes: { ...LANES, ...options.lanes },
     sendFloorMs: options.sendFloorMs ?? 50,
-    http,
+    http: () => http,
     clock: systemClock,
     random: systemRandom,
     log,

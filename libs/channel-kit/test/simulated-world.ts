@@ -11,6 +11,7 @@ import {
   type Channel,
   channelSettings,
   createChannelHttp,
+  fixedAccounts,
   hostsOf,
   httpLimitsOf,
   serveChannel,
@@ -79,7 +80,7 @@ const startChannel = async <Account extends AccountSettings>(
   const log = createLog('world', 'silent');
   const { binding } = serveChannel({
     channel,
-    accounts: settings.accounts,
+    accounts: fixedAccounts(settings.accounts),
     // The suite disturbs every second exchange: a breaker that opened on it would answer in the channel's place.
     lanes: {
       pay: { ...lanes.pay, callsMin: 100_000 },
@@ -88,7 +89,7 @@ const startChannel = async <Account extends AccountSettings>(
       notify: lanes.notify,
     },
     sendFloorMs: settings.sendFloorMs,
-    http,
+    http: () => http,
     clock,
     random: systemRandom,
     log,

@@ -30,6 +30,8 @@ export class Secret {
 }
 
 let baseFolder = '.';
+/** @throws where there is no such file. */
+let readText = (path: string): string => readFileSync(resolve(baseFolder, path), 'utf8');
 
 /** Resolves file names in a configuration relative to this folder while `work` runs. */
 export const withBaseFolder = <T>(folder: string, work: () => T): T => {
@@ -39,6 +41,21 @@ export const withBaseFolder = <T>(folder: string, work: () => T): T => {
     return work();
   } finally {
     baseFolder = before;
+  }
+};
+
+/**
+ * Takes the files that a configuration names from somewhere else than the disk while `work` runs.
+ *
+ * @param read a file's text by the name in the configuration; throws where there is none.
+ */
+export const withFiles = <T>(read: (name: string) => string, work: () => T): T => {
+  const before = readText;
+  readText = read;
+  try {
+    return work();
+  } finally {
+    readText = before;
   }
 };
 
@@ -60,7 +77,7 @@ export const secretFile = (what: string) =>
         return z.NEVER;
       }
       try {
-        const text = readFileSync(resolve(baseFolder, path), 'utf8').replace(/\r?\n$/, '');
+        const text = readText(path).replace(/\r?\n$/, '');
         if (text === '') context.addIssue({ code: 'custom', message: `the file ${path} is empty` });
         return new Secret(text);
       } catch {

@@ -133,6 +133,7 @@ export const createScriptedChannel = (): ScriptedChannel => {
       parseNotification: notYet('ParseNotification'),
       buildPayerAuth: notYet('BuildPayerAuth'),
       resolvePayer: notYet('ResolvePayer'),
+      refreshAccounts: notYet('RefreshAccounts'),
       fetchBill: notYetStream('FetchBill'),
     },
   };

@@ -105,6 +105,7 @@ export const createSigningChannel = (channelId: string, accountIds: string[]): S
       queryRefund: notYet('QueryRefund'),
       buildPayerAuth: notYet('BuildPayerAuth'),
       resolvePayer: notYet('ResolvePayer'),
+      refreshAccounts: notYet('RefreshAccounts'),
       fetchBill: notYetStream('FetchBill'),
     },
   };
