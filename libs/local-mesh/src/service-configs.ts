@@ -291,6 +291,7 @@ const accountSettings = (
     sellerId: alipay.sellerId,
     privateKeyFile: alipay.appPrivateKeyFile,
     alipayPublicKeys: [keys.alipay.publicKeyFile],
+    payerAuth: { authorizeUrl: `${baseUrls[0]}/oauth2/publicAppAuthorize.htm` },
   }));
 };
 

@@ -2,6 +2,7 @@ import { defineChannel } from '@tillmesh/channel-kit';
 import { AlipayAccount } from './config.ts';
 import { lanes } from './lanes.ts';
 import { parseNotification } from './notification.ts';
+import { buildPayerAuth, resolvePayer } from './payer-auth.ts';
 import { askOrder, payByCode, placeOrder } from './payment.ts';
 import { pollPlans } from './poll-plans.ts';
 import { askRefund, refundOrder } from './refund.ts';
@@ -24,4 +25,6 @@ export const alipay = defineChannel<AlipayAccount>({
   createRefund: refundOrder,
   queryRefund: askRefund,
   parseNotification,
+  buildPayerAuth,
+  resolvePayer,
 });

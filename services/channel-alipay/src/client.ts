@@ -54,10 +54,17 @@ const REPEATABLE: ReadonlySet<string> = new Set(['alipay.trade.query', 'alipay.t
  */
 export const callGateway = async (
   call: AlipayCall,
-  options: { readonly method: string; readonly content: JsonObject; readonly notifyUrl?: string },
+  options: {
+    readonly method: string;
+    readonly notifyUrl?: string;
+    /** Business content, for most methods. */
+    readonly content?: JsonObject;
+    /** What the few without business content want in its place. */
+    readonly params?: AlipayParams;
+  },
 ): Promise<Answered> => {
   const { account, http, clock, signal } = call;
-  const { method, content, notifyUrl = '' } = options;
+  const { method, content, params = {}, notifyUrl = '' } = options;
   const [baseUrl = ''] = account.baseUrls;
   const { pathname: path } = new URL(baseUrl);
   const pathname = path === '/' ? GATEWAY_PATH : path;
@@ -75,7 +82,7 @@ export const callGateway = async (
       app_auth_token: account.appAuthTokenFile?.reveal() ?? '',
     }).filter(([, value]) => value !== ''),
   );
-  const body = { biz_content: JSON.stringify(content) };
+  const body = content === undefined ? params : { biz_content: JSON.stringify(content) };
   const sign = signRequest({ ...common, ...body }, account.privateKeyFile);
   const exchange = await http.send({
     baseUrl,

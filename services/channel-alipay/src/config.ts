@@ -19,6 +19,15 @@ export const AlipayAccount = z
       .min(1)
       .max(4)
       .describe("Alipay's public keys. Any of them may sign, so that one can follow another."),
+    payerAuth: z
+      .strictObject({
+        authorizeUrl: z
+          .url({ protocol: /^https?$/ })
+          .default('https://openauth.alipay.com/oauth2/publicAppAuthorize.htm')
+          .describe('Where Alipay says who its owner is.'),
+      })
+      .prefault({})
+      .describe("Alipay's authorisation of payers, for one-code QRs."),
     appAuthTokenFile: secretFile('the authorisation (app_auth_token) that a merchant gave to a provider').optional(),
   })
   .describe("One merchant's application at Alipay.");

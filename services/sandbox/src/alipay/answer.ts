@@ -5,7 +5,7 @@ import type { SignatureMode } from '../script.ts';
 import { signRsa2 } from './signature.ts';
 
 /** The object under `<method>_response`. */
-export type AlipayAnswer = { readonly code: string; readonly msg: string } & Readonly<Record<string, unknown>>;
+export type AlipayAnswer = { readonly code?: string; readonly msg?: string } & Readonly<Record<string, unknown>>;
 
 export const success = (fields: Readonly<Record<string, unknown>>): AlipayAnswer => ({
   code: '10000',

@@ -12,6 +12,8 @@ export type AlipayRequest = {
   readonly notifyUrl: string | undefined;
   /** `biz_content`, parsed. */
   readonly content: unknown;
+  /** Any parameter; empty where there is none. */
+  readonly text: (name: string) => string;
 };
 
 export type AlipayGateResult =
@@ -97,6 +99,6 @@ export const createAlipayGate = (deps: {
     const common = commonProblem(text, deps.clock.nowMs(), deps.timestampToleranceMs);
     if (common !== undefined) return refused(common, false);
     const content = parsedContent(text('biz_content'));
-    return { kind: 'passed', request: { account, method, notifyUrl: text('notify_url') || undefined, content } };
+    return { kind: 'passed', request: { account, method, notifyUrl: text('notify_url') || undefined, content, text } };
   };
 };

@@ -15,6 +15,7 @@ import { type AlipayAnswer, failure, renderAlipay } from './answer.ts';
 import type { AlipayMethod } from './call.ts';
 import { createAlipayGate } from './gate.ts';
 import { alipayNotifying, createAlipayNews } from './notifications.ts';
+import { createAlipayOauth } from './oauth.ts';
 import { createAlipayRefunds } from './refunds.ts';
 import { createTradeCancel, createTradeClose } from './trade-end.ts';
 import { createTradePay } from './trade-pay.ts';
@@ -56,8 +57,10 @@ export const createAlipaySimulator = (deps: {
   notifier.register('alipay', alipayNotifying({ clock, privateKey }));
   const news = createAlipayNews(deps);
   const trades = createAlipayTrades({ ...deps, ...settings, onPaid: news.paid });
+  const oauth = createAlipayOauth({ ...deps, accounts: settings.accounts });
   const methods = new Map<string, AlipayMethod>(
     [
+      oauth.method,
       createTradePay({ ...deps, trades }),
       createTradePrecreate({ ...deps, trades }),
       createTradeQuery(trades),
@@ -69,6 +72,8 @@ export const createAlipaySimulator = (deps: {
   const gate = createAlipayGate({ ...settings, clock, methods: new Set(methods.keys()) });
 
   const handle = async (httpRequest: HttpRequest): Promise<HttpReply> => {
+    const authorised = oauth.handle(httpRequest);
+    if (authorised !== undefined) return authorised;
     if (httpRequest.path !== '/gateway.do' || httpRequest.method !== 'POST') {
       return { kind: 'answer', status: 404, headers: {}, body: Buffer.alloc(0) };
     }
