@@ -127,6 +127,66 @@ test('codes that nobody has made are not found, and what is no GET is refused', 
   expect((await fetch(url, { method: 'POST' })).status).toBe(405);
 });
 
+describe('on the payer’s own device', () => {
+  const take = async (kind: PaymentKind, wallet: Wallet): Promise<Payment> => {
+    const { payment } = await cashier.createPayment({
+      merchantId: 'demo-cafe',
+      merchantOrderNo: `DEVICE-${systemRandom.hex(6)}`,
+      amount: { currency: 'CNY', minorUnits: 1_890n },
+      subject: 'Flat white',
+      kind,
+      wallet,
+    });
+    return payment as Payment;
+  };
+  const ended = async ({ orderNo }: Payment): Promise<Payment | undefined> => {
+    let last: Payment | undefined;
+    const payment = { ref: { case: 'orderNo', value: orderNo } } as const;
+    for await (const news of cashier.watchPayment({ payment }, { capMs: 30_000 })) last = news.payment ?? last;
+    return last;
+  };
+  const sandbox = () => createSandboxControl(mesh.address('sandbox-control'));
+
+  test.each([
+    ['a phone’s browser', PaymentKind.H5, 'alipay.trade.wap.pay'],
+    ['a computer’s browser', PaymentKind.PC_REDIRECT, 'alipay.trade.page.pay'],
+    ['an app', PaymentKind.APP, 'alipay.trade.app.pay'],
+  ])('%s opens what was signed for Alipay, and its payer pays', async (_what, kind, method) => {
+    const payment = await take(kind, Wallet.ALIPAY);
+    expect(payment.state).toBe(PaymentState.PAYING);
+    const { action } = payment.action ?? {};
+    const gateway = `http://${mesh.address('sandbox-alipay')}/gateway.do`;
+    const url =
+      action?.case === 'redirectUrl'
+        ? action.value
+        : `${gateway}?${action?.case === 'app' ? action.value.parameters['orderStr'] : ''}`;
+    expect(new URL(url).searchParams.get('method')).toBe(method);
+    // Changed on the way it opens nothing.
+    expect((await fetch(url.replace('18.90', '0.01'))).status).toBe(400);
+    const page = await (await fetch(url)).text();
+    await sandbox().scan(/<main>(.*)<\/main>/.exec(page)?.[1] ?? '', 0.2);
+    expect(await ended(payment)).toMatchObject({ state: PaymentState.SUCCEEDED });
+    expect(await sandbox().check(payment.orderNo)).toMatchObject({ charges: 1, netFen: 1_890 });
+  });
+
+  test.each([
+    ['a phone’s browser', PaymentKind.H5],
+    ['an app', PaymentKind.APP],
+  ])('%s opens what WeChat Pay gave, and its payer pays', async (_what, kind) => {
+    const payment = await take(kind, Wallet.WECHAT);
+    const { action } = payment.action ?? {};
+    const prepay =
+      action?.case === 'redirectUrl'
+        ? (new URL(action.value).searchParams.get('prepay_id') ?? '')
+        : action?.case === 'app'
+          ? (action.value.parameters['prepayid'] ?? '')
+          : '';
+    await sandbox().scan(prepay, 0.2);
+    expect(await ended(payment)).toMatchObject({ state: PaymentState.SUCCEEDED });
+    expect(await sandbox().check(payment.orderNo)).toMatchObject({ charges: 1, netFen: 1_890 });
+  });
+});
+
 describe.skipIf(!hasChromium)('in the wallets’ browsers', () => {
   let browser: Browser;
   beforeAll(async () => {
@@ -166,6 +226,22 @@ describe.skipIf(!hasChromium)('in the wallets’ browsers', () => {
     // Whoever opens it now is told so, in any browser.
     const { page: later } = await openAs(url, ANDROID);
     expect(await later.locator('#state').textContent()).toBe('This is paid. Thank you.');
+  });
+
+  test('Alipay is asked who pays, gets the trade, and the page says that it is paid', async () => {
+    const { merchantOrderNo, url } = await newCode();
+    const { page, complaints } = await openAs(url, ALIPAY);
+    await expect.poll(() => page.evaluate('window.handedOver.length')).toBe(1);
+    const handedOver: [string, Record<string, string>][] = await page.evaluate('window.handedOver');
+    const [[name, parameters] = ['', {}]] = handedOver;
+    expect(name).toBe('tradePay');
+    const sandbox = createSandboxControl(mesh.address('sandbox-control'));
+    await sandbox.scan(parameters['tradeNO'] ?? '', 0.2);
+    await expect.poll(() => page.locator('#state').textContent()).toBe('Paid. Thank you.');
+    const payment = await paymentOf(merchantOrderNo);
+    expect(payment).toMatchObject({ state: PaymentState.SUCCEEDED, wallet: Wallet.ALIPAY });
+    expect(await sandbox.check(payment?.orderNo ?? '')).toMatchObject({ charges: 1, netFen: 1_890 });
+    expect(complaints).toEqual([]);
   });
 
   test('a browser that is no wallet shows where to open it', async () => {

@@ -15,7 +15,9 @@ export type LaneResult<Report> =
 // The adapter's own deadline lies before the lane's and the server's, so that what it knows of the transport is told.
 const REPORT_MS = 25;
 
-const isSick = (facts: CallFacts): boolean => facts.transport !== 'answered' || facts.httpStatus >= 500;
+// Without a host nothing was to be sent: an address that the payer opens is made here.
+const isSick = (facts: CallFacts): boolean =>
+  (facts.transport !== 'answered' || facts.httpStatus >= 500) && facts.host !== '';
 
 /**
  * Runs an adapter's work in a lane, within what is left of the call.

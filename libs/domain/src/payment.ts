@@ -69,7 +69,8 @@ export type Attempt = {
 export type ClientAction =
   | { readonly kind: 'qr_code'; readonly qrCode: string }
   | { readonly kind: 'jsapi'; readonly parameters: Readonly<Record<string, string>> }
-  | { readonly kind: 'redirect'; readonly url: string };
+  | { readonly kind: 'redirect'; readonly url: string }
+  | { readonly kind: 'app'; readonly parameters: Readonly<Record<string, string>> };
 
 /** A payment as the store holds it. */
 export type Payment = {

@@ -74,8 +74,16 @@ type Offer = { readonly wallets: readonly string[]; readonly kinds: readonly str
 
 /** An intermediate channel is behind the direct ones: it costs more, and its wallets' news comes later. */
 const OFFERS: Readonly<Record<AdapterId, Offer>> = {
-  wechat: { wallets: ['wechat'], kinds: ['payment_code', 'merchant_qr', 'jsapi'], rankFrom: 0 },
-  alipay: { wallets: ['alipay'], kinds: ['payment_code', 'merchant_qr'], rankFrom: 0 },
+  wechat: {
+    wallets: ['wechat'],
+    kinds: ['payment_code', 'merchant_qr', 'jsapi', 'mini_program', 'h5', 'app'],
+    rankFrom: 0,
+  },
+  alipay: {
+    wallets: ['alipay'],
+    kinds: ['payment_code', 'merchant_qr', 'jsapi', 'mini_program', 'h5', 'pc_redirect', 'app'],
+    rankFrom: 0,
+  },
   stripe: {
     wallets: ['wechat', 'alipay', 'card'],
     kinds: ['merchant_qr', 'pc_redirect', 'h5', 'card'],

@@ -42,6 +42,8 @@ export const actionToWire = (action: ClientAction): MessageInitShape<typeof Clie
       return { action: { case: 'jsapi', value: { parameters: { ...action.parameters } } } };
     case 'redirect':
       return { action: { case: 'redirectUrl', value: action.url } };
+    case 'app':
+      return { action: { case: 'app', value: { parameters: { ...action.parameters } } } };
     default:
       return assertNever(action);
   }
@@ -56,6 +58,8 @@ export const actionFromWire = (action: WireClientAction | undefined): ClientActi
       return { kind: 'jsapi', parameters: action.action.value.parameters };
     case 'redirectUrl':
       return { kind: 'redirect', url: action.action.value };
+    case 'app':
+      return { kind: 'app', parameters: action.action.value.parameters };
     case undefined:
       return undefined;
     default:

@@ -15,6 +15,7 @@ const OWN_REASONS: ReadonlySet<string> = new Set([
   'lane_no_time_left',
   'lane_queue_wait_too_long',
   'no_time_left',
+  'nothing_to_send',
   'pool_full',
 ]);
 

@@ -48,6 +48,48 @@ export const rawResponseOf = (text: string, method: string): string | undefined 
 /** What may go to a second domain after a lost answer, should an account have two: questions alone. */
 const REPEATABLE: ReadonlySet<string> = new Set(['alipay.trade.query', 'alipay.trade.fastpay.refund.query']);
 
+/** The gateway's whole address. */
+export const gatewayOf = (baseUrl: string): string => {
+  const { pathname } = new URL(baseUrl);
+  return pathname === '/' ? `${baseUrl}${GATEWAY_PATH}` : baseUrl;
+};
+
+/** The parameters of every request but its content. */
+const commonParams = (
+  account: AlipayAccount,
+  options: { readonly method: string; readonly notifyUrl: string; readonly returnUrl: string; readonly atMs: number },
+): AlipayParams =>
+  Object.fromEntries(
+    Object.entries({
+      app_id: account.appId,
+      method: options.method,
+      format: 'JSON',
+      charset: 'utf-8',
+      sign_type: 'RSA2',
+      // Beijing's time, whatever the host's zone is.
+      timestamp: toBeijingText(options.atMs),
+      version: '1.0',
+      notify_url: options.notifyUrl,
+      return_url: options.returnUrl,
+      app_auth_token: account.appAuthTokenFile?.reveal() ?? '',
+    }).filter(([, value]) => value !== ''),
+  );
+
+/** What a payer's own device sends to the gateway: everything in one text, signed by us. */
+export const signedParameters = (
+  { account }: AlipayCall,
+  options: {
+    readonly method: string;
+    readonly content: JsonObject;
+    readonly notifyUrl: string;
+    readonly returnUrl: string;
+    readonly atMs: number;
+  },
+): string => {
+  const params = { ...commonParams(account, options), biz_content: JSON.stringify(options.content) };
+  return formText({ ...params, sign: signRequest(params, account.privateKeyFile) });
+};
+
 /**
  * Calls a method of the gateway: the parameters in the address, the content in the body, as Alipay's own SDKs do. Signed
  * with the application's key; the answer is verified with Alipay's.
@@ -66,22 +108,8 @@ export const callGateway = async (
   const { account, http, clock, signal } = call;
   const { method, content, params = {}, notifyUrl = '' } = options;
   const [baseUrl = ''] = account.baseUrls;
-  const { pathname: path } = new URL(baseUrl);
-  const pathname = path === '/' ? GATEWAY_PATH : path;
-  const common = Object.fromEntries(
-    Object.entries({
-      app_id: account.appId,
-      method,
-      format: 'JSON',
-      charset: 'utf-8',
-      sign_type: 'RSA2',
-      // Beijing's time, whatever the host's zone is.
-      timestamp: toBeijingText(clock.nowMs()),
-      version: '1.0',
-      notify_url: notifyUrl,
-      app_auth_token: account.appAuthTokenFile?.reveal() ?? '',
-    }).filter(([, value]) => value !== ''),
-  );
+  const { pathname } = new URL(gatewayOf(baseUrl));
+  const common = commonParams(account, { method, notifyUrl, returnUrl: '', atMs: clock.nowMs() });
   const body = content === undefined ? params : { biz_content: JSON.stringify(content) };
   const sign = signRequest({ ...common, ...body }, account.privateKeyFile);
   const exchange = await http.send({

@@ -9,7 +9,7 @@ import {
 import type { DeclineReason } from '@tillmesh/domain';
 
 /** What Alipay is asked, by the last words of its methods. */
-export type AlipayOperation = 'pay' | 'precreate' | 'query' | 'cancel' | 'close' | 'refund' | 'query_refund';
+export type AlipayOperation = 'pay' | 'precreate' | 'create' | 'query' | 'cancel' | 'close' | 'refund' | 'query_refund';
 
 const PAY = 'error table of alipay.trade.pay; opendocs.alipay.com/open/02ekfp';
 const COMMON = 'common codes of the gateway; opendocs.alipay.com/common/02km9f';
@@ -105,6 +105,8 @@ export const alipayCodes: CodeTable<AlipayOperation> = createCodeTable('alipay',
   open('pay', 'ACQ.PAYMENT_REQUEST_HAS_RISK', 'unknown', PAY),
   ...definite('pay', [...REQUEST_REFUSED, ...MERCHANT_REFUSED, ...PAYER_REFUSED]),
 
+  ...orderOpen('create'),
+  ...definite('create', [...REQUEST_REFUSED, ...MERCHANT_REFUSED]),
   ...orderOpen('precreate'),
   ...definite('precreate', [...REQUEST_REFUSED, ...MERCHANT_REFUSED]),
 

@@ -19,6 +19,11 @@ export const AlipayAccount = z
       .min(1)
       .max(4)
       .describe("Alipay's public keys. Any of them may sign, so that one can follow another."),
+    returnUrl: z
+      .url({ protocol: /^https?$/ })
+      .max(255)
+      .optional()
+      .describe("Where the payer's browser comes back to from Alipay's page. What it says there decides nothing."),
     payerAuth: z
       .strictObject({
         authorizeUrl: z

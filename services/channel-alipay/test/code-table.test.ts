@@ -46,7 +46,9 @@ describe.skipIf(official === undefined)('the classification table (skipped where
 
 test('no code of a query, a cancel or a close is definite: only a status of the trade is', () => {
   const definite = alipayCodes.rows.filter((row) => row.class === 'failed_definite');
-  expect(new Set(definite.map(({ operation }) => operation))).toEqual(new Set(['pay', 'precreate', 'refund']));
+  expect(new Set(definite.map(({ operation }) => operation))).toEqual(
+    new Set(['pay', 'precreate', 'create', 'refund']),
+  );
 });
 
 test("a trade's code is definite only under 40004, and wins over the gateway's", () => {

@@ -28,11 +28,11 @@ const furtherHosts = (account: WechatAccount): readonly HttpHost[] => {
   return [...forPayers, ...baseUrls.map((baseUrl) => ({ baseUrl, clientCertificate }))];
 };
 
-/** WeChat Pay: payment codes over v2, orders to scan (Native) and to pay in a page (JSAPI) over v3, refunds over v3. */
+/** WeChat Pay: payment codes over v2, orders to scan (Native), to pay inside WeChat (JSAPI), in a phone's browser (H5) and in an app over v3, refunds over v3. */
 export const wechat = defineChannel<WechatAccount>({
   id: ID,
   wallets: ['wechat'],
-  kinds: ['payment_code', 'merchant_qr', 'jsapi'],
+  kinds: ['payment_code', 'merchant_qr', 'jsapi', 'mini_program', 'h5', 'app'],
   account: WechatAccount,
   lanes,
   pollPlans,

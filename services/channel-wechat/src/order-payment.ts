@@ -20,7 +20,7 @@ import { type Answered, callV3, stampOf, type WechatCall } from './client.ts';
 import { classify, type V3Operation } from './code-table.ts';
 import type { WechatAccount } from './config.ts';
 import { orderReport, type ToldOrder } from './trade-state.ts';
-import { jsapiParameters } from './v3-signature.ts';
+import { appParameters, jsapiParameters } from './v3-signature.ts';
 
 type V3Answer = Extract<Answered<JsonObject>, { kind: 'answered' }>;
 
@@ -55,6 +55,7 @@ const isVerifiedSuccess = (answer: V3Answer, status: number): boolean =>
   answer.facts.httpStatus === status && answer.trust.signature === 'verified' && answer.content !== undefined;
 
 const CODE_URL = /^weixin:\/\/wxpay\/[!-~]{1,500}$/;
+const H5_URL = /^https:\/\/wx\.tenpay\.com\/[!-~]{1,2000}$/;
 const PREPAY_ID = /^[0-9A-Za-z_-]{1,64}$/;
 
 /** What the payer's device needs, out of a verified answer; undefined where the answer does not hold it. */
@@ -63,26 +64,46 @@ const actionIn = (content: JsonObject, kind: OrderRef['kind'], call: WechatCall)
     const qrCode = textAt(content, 'code_url');
     return qrCode !== undefined && CODE_URL.test(qrCode) ? { kind: 'qr_code', qrCode } : undefined;
   }
+  if (kind === 'h5') {
+    const url = textAt(content, 'h5_url');
+    return url !== undefined && H5_URL.test(url) ? { kind: 'redirect', url } : undefined;
+  }
   const prepayId = textAt(content, 'prepay_id');
   if (prepayId === undefined || !PREPAY_ID.test(prepayId)) return undefined;
-  const { appId, privateKeyFile } = call.account;
+  const { appId, mchId, privateKeyFile } = call.account;
+  if (kind === 'app') {
+    return { kind: 'app', parameters: appParameters(appId, mchId, prepayId, stampOf(call), privateKeyFile) };
+  }
   return { kind: 'jsapi', parameters: jsapiParameters(appId, prepayId, stampOf(call), privateKeyFile) };
 };
 
+const PRODUCTS: ReadonlyMap<OrderRef['kind'], string> = new Map([
+  ['merchant_qr', 'native'],
+  ['jsapi', 'jsapi'],
+  ['mini_program', 'jsapi'],
+  ['h5', 'h5'],
+  ['app', 'app'],
+]);
+const isInWechat = ({ kind }: OrderRef): boolean => kind === 'jsapi' || kind === 'mini_program';
+
 const sceneOf = (request: PaymentRequest): JsonObject => {
   const clientIp = request.clientIp.reveal();
+  // H5 is refused without the payer's address and what kind of page it is.
+  if (request.order.kind === 'h5') {
+    return { scene_info: { payer_client_ip: clientIp || '127.0.0.1', h5_info: { type: 'Wap' } } };
+  }
   const terminal = request.terminalId === '' ? {} : { device_id: request.terminalId };
   return clientIp === '' ? {} : { scene_info: { payer_client_ip: clientIp, ...terminal } };
 };
 
 /**
- * Places an order that the payer then pays: Native (merchant_qr) or JSAPI. A code to show comes out of a verified answer
+ * Places an order that the payer then pays: Native (merchant_qr), JSAPI (also in mini programs), H5 or App. A code to show comes out of a verified answer
  * alone: an answer that somebody else made could make the payer pay somebody else.
  */
 export const placeOrder = async (request: PaymentRequest, call: WechatCall): Promise<AttemptReport> => {
   const { order } = request;
   const { account } = call;
-  const path = order.kind === 'merchant_qr' ? '/v3/pay/transactions/native' : '/v3/pay/transactions/jsapi';
+  const path = `/v3/pay/transactions/${PRODUCTS.get(order.kind) ?? 'native'}`;
   const answer = await callV3(call, {
     method: 'POST',
     path,
@@ -95,7 +116,7 @@ export const placeOrder = async (request: PaymentRequest, call: WechatCall): Pro
       time_expire: toBeijingRfc3339(request.expireAtMs),
       ...(request.notifyUrl === '' ? {} : { notify_url: request.notifyUrl }),
       amount: { total: Number(order.amount.minorUnits), currency: order.amount.currency },
-      ...(order.kind === 'jsapi' ? { payer: { openid: request.payerId.reveal() } } : {}),
+      ...(isInWechat(order) ? { payer: { openid: request.payerId.reveal() } } : {}),
       ...sceneOf(request),
     },
   });

@@ -15,7 +15,7 @@ const codePlan: PollPlan = {
   notFoundFinalAfterMs: 120_000,
 };
 
-const orderPlan = (kind: 'merchant_qr' | 'jsapi'): PollPlan => ({
+const orderPlan = (kind: PollPlan['kind']): PollPlan => ({
   kind,
   firstAfterMs: 2_000,
   stepMs: 2_000,
@@ -26,4 +26,7 @@ const orderPlan = (kind: 'merchant_qr' | 'jsapi'): PollPlan => ({
 });
 
 /** When the syncer asks WeChat Pay. Sources: doc/v2/merchant/4011937125, wechatpay-skills section 6. */
-export const pollPlans: readonly PollPlan[] = [codePlan, orderPlan('merchant_qr'), orderPlan('jsapi')];
+export const pollPlans: readonly PollPlan[] = [
+  codePlan,
+  ...(['merchant_qr', 'jsapi', 'mini_program', 'h5', 'app'] as const).map(orderPlan),
+];

@@ -67,6 +67,25 @@ export const jsapiParameters = (
   };
 };
 
+/**
+ * What an app hands to WeChat's SDK. Source: pay.weixin.qq.com/doc/v3/merchant/4013070351: four lines appid, time, nonce, prepayid.
+ */
+export const appParameters = (
+  appId: string,
+  mchId: string,
+  prepayId: string,
+  stamp: V3Stamp,
+  privateKey: KeyObject,
+): Readonly<Record<string, string>> => ({
+  appid: appId,
+  partnerid: mchId,
+  prepayid: prepayId,
+  package: 'Sign=WXPay',
+  noncestr: stamp.nonce,
+  timestamp: stamp.timestamp,
+  sign: signRsaSha256(lines(appId, stamp.timestamp, stamp.nonce, prepayId), privateKey),
+});
+
 /** WeChat Pay's keys that are accepted at the same time, by their Wechatpay-Serial: PUB_KEY_ID_... or a certificate's serial. */
 export type WechatpayKeys = ReadonlyMap<string, KeyObject>;
 

@@ -108,6 +108,42 @@ test('a JSAPI order gives the signed parameters for the page', async () => {
   expect(JSON.parse(peer.seen[0]?.body ?? '')).toMatchObject({ payer: { openid: 'oUpF8uMuAJO_M2pxb1Q9zNjWeS6o' } });
 });
 
+test('an App order gives the signed parameters for the SDK', async () => {
+  peer.answer = () => v3Answer(200, { prepay_id: 'wx201410272009395522657a690389285100' });
+  const report = await placeOrder(payment({ order: order({ kind: 'app' }) }), call());
+  expect(peer.seen[0]?.url).toBe('/v3/pay/transactions/app');
+  const parameters = report.action?.kind === 'app' ? report.action.parameters : {};
+  expect(Object.keys(parameters).toSorted()).toEqual([
+    'appid',
+    'noncestr',
+    'package',
+    'partnerid',
+    'prepayid',
+    'sign',
+    'timestamp',
+  ]);
+  const { appid, timestamp, noncestr, prepayid, sign = '' } = parameters;
+  const text = `${appid}\n${timestamp}\n${noncestr}\n${prepayid}\n`;
+  expect(createVerify('RSA-SHA256').update(text).verify(merchantKeys.publicKey, sign, 'base64')).toBe(true);
+  expect(parameters).toMatchObject({ package: 'Sign=WXPay', partnerid: '1900000109' });
+});
+
+test('an H5 order gives an address of WeChat Pay, and of nobody else', async () => {
+  const h5 = order({ kind: 'h5' });
+  const url = 'https://wx.tenpay.com/cgi-bin/mmpayweb-bin/checkmweb?prepay_id=wx20&package=2150917749';
+  peer.answer = () => v3Answer(200, { h5_url: url });
+  const report = await placeOrder(payment({ order: h5 }), call());
+  expect(report.action).toEqual({ kind: 'redirect', url });
+  expect(peer.seen[0]?.url).toBe('/v3/pay/transactions/h5');
+  expect(JSON.parse(peer.seen[0]?.body ?? '')).toMatchObject({ scene_info: { h5_info: { type: 'Wap' } } });
+  for (const wrong of ['https://wx.tenpay.com.example.com/x', 'http://wx.tenpay.com/x', 'javascript:alert(1)', '']) {
+    peer.answer = () => v3Answer(200, { h5_url: wrong });
+    const other = await placeOrder(payment({ order: h5 }), call());
+    expect(other.outcome.kind).toBe('unknown');
+    expect(other.action).toBeUndefined();
+  }
+});
+
 const body = JSON.stringify({ code_url: CODE_URL });
 const UNTRUSTED: readonly (readonly [string, PeerAnswer])[] = [
   ['a wrong signature', { status: 200, headers: { ...signedHeaders(body), 'wechatpay-nonce': 'another' }, body }],

@@ -110,9 +110,10 @@ test('a parameter that comes twice is refused: it would be unclear which was sig
   expect(await send(all, { version: '1.0' })).toMatchObject({ answer: { sub_code: 'isv.invalid-parameter' } });
 });
 
-test('other paths and other methods than POST are not there', async () => {
+test('other paths are not there, and a page that nobody has signed is refused', async () => {
+  // What a payer's browser asks for by GET has to be signed as well.
   const get = await fetch(sandbox.alipayUrl, { headers: { connection: 'close' } });
-  expect(get.status).toBe(404);
+  expect(get.status).toBe(400);
   const other = await fetch(sandbox.alipayUrl.replace('gateway.do', 'mapi.do'), {
     method: 'POST',
     headers: { connection: 'close' },

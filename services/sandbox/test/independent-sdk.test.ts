@@ -208,6 +208,38 @@ describe('alipay-sdk, verifying every answer', () => {
   const exec = (client: AlipaySdk, method: string, bizContent: object) =>
     client.exec(method, { bizContent: { ...bizContent } }, { validateSign: true });
 
+  test('learns who pays, makes that payer’s trade, and opens the pages it signs', async () => {
+    const client = alipayClient();
+    const authorise = new URL('/oauth2/publicAppAuthorize.htm', sandbox.alipayUrl);
+    authorise.search = new URLSearchParams({
+      app_id: alipayAccount.appId,
+      scope: 'auth_base',
+      redirect_uri: 'https://shop.example.com/back',
+      state: 's1',
+    }).toString();
+    const agent = { redirect: 'manual', headers: { 'user-agent': 'AlipayClient/10', connection: 'close' } } as const;
+    const back = new URL((await fetch(authorise, agent)).headers.get('location') ?? '');
+    expect(back.searchParams.get('state')).toBe('s1');
+    const code = back.searchParams.get('auth_code') ?? '';
+    const token = () =>
+      client.exec('alipay.system.oauth.token', { grantType: 'authorization_code', code }, { validateSign: true });
+    const { userId } = await token();
+    expect(userId).toMatch(/^2088[0-9]{12}$/);
+    // Once.
+    expect(await token()).toMatchObject({ subCode: 'isv.code-invalid' });
+    const outTradeNo = newOrderNo();
+    const trade = { outTradeNo, subject: 'tea', totalAmount: '1.00', buyerId: userId };
+    const made = await exec(client, 'alipay.trade.create', trade);
+    expect(made).toMatchObject({ code: '10000', outTradeNo });
+    expect(await exec(client, 'alipay.trade.create', trade)).toMatchObject({ tradeNo: made['tradeNo'] as string });
+
+    const page = { out_trade_no: newOrderNo(), subject: 'tea', total_amount: '1.00', product_code: 'QUICK_WAP_WAY' };
+    const url = client.pageExecute('alipay.trade.wap.pay', 'GET', { bizContent: page });
+    const opened = await fetch(url, { headers: { connection: 'close' } });
+    expect(await opened.text()).toContain('https://qr.alipay.com/');
+    expect((await fetch(url.replace('tea', 'pie'), { headers: { connection: 'close' } })).status).toBe(400);
+  });
+
   test('pays by code, queries, refunds and queries the refund', async () => {
     const client = alipayClient();
     const outTradeNo = newOrderNo();

@@ -50,6 +50,17 @@ export const PayContent = z.looseObject({
   auth_code: z.string().min(1).max(64),
 });
 export const PrecreateContent = z.looseObject(order);
+export const PageContent = z.looseObject({ ...order, product_code: z.string().min(1).max(64) });
+export const CreateContent = z
+  .looseObject({
+    ...order,
+    buyer_id: z
+      .string()
+      .regex(/^2088[0-9]{12}$/)
+      .optional(),
+    buyer_open_id: z.string().min(10).max(128).optional(),
+  })
+  .refine(({ buyer_id, buyer_open_id }) => buyer_id !== undefined || buyer_open_id !== undefined);
 
 const ref = {
   out_trade_no: z.string().min(1).max(64).optional(),

@@ -16,7 +16,9 @@ import type { AlipayMethod } from './call.ts';
 import { createAlipayGate } from './gate.ts';
 import { alipayNotifying, createAlipayNews } from './notifications.ts';
 import { createAlipayOauth } from './oauth.ts';
+import { createPagePay, PAGE_METHODS } from './page-pay.ts';
 import { createAlipayRefunds } from './refunds.ts';
+import { createTradeCreate } from './trade-create.ts';
 import { createTradeCancel, createTradeClose } from './trade-end.ts';
 import { createTradePay } from './trade-pay.ts';
 import { createTradePrecreate } from './trade-precreate.ts';
@@ -62,6 +64,7 @@ export const createAlipaySimulator = (deps: {
     [
       oauth.method,
       createTradePay({ ...deps, trades }),
+      createTradeCreate({ clock, trades }),
       createTradePrecreate({ ...deps, trades }),
       createTradeQuery(trades),
       createTradeCancel({ clock, trades }),
@@ -69,11 +72,13 @@ export const createAlipaySimulator = (deps: {
       ...createAlipayRefunds({ ...deps, trades, news }),
     ].map((method) => [method.name, method]),
   );
-  const gate = createAlipayGate({ ...settings, clock, methods: new Set(methods.keys()) });
+  const gate = createAlipayGate({ ...settings, clock, methods: new Set([...methods.keys(), ...PAGE_METHODS]) });
+  const openPage = createPagePay({ ...deps, trades, gate });
 
   const handle = async (httpRequest: HttpRequest): Promise<HttpReply> => {
     const authorised = oauth.handle(httpRequest);
     if (authorised !== undefined) return authorised;
+    if (httpRequest.path === '/gateway.do' && httpRequest.method === 'GET') return openPage(httpRequest);
     if (httpRequest.path !== '/gateway.do' || httpRequest.method !== 'POST') {
       return { kind: 'answer', status: 404, headers: {}, body: Buffer.alloc(0) };
     }

@@ -33,6 +33,8 @@ export interface AlipayTrades {
   put(changed: AlipayTrade): void;
   /** Begins a trade with a buyer who is known, by code or by scan. A decline is kept without a trade. */
   begin(terms: TradeTerms, buyerId: string, plan: PayerPlan): AlipayTrade;
+  /** A trade of a buyer who is known and has not begun to pay. */
+  createFor(terms: TradeTerms, buyerId: string): Waiting;
   /** Lets a buyer act on a trade that waits and that nobody is at. */
   buyerActs(waiting: Waiting, plan: PayerPlan): AlipayTrade;
   /** Gives everything back and closes. */
@@ -173,10 +175,18 @@ export const createAlipayTrades = (deps: {
       const row = byTradeNo(tradeNo);
       return row?.appId === appId ? settled(row) : undefined;
     },
-    findByQrCode: (qrCode) => settled(byQrCode(qrCode)),
+    // A trade that was created is opened by its number.
+    findByQrCode: (qrCode) => settled(byQrCode(qrCode) ?? byTradeNo(qrCode)),
     hasRoom: () => table.size < deps.ordersMax,
     put: (changed) => table.put(changed),
     begin,
+    createFor: (terms, buyerId) => {
+      const closesAtMs = Math.min(clock.nowMs() + TRADE_OPEN_MS, terms.expiresAtMs ?? Number.POSITIVE_INFINITY);
+      const buyer = payers.meet('alipay', buyerId).payerId;
+      const waiting = trade.waitingForBuyer(terms, { tradeNo: newTradeNo(), buyerId: buyer, closesAtMs });
+      table.put(waiting);
+      return waiting;
+    },
     buyerActs: act,
     cancelPaid: (kept) => {
       const amount = trade.refundable(kept);

@@ -1,7 +1,7 @@
 import { addFen, type Fen, subtractFen, ZERO_FEN } from '../fen.ts';
 import type { Act } from '../script.ts';
 
-export type TradeType = 'NATIVE' | 'JSAPI' | 'MICROPAY';
+export type TradeType = 'NATIVE' | 'JSAPI' | 'MICROPAY' | 'MWEB' | 'APP';
 
 /** A payer who is typing the password. */
 export type PayerAtWork = {

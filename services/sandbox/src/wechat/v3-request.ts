@@ -33,6 +33,14 @@ const payer = z.looseObject({ openid: text(128) });
 /** Unknown fields are let through: the real one has many more. */
 export const NativeRequest = z.looseObject({ ...place, payer: payer.optional() });
 export const JsapiRequest = z.looseObject({ ...place, payer });
+export const H5Request = z.looseObject({
+  ...place,
+  payer: payer.optional(),
+  scene_info: z.looseObject({
+    payer_client_ip: text(45),
+    h5_info: z.looseObject({ type: z.enum(['Wap', 'iOS', 'Android']) }),
+  }),
+});
 export const CloseRequest = z.looseObject({ mchid: text(32) });
 export const RefundRequest = z
   .looseObject({

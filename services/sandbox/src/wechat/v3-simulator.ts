@@ -48,6 +48,8 @@ export const createV3Simulator = (deps: {
   const routes: readonly Route[] = [
     { method: 'POST', path: /^\/v3\/pay\/transactions\/native$/, read: transactions.placeNative },
     { method: 'POST', path: /^\/v3\/pay\/transactions\/jsapi$/, read: transactions.placeJsapi },
+    { method: 'POST', path: /^\/v3\/pay\/transactions\/h5$/, read: transactions.placeH5 },
+    { method: 'POST', path: /^\/v3\/pay\/transactions\/app$/, read: transactions.placeApp },
     { method: 'GET', path: new RegExp(`^${orderPath}$`), read: transactions.queryByOutTradeNo },
     { method: 'GET', path: /^\/v3\/pay\/transactions\/id\/([^/]+)$/, read: transactions.queryById },
     { method: 'POST', path: new RegExp(`^${orderPath}/close$`), read: transactions.close },

@@ -10,9 +10,28 @@ import { orderView } from './order-view.ts';
 import type { WechatOrders } from './orders.ts';
 import { answerOfError, type V3Answer, v3Error } from './v3-answer.ts';
 import type { V3Read } from './v3-call.ts';
-import { CloseRequest, canonical, JsapiRequest, NativeRequest, paramError, parseBody } from './v3-request.ts';
+import {
+  CloseRequest,
+  canonical,
+  H5Request,
+  JsapiRequest,
+  NativeRequest,
+  paramError,
+  parseBody,
+} from './v3-request.ts';
 
 const ORDER_OPEN_MS = 7 * 24 * 3_600_000;
+
+/** As `trade_type` says it. */
+type PlacedType = 'NATIVE' | 'JSAPI' | 'MWEB' | 'APP';
+
+const NAMES: Readonly<Record<PlacedType, string>> = {
+  NATIVE: 'v3.native',
+  JSAPI: 'v3.jsapi',
+  MWEB: 'v3.h5',
+  APP: 'v3.app',
+};
+const REQUESTS = { NATIVE: NativeRequest, MWEB: H5Request, APP: NativeRequest } as const;
 
 const ok = (body: object): V3Answer => ({ status: 200, body });
 const refuse = (code: string, message?: string): V3Answer => answerOfError(v3Error(code, message));
@@ -26,12 +45,16 @@ export const createV3Transactions = (deps: {
 }) => {
   const { clock, random, orders, payers } = deps;
 
-  const prepayOf = (tradeType: 'NATIVE' | 'JSAPI'): string =>
+  const prepayOf = (tradeType: PlacedType): string =>
     tradeType === 'NATIVE'
       ? `weixin://wxpay/bizpayurl?pr=${random.hex(6)}zz`
       : `wx${compactInBeijing(clock.nowMs())}${random.hex(10)}0000`;
-  const prepayAnswer = (order: WechatOrder): V3Answer =>
-    ok(order.tradeType === 'NATIVE' ? { code_url: order.prepay } : { prepay_id: order.prepay });
+  const prepayAnswer = (order: WechatOrder): V3Answer => {
+    if (order.tradeType === 'NATIVE') return ok({ code_url: order.prepay });
+    if (order.tradeType !== 'MWEB') return ok({ prepay_id: order.prepay });
+    const query = `prepay_id=${order.prepay}&package=${order.prepay?.slice(2, 12)}`;
+    return ok({ h5_url: `https://wx.tenpay.com/cgi-bin/mmpayweb-bin/checkmweb?${query}` });
+  };
 
   // A script can have somebody scan at once and pay some seconds later, for tests that have no hands.
   const letScan = (placed: NotPaid, acts: readonly Act[]): void => {
@@ -56,8 +79,8 @@ export const createV3Transactions = (deps: {
     }
   };
 
-  const place = (tradeType: 'NATIVE' | 'JSAPI', account: WechatAccount, body: Buffer): V3Read => {
-    const parsed = tradeType === 'NATIVE' ? parseBody(NativeRequest, body) : parseBody(JsapiRequest, body);
+  const place = (tradeType: PlacedType, account: WechatAccount, body: Buffer): V3Read => {
+    const parsed = tradeType === 'JSAPI' ? parseBody(JsapiRequest, body) : parseBody(REQUESTS[tradeType], body);
     if (parsed.kind === 'error') return parsed;
     const { request } = parsed;
     if (request.mchid !== account.mchid) {
@@ -96,7 +119,7 @@ export const createV3Transactions = (deps: {
       return prepayAnswer(placed);
     };
     const { out_trade_no: outTradeNo, description } = request;
-    const name = tradeType === 'NATIVE' ? 'v3.native' : 'v3.jsapi';
+    const name = NAMES[tradeType];
     return { kind: 'call', call: { name, operation: 'pay', outTradeNo, description, paymentCode: undefined, perform } };
   };
 
@@ -149,6 +172,8 @@ export const createV3Transactions = (deps: {
 
   return {
     placeNative: (account: WechatAccount, request: HttpRequest) => place('NATIVE', account, request.body),
+    placeH5: (account: WechatAccount, request: HttpRequest) => place('MWEB', account, request.body),
+    placeApp: (account: WechatAccount, request: HttpRequest) => place('APP', account, request.body),
     placeJsapi: (account: WechatAccount, request: HttpRequest) => place('JSAPI', account, request.body),
     queryByOutTradeNo: (account: WechatAccount, request: HttpRequest, outTradeNo: string) =>
       query(account, request, () => orders.find(account.mchid, outTradeNo), outTradeNo),

@@ -21,7 +21,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file tillmesh/payment/v1/payment.proto.
  */
 export const file_tillmesh_payment_v1_payment: GenFile = /*@__PURE__*/
-  fileDesc("CiF0aWxsbWVzaC9wYXltZW50L3YxL3BheW1lbnQucHJvdG8SE3RpbGxtZXNoLnBheW1lbnQudjEijgEKD0pzYXBpUGFyYW1ldGVycxJICgpwYXJhbWV0ZXJzGAEgAygLMjQudGlsbG1lc2gucGF5bWVudC52MS5Kc2FwaVBhcmFtZXRlcnMuUGFyYW1ldGVyc0VudHJ5GjEKD1BhcmFtZXRlcnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBInoKDENsaWVudEFjdGlvbhIRCgdxcl9jb2RlGAEgASgJSAASNQoFanNhcGkYAiABKAsyJC50aWxsbWVzaC5wYXltZW50LnYxLkpzYXBpUGFyYW1ldGVyc0gAEhYKDHJlZGlyZWN0X3VybBgDIAEoCUgAQggKBmFjdGlvbiKDAQoKUGF5bWVudFJlZhImCghvcmRlcl9ubxgBIAEoCUISukgPcg0yC15bMC05XXsyNX0kSAASPwoObWVyY2hhbnRfb3JkZXIYAiABKAsyJS50aWxsbWVzaC5wYXltZW50LnYxLk1lcmNoYW50T3JkZXJSZWZIAEIMCgNyZWYSBbpIAggBIn4KEE1lcmNoYW50T3JkZXJSZWYSMAoLbWVyY2hhbnRfaWQYASABKAlCG7pIGHIWEAEYIDIQXlswLTlBLVphLXpfLV0rJBI4ChFtZXJjaGFudF9vcmRlcl9ubxgCIAEoCUIdukgachgQARhAMhJeWzAtOUEtWmEtel98Ki1dKyQi5AYKB1BheW1lbnQSEAoIb3JkZXJfbm8YASABKAkSEwoLbWVyY2hhbnRfaWQYAiABKAkSGQoRbWVyY2hhbnRfb3JkZXJfbm8YAyABKAkSKAoGYW1vdW50GAQgASgLMhgudGlsbG1lc2gubW9uZXkudjEuTW9uZXkSLgoEa2luZBgFIAEoDjIgLnRpbGxtZXNoLnBheW1lbnQudjEuUGF5bWVudEtpbmQSKwoGd2FsbGV0GAYgASgOMhsudGlsbG1lc2gucGF5bWVudC52MS5XYWxsZXQSMAoFc3RhdGUYByABKA4yIS50aWxsbWVzaC5wYXltZW50LnYxLlBheW1lbnRTdGF0ZRIPCgdzdWJqZWN0GAggASgJEjEKBmFjdGlvbhgJIAEoCzIhLnRpbGxtZXNoLnBheW1lbnQudjEuQ2xpZW50QWN0aW9uEi4KCGF0dGVtcHRzGAogAygLMhwudGlsbG1lc2gucGF5bWVudC52MS5BdHRlbXB0EjIKCmxlYXJuZWRfYnkYCyABKA4yHi50aWxsbWVzaC5wYXltZW50LnYxLkxlYXJuZWRCeRI6Cg5kZWNsaW5lX3JlYXNvbhgMIAEoDjIiLnRpbGxtZXNoLnBheW1lbnQudjEuRGVjbGluZVJlYXNvbhIqCghyZWZ1bmRlZBgNIAEoCzIYLnRpbGxtZXNoLm1vbmV5LnYxLk1vbmV5Ei4KCmNyZWF0ZWRfYXQYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi0KCWV4cGlyZV9hdBgPIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoHcGFpZF9hdBgQIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHdmVyc2lvbhgRIAEoDRIRCglncm91cF90YWcYEiABKA0SEAoIdHJhY2VfaWQYEyABKAkSGQoRcmVhZF9mcm9tX3JlcGxpY2EYFCABKAgSEwoLdGVybWluYWxfaWQYFSABKAkSEAoIc3RvcmVfaWQYFiABKAkSFAoMbmVlZHNfcGVyc29uGBcgASgJEjQKEXJlcGxpY2Ffc3RhbGVuZXNzGBggASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uKv8BCgtQYXltZW50S2luZBIcChhQQVlNRU5UX0tJTkRfVU5TUEVDSUZJRUQQABIdChlQQVlNRU5UX0tJTkRfUEFZTUVOVF9DT0RFEAESHAoYUEFZTUVOVF9LSU5EX01FUkNIQU5UX1FSEAISFgoSUEFZTUVOVF9LSU5EX0pTQVBJEAMSHQoZUEFZTUVOVF9LSU5EX01JTklfUFJPR1JBTRAEEhQKEFBBWU1FTlRfS0lORF9BUFAQBRITCg9QQVlNRU5UX0tJTkRfSDUQBhIcChhQQVlNRU5UX0tJTkRfUENfUkVESVJFQ1QQBxIVChFQQVlNRU5UX0tJTkRfQ0FSRBAIKoIBCgZXYWxsZXQSFgoSV0FMTEVUX1VOU1BFQ0lGSUVEEAASEQoNV0FMTEVUX1dFQ0hBVBABEhQKEFdBTExFVF9XRUNIQVRfSEsQAhIRCg1XQUxMRVRfQUxJUEFZEAMSEwoPV0FMTEVUX1VOSU9OUEFZEAQSDwoLV0FMTEVUX0NBUkQQBSq0AQoMUGF5bWVudFN0YXRlEh0KGVBBWU1FTlRfU1RBVEVfVU5TUEVDSUZJRUQQABIYChRQQVlNRU5UX1NUQVRFX1BBWUlORxABEhoKFlBBWU1FTlRfU1RBVEVfREVDTElORUQQAhIbChdQQVlNRU5UX1NUQVRFX1NVQ0NFRURFRBADEhgKFFBBWU1FTlRfU1RBVEVfRkFJTEVEEAQSGAoUUEFZTUVOVF9TVEFURV9DTE9TRUQQBSqrAgoNRGVjbGluZVJlYXNvbhIeChpERUNMSU5FX1JFQVNPTl9VTlNQRUNJRklFRBAAEiUKIURFQ0xJTkVfUkVBU09OX0lOU1VGRklDSUVOVF9GVU5EUxABEicKI0RFQ0xJTkVfUkVBU09OX1BBWU1FTlRfQ09ERV9JTlZBTElEEAISIAocREVDTElORV9SRUFTT05fUEFZRVJfUkVGVVNFRBADEiIKHkRFQ0xJTkVfUkVBU09OX0FDQ09VTlRfUkVGVVNFRBAEEiYKIkRFQ0xJTkVfUkVBU09OX0NIQU5ORUxfVU5SRUFDSEFCTEUQBRIiCh5ERUNMSU5FX1JFQVNPTl9QQVlFUl9DQU5DRUxMRUQQBhIYChRERUNMSU5FX1JFQVNPTl9PVEhFUhAHYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_tillmesh_money_v1_money, file_tillmesh_payment_v1_attempt, file_tillmesh_payment_v1_outcome]);
+  fileDesc("CiF0aWxsbWVzaC9wYXltZW50L3YxL3BheW1lbnQucHJvdG8SE3RpbGxtZXNoLnBheW1lbnQudjEijgEKD0pzYXBpUGFyYW1ldGVycxJICgpwYXJhbWV0ZXJzGAEgAygLMjQudGlsbG1lc2gucGF5bWVudC52MS5Kc2FwaVBhcmFtZXRlcnMuUGFyYW1ldGVyc0VudHJ5GjEKD1BhcmFtZXRlcnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIooBCg1BcHBQYXJhbWV0ZXJzEkYKCnBhcmFtZXRlcnMYASADKAsyMi50aWxsbWVzaC5wYXltZW50LnYxLkFwcFBhcmFtZXRlcnMuUGFyYW1ldGVyc0VudHJ5GjEKD1BhcmFtZXRlcnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIq0BCgxDbGllbnRBY3Rpb24SEQoHcXJfY29kZRgBIAEoCUgAEjUKBWpzYXBpGAIgASgLMiQudGlsbG1lc2gucGF5bWVudC52MS5Kc2FwaVBhcmFtZXRlcnNIABIWCgxyZWRpcmVjdF91cmwYAyABKAlIABIxCgNhcHAYBCABKAsyIi50aWxsbWVzaC5wYXltZW50LnYxLkFwcFBhcmFtZXRlcnNIAEIICgZhY3Rpb24igwEKClBheW1lbnRSZWYSJgoIb3JkZXJfbm8YASABKAlCErpID3INMgteWzAtOV17MjV9JEgAEj8KDm1lcmNoYW50X29yZGVyGAIgASgLMiUudGlsbG1lc2gucGF5bWVudC52MS5NZXJjaGFudE9yZGVyUmVmSABCDAoDcmVmEgW6SAIIASJ+ChBNZXJjaGFudE9yZGVyUmVmEjAKC21lcmNoYW50X2lkGAEgASgJQhu6SBhyFhABGCAyEF5bMC05QS1aYS16Xy1dKyQSOAoRbWVyY2hhbnRfb3JkZXJfbm8YAiABKAlCHbpIGnIYEAEYQDISXlswLTlBLVphLXpffCotXSskIuQGCgdQYXltZW50EhAKCG9yZGVyX25vGAEgASgJEhMKC21lcmNoYW50X2lkGAIgASgJEhkKEW1lcmNoYW50X29yZGVyX25vGAMgASgJEigKBmFtb3VudBgEIAEoCzIYLnRpbGxtZXNoLm1vbmV5LnYxLk1vbmV5Ei4KBGtpbmQYBSABKA4yIC50aWxsbWVzaC5wYXltZW50LnYxLlBheW1lbnRLaW5kEisKBndhbGxldBgGIAEoDjIbLnRpbGxtZXNoLnBheW1lbnQudjEuV2FsbGV0EjAKBXN0YXRlGAcgASgOMiEudGlsbG1lc2gucGF5bWVudC52MS5QYXltZW50U3RhdGUSDwoHc3ViamVjdBgIIAEoCRIxCgZhY3Rpb24YCSABKAsyIS50aWxsbWVzaC5wYXltZW50LnYxLkNsaWVudEFjdGlvbhIuCghhdHRlbXB0cxgKIAMoCzIcLnRpbGxtZXNoLnBheW1lbnQudjEuQXR0ZW1wdBIyCgpsZWFybmVkX2J5GAsgASgOMh4udGlsbG1lc2gucGF5bWVudC52MS5MZWFybmVkQnkSOgoOZGVjbGluZV9yZWFzb24YDCABKA4yIi50aWxsbWVzaC5wYXltZW50LnYxLkRlY2xpbmVSZWFzb24SKgoIcmVmdW5kZWQYDSABKAsyGC50aWxsbWVzaC5tb25leS52MS5Nb25leRIuCgpjcmVhdGVkX2F0GA4gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCglleHBpcmVfYXQYDyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEisKB3BhaWRfYXQYECABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3ZlcnNpb24YESABKA0SEQoJZ3JvdXBfdGFnGBIgASgNEhAKCHRyYWNlX2lkGBMgASgJEhkKEXJlYWRfZnJvbV9yZXBsaWNhGBQgASgIEhMKC3Rlcm1pbmFsX2lkGBUgASgJEhAKCHN0b3JlX2lkGBYgASgJEhQKDG5lZWRzX3BlcnNvbhgXIAEoCRI0ChFyZXBsaWNhX3N0YWxlbmVzcxgYIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbir/AQoLUGF5bWVudEtpbmQSHAoYUEFZTUVOVF9LSU5EX1VOU1BFQ0lGSUVEEAASHQoZUEFZTUVOVF9LSU5EX1BBWU1FTlRfQ09ERRABEhwKGFBBWU1FTlRfS0lORF9NRVJDSEFOVF9RUhACEhYKElBBWU1FTlRfS0lORF9KU0FQSRADEh0KGVBBWU1FTlRfS0lORF9NSU5JX1BST0dSQU0QBBIUChBQQVlNRU5UX0tJTkRfQVBQEAUSEwoPUEFZTUVOVF9LSU5EX0g1EAYSHAoYUEFZTUVOVF9LSU5EX1BDX1JFRElSRUNUEAcSFQoRUEFZTUVOVF9LSU5EX0NBUkQQCCqCAQoGV2FsbGV0EhYKEldBTExFVF9VTlNQRUNJRklFRBAAEhEKDVdBTExFVF9XRUNIQVQQARIUChBXQUxMRVRfV0VDSEFUX0hLEAISEQoNV0FMTEVUX0FMSVBBWRADEhMKD1dBTExFVF9VTklPTlBBWRAEEg8KC1dBTExFVF9DQVJEEAUqtAEKDFBheW1lbnRTdGF0ZRIdChlQQVlNRU5UX1NUQVRFX1VOU1BFQ0lGSUVEEAASGAoUUEFZTUVOVF9TVEFURV9QQVlJTkcQARIaChZQQVlNRU5UX1NUQVRFX0RFQ0xJTkVEEAISGwoXUEFZTUVOVF9TVEFURV9TVUNDRUVERUQQAxIYChRQQVlNRU5UX1NUQVRFX0ZBSUxFRBAEEhgKFFBBWU1FTlRfU1RBVEVfQ0xPU0VEEAUqqwIKDURlY2xpbmVSZWFzb24SHgoaREVDTElORV9SRUFTT05fVU5TUEVDSUZJRUQQABIlCiFERUNMSU5FX1JFQVNPTl9JTlNVRkZJQ0lFTlRfRlVORFMQARInCiNERUNMSU5FX1JFQVNPTl9QQVlNRU5UX0NPREVfSU5WQUxJRBACEiAKHERFQ0xJTkVfUkVBU09OX1BBWUVSX1JFRlVTRUQQAxIiCh5ERUNMSU5FX1JFQVNPTl9BQ0NPVU5UX1JFRlVTRUQQBBImCiJERUNMSU5FX1JFQVNPTl9DSEFOTkVMX1VOUkVBQ0hBQkxFEAUSIgoeREVDTElORV9SRUFTT05fUEFZRVJfQ0FOQ0VMTEVEEAYSGAoUREVDTElORV9SRUFTT05fT1RIRVIQB2IGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_tillmesh_money_v1_money, file_tillmesh_payment_v1_attempt, file_tillmesh_payment_v1_outcome]);
 
 /**
  * What a JSAPI page or mini program passes to the wallet, in the wallet's own names.
@@ -43,6 +43,27 @@ export type JsapiParameters = Message<"tillmesh.payment.v1.JsapiParameters"> & {
  */
 export const JsapiParametersSchema: GenMessage<JsapiParameters> = /*@__PURE__*/
   messageDesc(file_tillmesh_payment_v1_payment, 0);
+
+/**
+ * What an app passes to the wallet's SDK, in the wallet's own names.
+ *
+ * @generated from message tillmesh.payment.v1.AppParameters
+ */
+export type AppParameters = Message<"tillmesh.payment.v1.AppParameters"> & {
+  /**
+   * For WeChat: appid, partnerid, prepayid, package, noncestr, timestamp, sign. For Alipay: orderStr. At most 16 pairs.
+   *
+   * @generated from field: map<string, string> parameters = 1;
+   */
+  parameters: { [key: string]: string };
+};
+
+/**
+ * Describes the message tillmesh.payment.v1.AppParameters.
+ * Use `create(AppParametersSchema)` to create a new message.
+ */
+export const AppParametersSchema: GenMessage<AppParameters> = /*@__PURE__*/
+  messageDesc(file_tillmesh_payment_v1_payment, 1);
 
 /**
  * What the payer's device has to do next.
@@ -79,6 +100,14 @@ export type ClientAction = Message<"tillmesh.payment.v1.ClientAction"> & {
      */
     value: string;
     case: "redirectUrl";
+  } | {
+    /**
+     * Hand these to the wallet's SDK for apps.
+     *
+     * @generated from field: tillmesh.payment.v1.AppParameters app = 4;
+     */
+    value: AppParameters;
+    case: "app";
   } | { case: undefined; value?: undefined };
 };
 
@@ -87,7 +116,7 @@ export type ClientAction = Message<"tillmesh.payment.v1.ClientAction"> & {
  * Use `create(ClientActionSchema)` to create a new message.
  */
 export const ClientActionSchema: GenMessage<ClientAction> = /*@__PURE__*/
-  messageDesc(file_tillmesh_payment_v1_payment, 1);
+  messageDesc(file_tillmesh_payment_v1_payment, 2);
 
 /**
  * Names a payment, in the mesh's words or in the merchant's.
@@ -124,7 +153,7 @@ export type PaymentRef = Message<"tillmesh.payment.v1.PaymentRef"> & {
  * Use `create(PaymentRefSchema)` to create a new message.
  */
 export const PaymentRefSchema: GenMessage<PaymentRef> = /*@__PURE__*/
-  messageDesc(file_tillmesh_payment_v1_payment, 2);
+  messageDesc(file_tillmesh_payment_v1_payment, 3);
 
 /**
  * A payment in the merchant's words.
@@ -152,7 +181,7 @@ export type MerchantOrderRef = Message<"tillmesh.payment.v1.MerchantOrderRef"> &
  * Use `create(MerchantOrderRefSchema)` to create a new message.
  */
 export const MerchantOrderRefSchema: GenMessage<MerchantOrderRef> = /*@__PURE__*/
-  messageDesc(file_tillmesh_payment_v1_payment, 3);
+  messageDesc(file_tillmesh_payment_v1_payment, 4);
 
 /**
  * A payment.
@@ -334,7 +363,7 @@ export type Payment = Message<"tillmesh.payment.v1.Payment"> & {
  * Use `create(PaymentSchema)` to create a new message.
  */
 export const PaymentSchema: GenMessage<Payment> = /*@__PURE__*/
-  messageDesc(file_tillmesh_payment_v1_payment, 4);
+  messageDesc(file_tillmesh_payment_v1_payment, 5);
 
 /**
  * How payer and merchant meet.
