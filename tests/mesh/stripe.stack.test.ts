@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock, systemRandom } from '@tillmesh/clock';
-import { type Mesh, startMesh } from '@tillmesh/local-mesh';
+import { MERCHANTS, type Mesh, startMesh } from '@tillmesh/local-mesh';
 import { CashierService } from '@tillmesh/proto/tillmesh/cashier/v1/cashier_service_pb.ts';
 import { LearnedBy } from '@tillmesh/proto/tillmesh/payment/v1/outcome_pb.ts';
 import {
@@ -33,6 +33,11 @@ beforeAll(async () => {
     logLevel: 'trace',
     groupTags: [1],
     notificationTimeScale: 0.01,
+    settings: {
+      'routing-table': {
+        merchants: [...MERCHANTS, { merchantId: 'abroad', displayName: 'Abroad', accountIds: ['stripe-a'] }],
+      },
+    },
     services: ['sandbox', 'order-store', 'routing', 'channel-wechat', 'channel-stripe', 'cashier', 'syncer', 'edge'],
   });
   cashier = createClient(CashierService, { target: mesh.address('cashier'), caller: 'till', capMs: 40_000 });
@@ -114,8 +119,8 @@ test('a code of WeChat Pay goes on to Stripe when the direct channel cannot be r
   expect(await sandbox.check(payment.orderNo)).toMatchObject({ charges: 1, netFen: Number(AMOUNT), chargedTwice: 0 });
 }, 60_000);
 
-test('a page of Alipay is opened at Stripe, and closed unpaid when the till gives up', async () => {
-  const payment = await pay({ kind: PaymentKind.PC_REDIRECT, wallet: Wallet.ALIPAY });
+test('a merchant without Alipay’s own account has a page of Alipay opened at Stripe, and closed unpaid when the till gives up', async () => {
+  const payment = await pay({ merchantId: 'abroad', kind: PaymentKind.PC_REDIRECT, wallet: Wallet.ALIPAY });
   expect(payment).toMatchObject({ state: PaymentState.PAYING });
   expect(payment.action?.action).toMatchObject({ case: 'redirectUrl', value: expect.stringMatching(/^https:/) });
   const { payment: closed } = await cashier.closePayment({ payment: paymentRef(payment) });
