@@ -118,7 +118,7 @@ export const ambiguity: Drill = {
   run: async ({ seconds, rate, seed, folder, env, clock, onProgress }) => {
     const settings = {
       syncer: { planTimeScale: PLAN_TIME_SCALE, personAfterMs: PERSON_AFTER_MS },
-      ...Object.fromEntries(['wechat', 'alipay', 'stripe'].map((id) => [`channel-${id}`, sickLanes()])),
+      ...Object.fromEntries(['wechat', 'alipay', 'stripe', 'unionpay'].map((id) => [`channel-${id}`, sickLanes()])),
     };
     const mesh = await startMesh({
       folder,

@@ -12,6 +12,7 @@ const VICTIMS: readonly ServiceName[] = [
   'channel-wechat',
   'channel-alipay',
   'channel-stripe',
+  'channel-unionpay',
   'syncer',
   'edge',
   'routing',

@@ -1,4 +1,4 @@
-// npm run sandbox: the simulated channels alone, for whoever has a client of WeChat Pay, Alipay or Stripe to test.
+// npm run sandbox: the simulated channels alone, for whoever has a client of WeChat Pay, Alipay, Stripe or UnionPay to test.
 
 import { execFile, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -7,7 +7,7 @@ import { parseArgs, promisify } from 'node:util';
 import { systemClock } from '@tillmesh/clock';
 import { root } from './run-program.ts';
 
-const PORTS = { control: 7_400, wechat: 7_401, alipay: 7_402, stripe: 7_403 };
+const PORTS = { control: 7_400, wechat: 7_401, alipay: 7_402, stripe: 7_403, unionpay: 7_404 };
 const READY_WITHIN_MS = 30_000;
 const LOOK_EVERY_MS = 50;
 
@@ -17,6 +17,7 @@ const HELP = `npm run sandbox [-- options]
   --wechat <a,b>         account names at the simulated WeChat Pay (default wechat-a)
   --alipay <a,b>         account names at the simulated Alipay (default alipay-a)
   --stripe <a,b>         account names at the simulated Stripe (default stripe-a)
+  --unionpay <a,b>       account names at the simulated UnionPay (default unionpay-a)
   --stripe-webhook <url> where every Stripe account's events go; without it nothing is told
   --free-ports           take free ports instead of ${Object.values(PORTS).join(', ')}
   --time-scale <factor>  on the waits between notifications (default 1; 0.01 makes seconds of minutes)`;
@@ -27,6 +28,7 @@ const { values: options } = parseArgs({
     wechat: { type: 'string', default: 'wechat-a' },
     alipay: { type: 'string', default: 'alipay-a' },
     stripe: { type: 'string', default: 'stripe-a' },
+    unionpay: { type: 'string', default: 'unionpay-a' },
     'stripe-webhook': { type: 'string' },
     'free-ports': { type: 'boolean', default: false },
     'time-scale': { type: 'string', default: '1' },
@@ -54,7 +56,10 @@ const main = async (): Promise<number> => {
   const keys = join(folder, 'keys');
   mkdirSync(keys, { recursive: true, mode: 0o700 });
   const generate = join(root, 'services', 'sandbox', 'src', 'generate-keys.ts');
-  const names = (['wechat', 'alipay', 'stripe'] as const).flatMap((channel) => [`--${channel}`, options[channel]]);
+  const names = (['wechat', 'alipay', 'stripe', 'unionpay'] as const).flatMap((channel) => [
+    `--${channel}`,
+    options[channel],
+  ]);
   const words = [generate, '--out', keys, ...names];
   await promisify(execFile)(process.execPath, words);
   const accountsFile = join(keys, 'accounts.json');
@@ -91,6 +96,7 @@ const main = async (): Promise<number> => {
   say(`Alipay       http://127.0.0.1:${ports.alipay}/gateway.do`);
   say(`Stripe       https://127.0.0.1:${ports.stripe}`);
   say(`to trust     ${stripe.certificateFile}`);
+  say(`UnionPay     http://127.0.0.1:${ports.unionpay}`);
   say(`control      http://127.0.0.1:${ports.control}/control/health`);
   say(`keys         ${accountsFile}`);
   say();

@@ -1,7 +1,7 @@
 /** What the demonstration tells the simulated channels and asks them; services/sandbox/README.md. */
 export type SandboxControl = {
   /** A fresh payment code (at Stripe: a card) of a payer with money, whose payment goes as the acts say. */
-  paymentCode(wallet: 'wechat' | 'alipay' | 'stripe', script?: readonly object[]): Promise<string>;
+  paymentCode(wallet: 'wechat' | 'alipay' | 'stripe' | 'unionpay', script?: readonly object[]): Promise<string>;
   /** A payer scans a QR code and pays after so many seconds, or does what the acts say. */
   scan(code: string, afterSeconds: number, script?: readonly object[]): Promise<void>;
   /** What happens to the next order of an account with this description. */

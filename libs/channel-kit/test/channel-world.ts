@@ -53,6 +53,8 @@ export type ChannelWorld = {
   readonly instantKind: PaymentKind;
   /** Whether the channel signs its answers, or the connection vouches for them. */
   readonly signsAnswers: boolean;
+  /** Whether the channel can take a code back that is shown; otherwise time alone ends it. */
+  readonly canWithdraw: boolean;
   /** A listed decline for want of money. */
   readonly declineCode: string;
   readonly notifyUrl: string;

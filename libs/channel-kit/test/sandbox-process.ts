@@ -41,12 +41,31 @@ export type SandboxKeys = {
       readonly webhookSecretFile: string;
     }[];
   };
-  readonly sandbox: { readonly wechat: object; readonly alipay: object; readonly stripe: object };
+  readonly unionpay: {
+    readonly certificateFile: string;
+    readonly accounts: readonly {
+      readonly accountId: string;
+      readonly merId: string;
+      readonly certId: string;
+      readonly merchantPrivateKeyFile: string;
+    }[];
+  };
+  readonly sandbox: {
+    readonly wechat: object;
+    readonly alipay: object;
+    readonly stripe: object;
+    readonly unionpay: object;
+  };
 };
 
 export type SandboxProcess = {
   readonly keys: SandboxKeys;
-  readonly urls: { readonly wechat: string; readonly alipay: string; readonly stripe: string };
+  readonly urls: {
+    readonly wechat: string;
+    readonly alipay: string;
+    readonly stripe: string;
+    readonly unionpay: string;
+  };
   /** Asks the control API; rejects with its text where it does not answer 2xx, unless `accepts` takes the status. */
   readonly control: <Answer>(
     method: 'GET' | 'POST',
@@ -83,6 +102,8 @@ export const startSandboxProcess = async (webhookUrl?: string): Promise<SandboxP
       'alipay-a,alipay-b',
       '--stripe',
       'stripe-a,stripe-b',
+      '--unionpay',
+      'unionpay-a,unionpay-b',
     ],
     process.env,
   );
@@ -129,6 +150,7 @@ export const startSandboxProcess = async (webhookUrl?: string): Promise<SandboxP
     wechat: number;
     alipay: number;
     stripe: number;
+    unionpay: number;
   };
   return {
     keys,
@@ -136,6 +158,7 @@ export const startSandboxProcess = async (webhookUrl?: string): Promise<SandboxP
       wechat: `http://127.0.0.1:${ports.wechat}`,
       alipay: `http://127.0.0.1:${ports.alipay}`,
       stripe: `https://127.0.0.1:${ports.stripe}`,
+      unionpay: `http://127.0.0.1:${ports.unionpay}`,
     },
     control: async <Answer>(method: 'GET' | 'POST', path: string, body?: object) => {
       const response = await fetch(`http://127.0.0.1:${ports.control}/control${path}`, {

@@ -12,9 +12,9 @@ const NOTIFICATION_MS_MAX = 15_000;
 /** What a channel has to say to be put beside the sandbox. */
 export type SandboxWorldOptions<Account extends AccountSettings> = Pick<
   WorldOptions<Account>,
-  'channel' | 'instantKind' | 'signsAnswers' | 'declineCode'
+  'channel' | 'instantKind' | 'signsAnswers' | 'declineCode' | 'canWithdraw'
 > & {
-  readonly wallet: 'wechat' | 'alipay' | 'stripe';
+  readonly wallet: 'wechat' | 'alipay' | 'stripe' | 'unionpay';
   /** The settings of two accounts, as they stand in a configuration file. */
   readonly accountsOf: (keys: SandboxKeys, baseUrl: string) => readonly [object, object];
   /** Further settings of the channel's process. */

@@ -40,6 +40,8 @@ export type WorldOptions<Account extends AccountSettings> = {
   readonly instantKind?: ChannelWorld['instantKind'];
   /** True unless told. */
   readonly signsAnswers?: boolean;
+  /** True unless told. */
+  readonly canWithdraw?: boolean;
   readonly declineCode: string;
   readonly secrets: readonly string[];
 };
@@ -132,6 +134,7 @@ export const startWorld = async <Account extends AccountSettings>(
     otherAccountId: accountIdOf(accounts[1]),
     instantKind: options.instantKind ?? PaymentKind.PAYMENT_CODE,
     signsAnswers: options.signsAnswers ?? true,
+    canWithdraw: options.canWithdraw ?? true,
     declineCode: options.declineCode,
     notifyUrl: simulator.notifyUrl,
     secrets: options.secrets,

@@ -31,7 +31,18 @@ const GeneratedKeys = z.object({
       z.looseObject({ accountId: z.string(), secretKeyFile: z.string(), webhookSecretFile: z.string() }),
     ),
   }),
-  sandbox: z.object({ wechat: z.looseObject({}), alipay: z.looseObject({}), stripe: z.looseObject({}) }),
+  unionpay: z.object({
+    certificateFile: z.string(),
+    accounts: z.array(
+      z.object({ accountId: z.string(), merId: z.string(), certId: z.string(), merchantPrivateKeyFile: z.string() }),
+    ),
+  }),
+  sandbox: z.object({
+    wechat: z.looseObject({}),
+    alipay: z.looseObject({}),
+    stripe: z.looseObject({}),
+    unionpay: z.looseObject({}),
+  }),
 });
 export type GeneratedKeys = z.output<typeof GeneratedKeys>;
 

@@ -11,6 +11,7 @@ export const SERVICES = [
   'channel-wechat',
   'channel-alipay',
   'channel-stripe',
+  'channel-unionpay',
   'cashier',
   'syncer',
   'edge',
@@ -25,6 +26,7 @@ export const REPEATABLE = [
   'channel-wechat',
   'channel-alipay',
   'channel-stripe',
+  'channel-unionpay',
   'cashier',
   'syncer',
   'edge',
@@ -32,7 +34,7 @@ export const REPEATABLE = [
 export type RepeatableService = (typeof REPEATABLE)[number];
 
 /** The adapters of which a mesh can have further channels. */
-export type AdapterId = 'wechat' | 'alipay' | 'stripe';
+export type AdapterId = 'wechat' | 'alipay' | 'stripe' | 'unionpay';
 
 /** A further channel: another process of an adapter, with accounts of its own at the simulated channel. */
 export type FurtherChannel = {

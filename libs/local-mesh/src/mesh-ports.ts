@@ -19,6 +19,8 @@ export const LISTENERS = [
   'watch-http',
   'channel-stripe',
   'sandbox-stripe',
+  'channel-unionpay',
+  'sandbox-unionpay',
 ] as const;
 export type Listener = (typeof LISTENERS)[number];
 

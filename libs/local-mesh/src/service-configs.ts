@@ -8,6 +8,7 @@ import type { MeshPorts } from './mesh-ports.ts';
 export const WECHAT_ACCOUNTS = ['wechat-a', 'wechat-b'] as const;
 export const ALIPAY_ACCOUNTS = ['alipay-a'] as const;
 export const STRIPE_ACCOUNTS = ['stripe-a'] as const;
+export const UNIONPAY_ACCOUNTS = ['unionpay-a'] as const;
 
 /** Stripe shows a code of WeChat Pay's and leads to a page of Alipay's: the other two ways it does not have. */
 const STRIPE_RULES = [
@@ -20,7 +21,7 @@ export const MERCHANTS = [
   {
     merchantId: 'demo-cafe',
     displayName: 'Demo Café',
-    accountIds: [...WECHAT_ACCOUNTS, ...ALIPAY_ACCOUNTS, ...STRIPE_ACCOUNTS],
+    accountIds: [...WECHAT_ACCOUNTS, ...ALIPAY_ACCOUNTS, ...STRIPE_ACCOUNTS, ...UNIONPAY_ACCOUNTS],
     rules: STRIPE_RULES,
   },
   {
@@ -30,6 +31,12 @@ export const MERCHANTS = [
     rules: STRIPE_RULES,
   },
 ];
+
+/** What the simulated UnionPay means by its codes; of the real one they have to be confirmed. */
+const UNIONPAY_CODES = {
+  notFound: ['34'],
+  declined: { '51': 'insufficient_funds', '62': 'payment_code_invalid', '89': 'payer_cancelled' },
+};
 
 /** The most that a payment of the demonstration may be: 50,000 yuan. */
 const AMOUNT_MAX = 5_000_000;
@@ -63,6 +70,7 @@ const channelsOf = (further: readonly FurtherChannel[]): readonly Channel[] => [
   { channelId: 'wechat', adapter: 'wechat', accountIds: WECHAT_ACCOUNTS },
   { channelId: 'alipay', adapter: 'alipay', accountIds: ALIPAY_ACCOUNTS },
   { channelId: 'stripe', adapter: 'stripe', accountIds: STRIPE_ACCOUNTS },
+  { channelId: 'unionpay', adapter: 'unionpay', accountIds: UNIONPAY_ACCOUNTS },
   ...further.map((channel) => ({ ...channel, accountIds: [accountOfChannel(channel.channelId)] })),
 ];
 
@@ -89,6 +97,7 @@ const OFFERS: Readonly<Record<AdapterId, Offer>> = {
     kinds: ['merchant_qr', 'pc_redirect', 'h5', 'card'],
     rankFrom: 50,
   },
+  unionpay: { wallets: ['unionpay'], kinds: ['payment_code', 'merchant_qr'], rankFrom: 0 },
 };
 
 const routingTable = (channels: readonly Channel[]) => ({
@@ -144,12 +153,14 @@ export const serviceConfigs = (inputs: ConfigInputs): Readonly<Record<string, ob
         wechat: ports['sandbox-wechat'],
         alipay: ports['sandbox-alipay'],
         stripe: ports['sandbox-stripe'],
+        unionpay: ports['sandbox-unionpay'],
       },
       portFile: join(folder, 'sandbox-ports.json'),
       journalFile: join(folder, 'sandbox-journal.ndjson'),
       notifications: { timeScale: notificationTimeScale },
       ...keys.sandbox,
       stripe: { ...keys.sandbox.stripe, accounts: stripeWithWebhooks(keys, channels, ports) },
+      unionpay: keys.sandbox.unionpay,
     },
     migrate: { logLevel, orders: account('migrate'), orderStore },
     'order-store': { server, logLevel, orders: { ...account('app'), rowKeys } },
@@ -289,6 +300,18 @@ const accountSettings = (
         authorizeUrl: `${baseUrls[0]}/connect/oauth2/authorize`,
         apiUrl: baseUrls[0],
       },
+    }));
+  }
+  if (adapter === 'unionpay') {
+    return keys.unionpay.accounts.filter(isServed).map((unionpay) => ({
+      accountId: unionpay.accountId,
+      ...contractOf(unionpay.accountId),
+      baseUrls: [`${baseUrls[0]}/gateway/api`],
+      merId: unionpay.merId,
+      certId: unionpay.certId,
+      privateKeyFile: unionpay.merchantPrivateKeyFile,
+      unionpayCertificates: [keys.unionpay.certificateFile],
+      confirmedCodes: UNIONPAY_CODES,
     }));
   }
   return keys.alipay.accounts.filter(isServed).map((alipay) => ({

@@ -41,7 +41,7 @@ export type MeshOptions = {
   readonly services?: readonly ServiceName[];
   /** How many processes of a service; one unless told. Their clients get all addresses. */
   readonly instances?: Readonly<Partial<Record<RepeatableService, number>>>;
-  /** Channels beside wechat, alipay and stripe. Merchants get their accounts through the setting of the routing table. */
+  /** Channels beside wechat, alipay, stripe and unionpay. Merchants get their accounts through the setting of the routing table. */
   readonly channels?: readonly FurtherChannel[];
   /**
    * Services find each other's processes by EndpointSlices, as in Kubernetes, so that processes may come and go; by fixed addresses
@@ -156,6 +156,8 @@ export const startMesh = async (options: MeshOptions): Promise<Mesh> => {
     accountsOf('alipay', channels).join(','),
     '--stripe',
     accountsOf('stripe', channels).join(','),
+    '--unionpay',
+    accountsOf('unionpay', channels).join(','),
   ];
 
   const [stack] = await Promise.all([

@@ -12,9 +12,16 @@ import {
   textAt,
   wholeNumberAt,
 } from '@tillmesh/channel-kit';
-import { type ClientAction, isAuthentic, type Outcome, unknownOutcome } from '@tillmesh/domain';
+import {
+  type Authenticity,
+  type ClientAction,
+  type DeclineReason,
+  isAuthentic,
+  type Outcome,
+  unknownOutcome,
+} from '@tillmesh/domain';
 import { type Answer, errorIn } from './client.ts';
-import { classify, type StripeOperation } from './code-table.ts';
+import { classify, declineReasonOf, type StripeOperation } from './code-table.ts';
 import { isLive, type StripeAccount } from './config.ts';
 import { moneyIn } from './money.ts';
 
@@ -34,6 +41,8 @@ export const isOurMode = (content: JsonObject, account: StripeAccount): boolean 
 export type ToldIntent = ToldSuccess & {
   readonly id: string;
   readonly status: string;
+  /** Why the last try to pay it failed, where a bank has said so. */
+  readonly declined: DeclineReason | undefined;
 };
 
 /** Reads an intent; undefined where the object is none. @param paidAtMs where the object itself does not say when it was paid. */
@@ -46,6 +55,10 @@ export const toldIntent = (content: JsonObject, account: StripeAccount, paidAtMs
   return {
     id,
     status,
+    declined: declineReasonOf(
+      textAt(content, 'last_payment_error', 'code') ?? '',
+      textAt(content, 'last_payment_error', 'decline_code') ?? '',
+    ),
     channelOrderNo: textAt(content, 'metadata', ORDER_NO),
     paid: received,
     channelTransactionId: id,
@@ -57,6 +70,14 @@ export const toldIntent = (content: JsonObject, account: StripeAccount, paidAtMs
 /** True where an intent is of the order that was asked about. */
 export const isOfOrder = (told: ToldIntent, order: Pick<OrderRef, 'channelOrderNo'>): boolean =>
   told.isOurs && told.channelOrderNo === order.channelOrderNo;
+
+/** An intent that is over. One that we canceled because a bank had declined it says so, whoever tells of it first: answer or webhook. */
+export const canceledOutcome = (told: ToldIntent, ruleId: string, authenticity: Authenticity): Outcome => {
+  const outcome = outcomeOfEnd({ ruleId, closed: true }, { isOurs: told.isOurs }, authenticity);
+  return outcome.kind === 'failed_definite' && told.declined !== undefined
+    ? { ...outcome, reason: told.declined }
+    : outcome;
+};
 
 const outcomeOf = (told: ToldIntent, order: OrderRef, facts: CallFacts): Outcome => {
   const authenticity = authenticityOf(facts);
@@ -73,11 +94,7 @@ const outcomeOf = (told: ToldIntent, order: OrderRef, facts: CallFacts): Outcome
     case 'requires_confirmation':
       return { kind: 'pending_payer' };
     case 'canceled':
-      return outcomeOfEnd(
-        { ruleId: 'stripe.query.status.canceled', closed: true },
-        { isOurs: true },
-        authenticity ?? 'absent',
-      );
+      return canceledOutcome(told, 'stripe.query.status.canceled', authenticity ?? 'absent');
     // requires_capture among them: we never ask for money to be held.
     default:
       return unknownOutcome(`status ${told.status}`);

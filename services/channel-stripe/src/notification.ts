@@ -6,7 +6,6 @@ import {
   type NotificationRefusal,
   type NotificationReport,
   objectAt,
-  outcomeOfEnd,
   outcomeOfSuccess,
   parseJsonObject,
   type RawNotification,
@@ -19,7 +18,7 @@ import {
 import { type Outcome, unknownOutcome } from '@tillmesh/domain';
 import type { StripeCall } from './client.ts';
 import type { StripeAccount } from './config.ts';
-import { isOurMode, type ToldIntent, toldIntent } from './intent.ts';
+import { canceledOutcome, isOurMode, type ToldIntent, toldIntent } from './intent.ts';
 import { moneyIn } from './money.ts';
 import { REFUND_NO, refundRuleOf, refundStateOfWord } from './refund.ts';
 import { verifyWebhook } from './signature.ts';
@@ -64,11 +63,7 @@ const outcomeOf = (type: string, told: ToldIntent): Outcome => {
         ? outcomeOfSuccess(told, undefined, 'verified')
         : unknownOutcome(`a success in an event ${type}`);
     case 'canceled':
-      return outcomeOfEnd(
-        { ruleId: 'stripe.event.status.canceled', closed: true },
-        { isOurs: told.isOurs },
-        'verified',
-      );
+      return canceledOutcome(told, 'stripe.event.status.canceled', 'verified');
     case 'processing':
       return { kind: 'processing' };
     case 'requires_action':

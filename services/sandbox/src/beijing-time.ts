@@ -20,6 +20,14 @@ const finite = (ms: number): number | undefined => (Number.isFinite(ms) ? ms : u
 export const msOfRfc3339 = (text: string): number | undefined =>
   RFC3339.test(text) ? finite(Date.parse(text)) : undefined;
 
+/** Reads `20260102030405` as Beijing time; undefined for anything else. */
+export const msOfCompact = (text: string): number | undefined => {
+  const match = /^([0-9]{4})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})$/.exec(text);
+  if (match === null) return undefined;
+  const [year, month, day, hour, minute, second] = match.slice(1);
+  return finite(Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}+08:00`));
+};
+
 /** Reads `2026-01-02 03:04:05` as Beijing time; undefined for anything else. */
 export const msOfSpaced = (text: string): number | undefined =>
   /^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}$/.test(text)

@@ -138,6 +138,32 @@ const StripeConfig = z
   })
   .describe('The simulated Stripe.');
 
+const UnionpayConfig = z
+  .strictObject({
+    privateKeyFile: privateKeyFile('what UnionPay signs with'),
+    certificateFile: secretFile('its certificate, which stands in every answer'),
+    accounts: z
+      .array(
+        z.strictObject({
+          accountId: name("The mesh's name of the account."),
+          merId: z
+            .string()
+            .regex(/^[0-9]{15}$/)
+            .describe('Number of the merchant, 15 digits.'),
+          certId: z
+            .string()
+            .regex(/^[0-9]{1,40}$/)
+            .describe("Serial number of the merchant's certificate, decimal."),
+          merchantPublicKeyFile: publicKeyFile("the merchant's public key"),
+        }),
+      )
+      .min(1)
+      .max(100)
+      .describe('The merchants of UnionPay.'),
+    ordersMax,
+  })
+  .describe('The simulated UnionPay.');
+
 const isUnique = (values: readonly string[]): boolean => new Set(values).size === values.length;
 
 export const SandboxConfig = z
@@ -149,6 +175,7 @@ export const SandboxConfig = z
         wechat: port.default(0),
         alipay: port.default(0),
         stripe: port.default(0),
+        unionpay: port.default(0),
       })
       .prefault({})
       .describe('A port for each; 0 takes a free one.'),
@@ -158,6 +185,7 @@ export const SandboxConfig = z
     wechat: WechatConfig,
     alipay: AlipayConfig,
     stripe: StripeConfig,
+    unionpay: UnionpayConfig,
     notifications: z
       .strictObject({
         timeScale: z
@@ -185,8 +213,12 @@ export const SandboxConfig = z
       .describe('The simulated payers.'),
   })
   .refine(
-    ({ wechat, alipay, stripe }) =>
-      isUnique([...wechat.accounts, ...alipay.accounts, ...stripe.accounts].map(({ accountId }) => accountId)),
+    ({ wechat, alipay, stripe, unionpay }) =>
+      isUnique(
+        [...wechat.accounts, ...alipay.accounts, ...stripe.accounts, ...unionpay.accounts].map(
+          ({ accountId }) => accountId,
+        ),
+      ),
     'two accounts have the same accountId',
   )
   .refine(

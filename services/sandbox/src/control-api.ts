@@ -59,7 +59,7 @@ export const createControlApi = (deps: {
   readonly orderStates: (outTradeNo: string) => readonly object[];
 }): ((request: HttpRequest) => Promise<HttpReply>) => {
   const { payers, ledger, scripts, stats, notifier, channels } = deps;
-  const outages: Record<ChannelName, string> = { wechat: 'off', alipay: 'off', stripe: 'off' };
+  const outages: Record<ChannelName, string> = { wechat: 'off', alipay: 'off', stripe: 'off', unionpay: 'off' };
 
   /** Runs `work` on a body of the right form, or names what is wrong with it. */
   const withBody = async <Schema extends z.ZodType>(

@@ -38,6 +38,16 @@ export type StripeKeys = {
   readonly webhookSecretFile: string;
 };
 
+export type UnionpayKeys = {
+  readonly accountId: string;
+  readonly merId: string;
+  /** Decimal. */
+  readonly certId: string;
+  /** Signs requests; the merchant's alone. */
+  readonly merchantPrivateKeyFile: string;
+  readonly merchantPublicKeyFile: string;
+};
+
 /** Every file name is an absolute path. PEM files are PKCS#8 (private) and SPKI (public). */
 export type GeneratedKeys = {
   readonly wechat: {
@@ -58,11 +68,18 @@ export type GeneratedKeys = {
     readonly certificateKeyFile: string;
     readonly accounts: readonly StripeKeys[];
   };
-  /** The `wechat`, `alipay` and `stripe` sections of the sandbox' own configuration, ready to be copied into it. */
+  readonly unionpay: {
+    /** What adapters trust: UnionPay's certificate. */
+    readonly certificateFile: string;
+    readonly privateKeyFile: string;
+    readonly accounts: readonly UnionpayKeys[];
+  };
+  /** The `wechat`, `alipay`, `stripe` and `unionpay` sections of the sandbox' own configuration, ready to be copied into it. */
   readonly sandbox: {
     readonly wechat: object;
     readonly alipay: object;
     readonly stripe: object;
+    readonly unionpay: object;
   };
 };
 
@@ -135,13 +152,24 @@ const stripeKeys = (folder: string, accountId: string): StripeKeys => {
 };
 
 /** A certificate and its key, made together: a key of another run would not fit. */
-const stripeCertificate = (folder: string) => {
-  const files = { certificateFile: join(folder, 'stripe-tls.pem'), certificateKeyFile: join(folder, 'stripe-tls.key') };
-  if (existsSync(files.certificateFile) && existsSync(files.certificateKeyFile)) return files;
+const certificateOf = (folder: string, name: string) => {
+  const files = { certificateFile: join(folder, `${name}.pem`), privateKeyFile: join(folder, `${name}.key`) };
+  if (existsSync(files.certificateFile) && existsSync(files.privateKeyFile)) return files;
   const { certificate, privateKey } = selfSigned();
-  writeFileSync(files.certificateKeyFile, privateKey, { mode: 0o600 });
+  writeFileSync(files.privateKeyFile, privateKey, { mode: 0o600 });
   writeFileSync(files.certificateFile, certificate, { mode: 0o600 });
   return files;
+};
+
+const unionpayKeys = (folder: string, accountId: string): UnionpayKeys => {
+  const merchant = keyPair(folder, `${accountId}-merchant`);
+  return {
+    accountId,
+    merId: `7772${digitsOf(`merId ${accountId}`, 11)}`,
+    certId: digitsOf(readFileSync(merchant.publicKeyFile, 'utf8'), 11),
+    merchantPrivateKeyFile: merchant.privateKeyFile,
+    merchantPublicKeyFile: merchant.publicKeyFile,
+  };
 };
 
 /** Without the merchants' private keys: the channel's side never has them. */
@@ -156,6 +184,10 @@ const sandboxSections = (keys: Omit<GeneratedKeys, 'sandbox'>): GeneratedKeys['s
     accounts: keys.alipay.accounts.map(({ appPrivateKeyFile: _private, ...account }) => account),
   },
   stripe: keys.stripe,
+  unionpay: {
+    ...keys.unionpay,
+    accounts: keys.unionpay.accounts.map(({ merchantPrivateKeyFile: _private, ...account }) => account),
+  },
 });
 
 /**
@@ -167,11 +199,13 @@ export const generateKeys = (options: {
   readonly wechat: readonly string[];
   readonly alipay: readonly string[];
   readonly stripe: readonly string[];
+  readonly unionpay: readonly string[];
 }): GeneratedKeys => {
   const folder = resolve(options.folder);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const wechatPlatform = keyPair(folder, 'wechat-platform');
   const alipayPlatform = keyPair(folder, 'alipay-platform');
+  const stripeTls = certificateOf(folder, 'stripe-tls');
   const keys = {
     wechat: {
       publicKeyId: `PUB_KEY_ID_01${digitsOf(readFileSync(wechatPlatform.publicKeyFile, 'utf8'), 30)}`,
@@ -185,8 +219,13 @@ export const generateKeys = (options: {
       accounts: options.alipay.map((accountId) => alipayKeys(folder, accountId)),
     },
     stripe: {
-      ...stripeCertificate(folder),
+      certificateFile: stripeTls.certificateFile,
+      certificateKeyFile: stripeTls.privateKeyFile,
       accounts: options.stripe.map((accountId) => stripeKeys(folder, accountId)),
+    },
+    unionpay: {
+      ...certificateOf(folder, 'unionpay'),
+      accounts: options.unionpay.map((accountId) => unionpayKeys(folder, accountId)),
     },
   };
   const generated = { ...keys, sandbox: sandboxSections(keys) };
@@ -208,6 +247,7 @@ const runAsCommand = (): void => {
       wechat: { type: 'string', default: 'wechat-a' },
       alipay: { type: 'string', default: 'alipay-a' },
       stripe: { type: 'string', default: 'stripe-a' },
+      unionpay: { type: 'string', default: 'unionpay-a' },
     },
   });
   if (values.out === undefined) throw new Error('--out <folder> is missing');
@@ -216,6 +256,7 @@ const runAsCommand = (): void => {
     wechat: listOf(values.wechat),
     alipay: listOf(values.alipay),
     stripe: listOf(values.stripe),
+    unionpay: listOf(values.unionpay),
   });
   process.stdout.write(`${join(resolve(values.out), 'accounts.json')}\n`);
 };
@@ -230,7 +271,9 @@ if (
     runAsCommand();
   } catch (error) {
     process.stderr.write(`generate-keys: ${error instanceof Error ? error.message : String(error)}\n`);
-    process.stderr.write('usage: generate-keys.ts --out <folder> [--wechat a,b] [--alipay c] [--stripe d]\n');
+    process.stderr.write(
+      'usage: generate-keys.ts --out <folder> [--wechat a,b] [--alipay c] [--stripe d] [--unionpay e]\n',
+    );
     process.exit(1);
   }
 }

@@ -31,6 +31,7 @@ const CODE_FORMS: Readonly<Record<ChannelName, RegExp>> = {
   alipay: /^(?:2[5-9]|30)[0-9]{14,22}$/,
   // No code to scan, but what stands for a card: Stripe's id of a payment method.
   stripe: /^pm_[0-9A-Za-z_]{1,64}$/,
+  unionpay: /^62[0-9]{17}$/,
 };
 
 /** Whether a wallet shows codes of this form. */
@@ -84,6 +85,8 @@ export const createPayers = (deps: {
         return `2088${digits(12)}`;
       case 'stripe':
         return `cus_${random.hex(7)}`;
+      case 'unionpay':
+        return `up${digits(14)}`;
       default:
         return assertNever(wallet);
     }
@@ -96,6 +99,8 @@ export const createPayers = (deps: {
         return `2${5 + random.below(5)}${digits(16)}`;
       case 'stripe':
         return `pm_1${random.hex(12)}`;
+      case 'unionpay':
+        return `62${digits(17)}`;
       default:
         return assertNever(wallet);
     }

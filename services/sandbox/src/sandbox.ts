@@ -15,6 +15,7 @@ import { createState } from './state.ts';
 import { createStats } from './stats.ts';
 import type { StripeAccount } from './stripe/account.ts';
 import { createStripeSimulator } from './stripe/simulator.ts';
+import { createUnionpaySimulator } from './unionpay/simulator.ts';
 import type { WechatAccount } from './wechat/account.ts';
 import { createWechatSimulator } from './wechat/simulator.ts';
 
@@ -24,6 +25,7 @@ export interface Sandbox {
     readonly wechat: number;
     readonly alipay: number;
     readonly stripe: number;
+    readonly unionpay: number;
   };
   close(): Promise<void>;
 }
@@ -103,6 +105,21 @@ export const startSandbox = async (
     settings: { ...config.stripe, accounts: stripeAccounts(config) },
   });
 
+  const unionpay = createUnionpaySimulator({
+    ...shared,
+    settings: {
+      ordersMax: config.unionpay.ordersMax,
+      accounts: config.unionpay.accounts.map(({ merchantPublicKeyFile, ...account }) => ({
+        ...account,
+        merchantPublicKey: merchantPublicKeyFile,
+      })),
+      key: {
+        privateKey: config.unionpay.privateKeyFile,
+        certificate: config.unionpay.certificateFile.reveal(),
+      },
+    },
+  });
+
   await state.open(config.journalFile);
   const listening: HttpListener[] = [];
   type Listening = Parameters<typeof listenHttp>[0];
@@ -125,6 +142,7 @@ export const startSandbox = async (
         cert: config.stripe.certificateFile.reveal(),
         key: config.stripe.certificateKeyFile.reveal(),
       }),
+      unionpay: await listen(config.ports.unionpay, unionpay.handle),
     };
     const control = await listen(
       config.ports.control,
@@ -136,7 +154,14 @@ export const startSandbox = async (
         stats,
         notifier,
         channels,
-        scan: createScanner({ clock, payers, wechat: wechat.orders, alipay: alipay.trades, stripe: stripe.intents }),
+        scan: createScanner({
+          clock,
+          payers,
+          wechat: wechat.orders,
+          alipay: alipay.trades,
+          stripe: stripe.intents,
+          unionpay: unionpay.orders,
+        }),
         accounts: [
           ...config.wechat.accounts.map(({ accountId, mchid, appid }) => ({
             channel: 'wechat',
@@ -155,6 +180,7 @@ export const startSandbox = async (
             accountId,
             stripeAccountId,
           })),
+          ...config.unionpay.accounts.map(({ accountId, merId }) => ({ channel: 'unionpay', accountId, merId })),
         ],
         orderStates: (outTradeNo) => [
           ...config.wechat.accounts.flatMap(({ accountId, mchid }) => {
@@ -174,6 +200,12 @@ export const startSandbox = async (
               .findByOrder(accountId, outTradeNo)
               .map(({ status }) => ({ channel: 'stripe', account: accountId, outTradeNo, state: status })),
           ),
+          ...config.unionpay.accounts.flatMap(({ accountId, merId }) => {
+            const order = unionpay.orders.find(merId, outTradeNo);
+            return order === undefined
+              ? []
+              : [{ channel: 'unionpay', account: accountId, outTradeNo, state: order.state }];
+          }),
         ],
       }),
     );
@@ -182,10 +214,12 @@ export const startSandbox = async (
       wechat: channels.wechat.port,
       alipay: channels.alipay.port,
       stripe: channels.stripe.port,
+      unionpay: channels.unionpay.port,
     };
     wechat.resume();
     alipay.resume();
     stripe.resume();
+    unionpay.resume();
     notifier.resume();
     if (config.portFile !== undefined) await writePortFile(config.portFile, ports);
     return { ports, close };

@@ -5,6 +5,8 @@ import type { Payers } from './payers.ts';
 import { type Act, type ChannelName, type PayerPlan, payerPlanOf } from './script.ts';
 import type { Intent } from './stripe/intent.ts';
 import type { StripeIntents } from './stripe/intents.ts';
+import type { UnionpayOrder } from './unionpay/order.ts';
+import type { UnionpayOrders } from './unionpay/orders.ts';
 import type { NotPaid, WechatOrder } from './wechat/order.ts';
 import type { WechatOrders } from './wechat/orders.ts';
 
@@ -41,8 +43,9 @@ export const createScanner = (deps: {
   readonly wechat: WechatOrders;
   readonly alipay: AlipayTrades;
   readonly stripe: StripeIntents;
+  readonly unionpay: UnionpayOrders;
 }): ((scan: Scan) => Scanned) => {
-  const { clock, payers, wechat, alipay, stripe } = deps;
+  const { clock, payers, wechat, alipay, stripe, unionpay } = deps;
   const planOf = (own: readonly Act[], scan: Scan): PayerPlan => payerPlanOf([...own, ...scan.acts]);
   // What this payer does must not be done again by the next one; what the channel tells of it stays with the order.
   const kept = (own: readonly Act[], scan: Scan): readonly Act[] => [...own, ...scan.acts.filter(isAboutOrder)];
@@ -102,11 +105,28 @@ export const createScanner = (deps: {
     };
   };
 
+  const scanUnionpay = (order: UnionpayOrder, scan: Scan): Scanned => {
+    if (order.state !== 'open') return { kind: 'refused', reason: `the order is ${order.state}` };
+    if (order.atWork !== undefined) return { kind: 'refused', reason: 'a payer is at it already' };
+    const payer = payers.meet('unionpay', scan.payerId);
+    const scripted = { ...order, acts: kept(order.acts, scan) };
+    const after = unionpay.payerActs(scripted, payer.payerId, planOf(order.acts, scan));
+    return {
+      kind: 'scanned',
+      channel: 'unionpay',
+      account: order.accountId,
+      outTradeNo: order.orderId,
+      state: after.state,
+    };
+  };
+
   return (scan) => {
     const order = wechat.findByPrepay(scan.code.replace(/^prepay_id=/, ''));
     if (order !== undefined) return scanWechat(order, scan);
     const trade = alipay.findByQrCode(scan.code);
     if (trade !== undefined) return scanAlipay(trade, scan);
+    const scanned = unionpay.findByQrCode(scan.code);
+    if (scanned !== undefined) return scanUnionpay(scanned, scan);
     const intent = stripe.findByCode(scan.code);
     return intent === undefined ? { kind: 'unknown' } : scanStripe(intent, scan);
   };

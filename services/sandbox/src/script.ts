@@ -1,7 +1,7 @@
 import { z } from '@tillmesh/config';
 import { assertNever } from '@tillmesh/domain';
 
-export const CHANNELS = ['wechat', 'alipay', 'stripe'] as const;
+export const CHANNELS = ['wechat', 'alipay', 'stripe', 'unionpay'] as const;
 export type ChannelName = (typeof CHANNELS)[number];
 
 /** What a merchant can ask of a channel, in one word for both channels; `notification` is what the channel sends. */

@@ -13,13 +13,13 @@ let keys: GeneratedKeys;
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'tillmesh-keys-'));
-  keys = generateKeys({ folder, wechat: ['w-1'], alipay: ['a-1'], stripe: ['s-1'] });
+  keys = generateKeys({ folder, wechat: ['w-1'], alipay: ['a-1'], stripe: ['s-1'], unionpay: ['u-1'] });
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
 test('every file can be read by its owner alone', () => {
   const names = readdirSync(folder);
-  expect(names).toHaveLength(16);
+  expect(names).toHaveLength(20);
   for (const name of names)
     expect([name, (statSync(join(folder, name)).mode & 0o777).toString(8)]).toEqual([name, '600']);
 });
@@ -48,7 +48,7 @@ test('a second run keeps every key and adds the new accounts', () => {
   const contentsOf = () =>
     Object.fromEntries(readdirSync(folder).map((name) => [name, readFileSync(join(folder, name), 'utf8')]));
   const before = contentsOf();
-  const more = generateKeys({ folder, wechat: ['w-1', 'w-2'], alipay: ['a-1'], stripe: ['s-1'] });
+  const more = generateKeys({ folder, wechat: ['w-1', 'w-2'], alipay: ['a-1'], stripe: ['s-1'], unionpay: ['u-1'] });
   const after = contentsOf();
   for (const [name, text] of Object.entries(before)) if (name !== 'accounts.json') expect(after[name]).toBe(text);
   expect(more.wechat.accounts[0]).toEqual(keys.wechat.accounts[0]);

@@ -47,6 +47,7 @@ const start = async (changes: object = {}): Promise<RunningSandbox & { child: Ch
     wechat: number;
     alipay: number;
     stripe: number;
+    unionpay: number;
   };
   return {
     child,
@@ -56,6 +57,7 @@ const start = async (changes: object = {}): Promise<RunningSandbox & { child: Ch
     wechatUrl: `http://127.0.0.1:${ports.wechat}`,
     alipayUrl: `http://127.0.0.1:${ports.alipay}/gateway.do`,
     stripePort: ports.stripe,
+    unionpayUrl: `http://127.0.0.1:${ports.unionpay}`,
     close: async () => {
       await end(child, 'SIGTERM');
     },

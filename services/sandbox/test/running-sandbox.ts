@@ -16,6 +16,7 @@ export const makeKeys = (): { readonly folder: string; readonly keys: GeneratedK
     wechat: ['wechat-a', 'wechat-b'],
     alipay: ['alipay-a', 'alipay-b'],
     stripe: ['stripe-a', 'stripe-b'],
+    unionpay: ['unionpay-a', 'unionpay-b'],
   });
   return { folder, keys, remove: () => rmSync(folder, { recursive: true, force: true }) };
 };
@@ -63,6 +64,7 @@ export type RunningSandbox = {
   readonly alipayUrl: string;
   /** TLS, with the certificate of the keys. */
   readonly stripePort: number;
+  readonly unionpayUrl: string;
   readonly close: () => Promise<void>;
 };
 
@@ -75,6 +77,7 @@ export const runSandbox = async (options: {
   readonly wechat?: object;
   readonly alipay?: object;
   readonly stripe?: object;
+  readonly unionpay?: object;
 }): Promise<RunningSandbox> => {
   const { keys, clock = systemClock, random = systemRandom } = options;
   const config = parseConfig(
@@ -85,6 +88,7 @@ export const runSandbox = async (options: {
       wechat: { ...keys.sandbox.wechat, ...options.wechat },
       alipay: { ...keys.sandbox.alipay, ...options.alipay },
       stripe: { ...keys.sandbox.stripe, ...options.stripe },
+      unionpay: { ...keys.sandbox.unionpay, ...options.unionpay },
     },
     'the test',
   );
@@ -96,6 +100,7 @@ export const runSandbox = async (options: {
     wechatUrl: `http://127.0.0.1:${sandbox.ports.wechat}`,
     alipayUrl: `http://127.0.0.1:${sandbox.ports.alipay}/gateway.do`,
     stripePort: sandbox.ports.stripe,
+    unionpayUrl: `http://127.0.0.1:${sandbox.ports.unionpay}`,
     close: sandbox.close,
   };
 };

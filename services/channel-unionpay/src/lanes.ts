@@ -1,0 +1,9 @@
+import type { ChannelLanes } from '@tillmesh/channel-kit';
+
+// Begin with what the channel has agreed to, and with the time that 999 of 1,000 of its answers take.
+export const lanes: ChannelLanes = {
+  pay: { concurrentMax: 64, queuedMax: 16, queueWaitMsMax: 500, timeoutMs: 12_000, halfOpenAfterMs: 1_000 },
+  refund: { concurrentMax: 16, queuedMax: 32, queueWaitMsMax: 2_000, timeoutMs: 10_000, halfOpenAfterMs: 5_000 },
+  query: { concurrentMax: 32, queuedMax: 64, queueWaitMsMax: 1_000, timeoutMs: 6_000, halfOpenAfterMs: 1_000 },
+  notify: { concurrentMax: 32, queuedMax: 64, queueWaitMsMax: 500, timeoutMs: 1_000, halfOpenAfterMs: 1_000 },
+};

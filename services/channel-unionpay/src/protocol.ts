@@ -1,0 +1,6 @@
+// The adapter's pure functions under the names that every channel's protocol.ts has, for checks against official vectors.
+// UnionPay's QR interfaces encrypt nothing inside TLS: there is no `decrypt`.
+
+export { parseAnswer, parseForm } from './acp-form.ts';
+export { classify } from './code-table.ts';
+export { digestOf, sign, textToSign, verify } from './signature.ts';

@@ -1,0 +1,118 @@
+import {
+  type RefundRef,
+  type RefundReport,
+  type RefundRequest,
+  refundReport,
+  refundStateOf,
+} from '@tillmesh/channel-kit';
+import { DAY_MS, ORDER_EPOCH_MS, parseMoney, parseOrderNo } from '@tillmesh/domain';
+import { type Answer, type Answered, callGateway, nameOf, type UnionpayCall } from './client.ts';
+import { classify, type UnionpayOperation } from './code-table.ts';
+import { askOrder } from './payment.ts';
+import type { AcpFields } from './signature.ts';
+
+/** When a refund was asked for first: its number says it, and a repeat has to say the same. Of a number that is not ours the order's time. */
+export const refundTimeMs = ({ refundNo, order }: RefundRef): number => {
+  const parts = parseOrderNo(refundNo)?.parts;
+  return parts === undefined ? order.createdAtMs : ORDER_EPOCH_MS + parts.day * DAY_MS + parts.msOfDay;
+};
+
+const toldMoney = ({ txnAmt = '', currencyCode = '156' }: AcpFields) =>
+  /^[0-9]{1,12}$/.test(txnAmt) && currencyCode === '156' ? parseMoney('CNY', BigInt(txnAmt)) : undefined;
+
+const codeReportOf = (answer: Answer, operation: UnionpayOperation, call: UnionpayCall): RefundReport => {
+  const { facts, trust, fields } = answer;
+  if (fields === undefined) return refundReport(facts, 'unknown', { channelMessage: 'the answer cannot be read' });
+  const { respCode: code = '', respMsg: message = '' } = fields;
+  const { confirmedCodes: confirmed } = call.account;
+  const meaning = classify({ operation, code, trust, confirmed });
+  return refundReport(facts, meaning.class === 'processing' ? 'processing' : 'unknown', {
+    ruleId: meaning.ruleId,
+    channelCode: code,
+    channelMessage: message,
+    refundNotFound: meaning.orderNotFound,
+  });
+};
+
+const unansweredReport = ({ facts, cause }: Extract<Answered, { kind: 'unanswered' }>): RefundReport =>
+  refundReport(facts, 'unknown', { channelMessage: cause });
+
+/** Whether an answer speaks of this refund: number, time and merchant. */
+const isAbout = (fields: AcpFields, refund: RefundRef, { account }: UnionpayCall): boolean => {
+  const { orderId, txnTime } = nameOf(refund.refundNo, refundTimeMs(refund));
+  return fields['merId'] === account.merId && fields['orderId'] === orderId && fields['txnTime'] === txnTime;
+};
+
+const reportOf = (
+  answer: Answer,
+  says: 'processing' | 'succeeded' | undefined,
+  refund: RefundRef,
+  call: UnionpayCall,
+): RefundReport => {
+  const { facts } = answer;
+  const fields = answer.fields ?? {};
+  const told = { refundNo: fields['orderId'], refunded: toldMoney(fields), isOurs: isAbout(fields, refund, call) };
+  const state = refundStateOf(says, told, refund, facts.signature);
+  return refundReport(facts, state, {
+    channelRefundId: fields['queryId'] ?? '',
+    channelCode: fields['origRespCode'] ?? fields['respCode'] ?? '',
+    refunded: state === 'succeeded' || state === 'processing' ? told.refunded : undefined,
+  });
+};
+
+/**
+ * Gives money back (04). The order is named by UnionPay's own number, which a query tells where nobody has it yet. 00 says that it was taken:
+ * whether it went back a query tells.
+ */
+export const refundOrder = async (request: RefundRequest, call: UnionpayCall): Promise<RefundReport> => {
+  const { order, amount } = request;
+  let origQryId = order.channelTransactionId;
+  if (!/^[0-9]{21}$/.test(origQryId)) {
+    const seen = await askOrder(order, call);
+    if (seen.outcome.kind !== 'succeeded') {
+      const why = 'UnionPay does not say that the order is paid';
+      return refundReport(seen.facts, 'unknown', { channelCode: seen.channelCode, channelMessage: why });
+    }
+    origQryId = seen.outcome.channelTransactionId;
+  }
+  const answer = await callGateway(call, {
+    to: 'trade',
+    fields: {
+      ...nameOf(request.refundNo, refundTimeMs(request)),
+      txnType: '04',
+      txnSubType: '00',
+      channelType: '08',
+      txnAmt: amount.minorUnits.toString(),
+      origQryId,
+      backUrl: '',
+    },
+    // A number is carried out once.
+    repeatable: true,
+  });
+  if (answer.kind === 'unanswered') return unansweredReport(answer);
+  return answer.fields?.['respCode'] === '00'
+    ? reportOf(answer, 'processing', request, call)
+    : codeReportOf(answer, 'refund', call);
+};
+
+/** Asks how a refund stands (00). */
+export const askRefund = async (refund: RefundRef, call: UnionpayCall): Promise<RefundReport> => {
+  const answer = await callGateway(call, {
+    to: 'query',
+    fields: { ...nameOf(refund.refundNo, refundTimeMs(refund)), txnType: '00', txnSubType: '00' },
+    repeatable: true,
+  });
+  if (answer.kind === 'unanswered') return unansweredReport(answer);
+  const { fields } = answer;
+  if (fields?.['respCode'] !== '00') return codeReportOf(answer, 'query_refund', call);
+  switch (fields['origRespCode']) {
+    case '00':
+      return reportOf(answer, 'succeeded', refund, call);
+    case '03':
+    case '04':
+    case '05':
+      return reportOf(answer, 'processing', refund, call);
+    default:
+      return reportOf(answer, undefined, refund, call);
+  }
+};

@@ -1,0 +1,52 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startAndStop } from '@tillmesh/channel-kit/contract';
+import { afterAll, expect, test } from 'vitest';
+
+const folder = mkdtempSync(join(tmpdir(), 'tillmesh-unionpay-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2_048 });
+writeFileSync(join(folder, 'own.pem'), privateKey.export({ type: 'pkcs8', format: 'pem' }));
+writeFileSync(join(folder, 'unionpay.pem'), publicKey.export({ type: 'spki', format: 'pem' }));
+const good = {
+  accountId: 'unionpay-a',
+  baseUrls: ['https://gateway.95516.com/gateway/api'],
+  merId: '777290058110048',
+  certId: '68759663125',
+  privateKeyFile: 'own.pem',
+  unionpayCertificates: ['unionpay.pem'],
+};
+const start = (settings?: object) => startAndStop(join(import.meta.dirname, '../src/main.ts'), folder, settings);
+
+test('a good configuration starts, serves and stops in order', async () => {
+  const { code, output } = await start({ server: { port: 0 }, logLevel: 'trace', accounts: [good] });
+  expect(output).toContain('"msg":"ready"');
+  expect(code).toBe(0);
+});
+
+test('a wrong configuration ends with exit status 1 and every problem by name', async () => {
+  const accounts = [
+    { ...good, privateKeyFile: 'unionpay.pem', certId: 'ab', merId: '1' },
+    {
+      ...good,
+      accountId: 'b',
+      unionpayCertificates: [],
+      confirmedCodes: { notFound: ['345'], declined: { '51': 'no money' } },
+    },
+  ];
+  const { code, output } = await start({ server: { port: 0 }, accounts });
+  expect(code).toBe(1);
+  for (const problem of [
+    'accounts.0.privateKeyFile',
+    'accounts.0.certId: is not decimal',
+    'accounts.0.merId: is not 15 characters',
+    'accounts.1.unionpayCertificates',
+    'accounts.1.confirmedCodes.notFound.0',
+    'accounts.1.confirmedCodes.declined.51',
+  ]) {
+    expect(output).toContain(problem);
+  }
+});
