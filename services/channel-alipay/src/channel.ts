@@ -31,7 +31,8 @@ export const alipay = defineChannel<AlipayAccount>({
       case 'pc_redirect':
       case 'app':
         return signForPayer(request, call);
-      default:
+      case 'merchant_qr':
+      case 'card': // Not offered, and refused before it comes here.
         return placeOrder(request, call);
     }
   },

@@ -42,7 +42,7 @@ test('the way to Alipay carries what Alipay wants, with our way back encoded', (
 
 test('a code becomes a user_id, or an open_id where there is none; the request is signed without business content', async () => {
   expect((await resolved(answering(GIVEN))).payerId?.reveal()).toBe(USER);
-  const { params } = peer.seen.at(-1) ?? { params: {} as Record<string, string> };
+  const params = peer.seen.at(-1)?.params;
   expect(params).toMatchObject({ method: 'alipay.system.oauth.token', grant_type: 'authorization_code', code: CODE });
   expect(params).not.toHaveProperty('biz_content');
   const { user_id: _user, ...withoutUser } = GIVEN;

@@ -215,7 +215,9 @@ export const endOrder = async (order: OrderRef, call: UnionpayCall): Promise<Clo
       return { end: 'already_paid', repeat: false, seen };
     case 'failed_definite':
       return { end: 'closed', repeat: false, seen };
-    default: {
+    case 'pending_payer':
+    case 'processing':
+    case 'unknown': {
       const isOver = seen.orderNotFound && call.clock.nowMs() >= finalAtMs(order);
       return isOver
         ? { end: 'closed', repeat: false, seen: { ...seen, outcome: closedReport(seen.facts).outcome } }

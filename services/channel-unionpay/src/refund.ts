@@ -105,14 +105,7 @@ export const askRefund = async (refund: RefundRef, call: UnionpayCall): Promise<
   if (answer.kind === 'unanswered') return unansweredReport(answer);
   const { fields } = answer;
   if (fields?.['respCode'] !== '00') return codeReportOf(answer, 'query_refund', call);
-  switch (fields['origRespCode']) {
-    case '00':
-      return reportOf(answer, 'succeeded', refund, call);
-    case '03':
-    case '04':
-    case '05':
-      return reportOf(answer, 'processing', refund, call);
-    default:
-      return reportOf(answer, undefined, refund, call);
-  }
+  const { origRespCode: state = '' } = fields;
+  const says = state === '00' ? 'succeeded' : ['03', '04', '05'].includes(state) ? 'processing' : undefined;
+  return reportOf(answer, says, refund, call);
 };
