@@ -25,8 +25,8 @@ const name = (text: string): Buffer =>
   der(SEQUENCE, der(SET, der(SEQUENCE, objectId(COMMON_NAME), der(UTF8, Buffer.from(text)))));
 const extension = (id: string, value: Buffer): Buffer => der(SEQUENCE, objectId(id), der(OCTET_STRING, value));
 
-/** A certificate for 127.0.0.1 that is its own authority, made at run time (RFC 5280), with its key; both PEM. */
-export const selfSigned = (): { readonly certificate: string; readonly privateKey: string } => {
+/** A certificate for 127.0.0.1 that is its own authority, made at run time (RFC 5280), with its key; both PEM. @param serial 1 to 127. */
+export const selfSigned = (serial = 1): { readonly certificate: string; readonly privateKey: string } => {
   const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2_048 });
   const utc = (text: string): Buffer => der(UTC_TIME, Buffer.from(text));
   const extensions = der(
@@ -38,7 +38,7 @@ export const selfSigned = (): { readonly certificate: string; readonly privateKe
   const body = der(
     SEQUENCE,
     der(0xa0, der(INTEGER, Buffer.from([2]))),
-    der(INTEGER, Buffer.from([1])),
+    der(INTEGER, Buffer.from([serial])),
     SHA256_WITH_RSA,
     name('tillmesh test'),
     der(SEQUENCE, utc('200101000000Z'), utc('490101000000Z')),

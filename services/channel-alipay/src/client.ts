@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import {
   type AnswerTrust,
   type CallFacts,
@@ -45,6 +46,15 @@ const formText = (params: AlipayParams): string =>
 export const rawResponseOf = (text: string, method: string): string | undefined =>
   rawMemberOf(text, `${method.replaceAll('.', '_')}_response`) ?? rawMemberOf(text, 'error_response');
 
+/**
+ * The keys that may have signed an answer: in certificate mode that of the certificate which the answer names, and none where it names one
+ * that we do not have.
+ */
+const answerKeysOf = (account: AlipayAccount, certSn: string | undefined): readonly KeyObject[] =>
+  account.certificates === undefined
+    ? account.alipayPublicKeys
+    : account.certificates.alipayFiles.filter(({ sn }) => sn === certSn).map(({ key }) => key);
+
 /** What may go to a second domain after a lost answer, should an account have two: questions alone. */
 const REPEATABLE: ReadonlySet<string> = new Set(['alipay.trade.query', 'alipay.trade.fastpay.refund.query']);
 
@@ -72,6 +82,8 @@ const commonParams = (
       notify_url: options.notifyUrl,
       return_url: options.returnUrl,
       app_auth_token: account.appAuthTokenFile?.reveal() ?? '',
+      app_cert_sn: account.certificates?.applicationFile.sn ?? '',
+      alipay_root_cert_sn: account.certificates?.rootFile ?? '',
     }).filter(([, value]) => value !== ''),
   );
 
@@ -135,7 +147,9 @@ export const callGateway = async (
   const raw = whole === undefined ? undefined : rawResponseOf(text, method);
   const answerContent = raw === undefined ? undefined : parseJsonObject(raw);
   const signature =
-    raw === undefined ? 'absent' : verifyAnswer(raw, textAt(whole, 'sign') ?? '', account.alipayPublicKeys);
+    raw === undefined
+      ? 'absent'
+      : verifyAnswer(raw, textAt(whole, 'sign') ?? '', answerKeysOf(account, textAt(whole, 'alipay_cert_sn')));
   const trust: AnswerTrust = {
     httpStatus: exchange.status,
     signature,

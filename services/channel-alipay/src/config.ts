@@ -1,7 +1,17 @@
+import type { KeyObject } from 'node:crypto';
 import { type AccountSettings, accountSettings, privateKeyFile, publicKeyFile } from '@tillmesh/channel-kit';
 import { secretFile, z } from '@tillmesh/config';
+import { readCertificate, rootCertSn } from './certificate.ts';
 
-/** One merchant's application at Alipay (public-key mode). */
+const certificateFile = (what: string) =>
+  secretFile(what).transform((secret, context) => {
+    const certificate = readCertificate(secret.reveal());
+    if (certificate !== undefined) return certificate;
+    context.addIssue({ code: 'custom', message: 'the file holds no certificate in PEM' });
+    return z.NEVER;
+  });
+
+/** One merchant's application at Alipay, in key mode or in certificate mode. */
 export const AlipayAccount = z
   .strictObject({
     ...accountSettings,
@@ -16,9 +26,28 @@ export const AlipayAccount = z
     privateKeyFile: privateKeyFile("the application's private key"),
     alipayPublicKeys: z
       .array(publicKeyFile("Alipay's public key for this application"))
-      .min(1)
       .max(4)
-      .describe("Alipay's public keys. Any of them may sign, so that one can follow another."),
+      .default([])
+      .describe(
+        "Alipay's public keys, for an application in key mode. Any of them may sign, so that one can follow another.",
+      ),
+    certificates: z
+      .strictObject({
+        applicationFile: certificateFile("the application's certificate"),
+        alipayFiles: z
+          .array(certificateFile("Alipay's certificate for this application"))
+          .min(1)
+          .max(4)
+          .describe("Alipay's certificates. Any of them may sign, so that one can follow another."),
+        rootFile: secretFile("Alipay's bundle of root certificates").transform((secret, context) => {
+          const sn = rootCertSn(secret.reveal());
+          if (sn !== undefined) return sn;
+          context.addIssue({ code: 'custom', message: 'the file holds no RSA root certificate' });
+          return z.NEVER;
+        }),
+      })
+      .optional()
+      .describe('For an application in certificate mode, in the place of alipayPublicKeys.'),
     returnUrl: z
       .url({ protocol: /^https?$/ })
       .max(255)
@@ -35,7 +64,18 @@ export const AlipayAccount = z
       .describe("Alipay's authorisation of payers, for one-code QRs."),
     appAuthTokenFile: secretFile('the authorisation (app_auth_token) that a merchant gave to a provider').optional(),
   })
+  .refine(({ alipayPublicKeys, certificates }) => alipayPublicKeys.length > 0 !== (certificates !== undefined), {
+    path: ['alipayPublicKeys'],
+    message: 'an application has either public keys or certificates: set one of them',
+  })
   .describe("One merchant's application at Alipay.");
+
+/** The keys by which Alipay may sign for an application. */
+export const alipayKeysOf = ({
+  alipayPublicKeys,
+  certificates,
+}: Pick<AlipayAccount, 'alipayPublicKeys' | 'certificates'>): readonly KeyObject[] =>
+  certificates === undefined ? alipayPublicKeys : certificates.alipayFiles.map(({ key }) => key);
 
 /** One merchant's application, loaded. */
 export type AlipayAccount = z.output<typeof AlipayAccount> & AccountSettings;

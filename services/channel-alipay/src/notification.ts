@@ -13,7 +13,7 @@ import {
 } from '@tillmesh/channel-kit';
 import { type Outcome, unknownOutcome } from '@tillmesh/domain';
 import type { AlipayCall } from './client.ts';
-import type { AlipayAccount } from './config.ts';
+import { type AlipayAccount, alipayKeysOf } from './config.ts';
 import { type AlipayParams, verifyNotification } from './signature.ts';
 import { toldTrade } from './trade.ts';
 
@@ -91,7 +91,7 @@ export const parseNotification = (notification: RawNotification, call: AlipayCal
   const { account, clock } = call;
   const params = parseForm(notification.body);
   if (params === undefined) return refused('unreadable');
-  const signature = verifyNotification(params, account.alipayPublicKeys);
+  const signature = verifyNotification(params, alipayKeysOf(account));
   if (signature === 'absent') return refused('no_signature');
   if (signature === 'invalid') return refused('bad_signature');
 

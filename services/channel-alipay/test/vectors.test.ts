@@ -2,12 +2,21 @@ import { createPublicKey } from 'node:crypto';
 import { parseJsonObject, verifyRsaSha256 } from '@tillmesh/channel-kit';
 import { vectorsOf } from '@tillmesh/channel-kit/contract';
 import { describe, expect, test } from 'vitest';
+import { readCertificate, rootCertSn } from '../src/certificate.ts';
 import { rawResponseOf } from '../src/client.ts';
 import { type AlipayParams, textOfRequest } from '../src/signature.ts';
 
 const vectors = vectorsOf<{
   response_sign_string_extraction: { raw_response: string; response_key: string; expected_sign_string: string }[];
   request_sign: { params: AlipayParams; string_to_sign: string; signature: string; public_key_pem: string };
+  cert_sn: {
+    app_cert_pem: string;
+    expected_app_cert_sn: string;
+    alipay_cert_pem: string;
+    expected_alipay_cert_sn: string;
+    root_bundle_pem: string;
+    expected_root_cert_sn: string;
+  };
 }>('alipay-signatures.json');
 
 describe.skipIf(vectors === undefined)('official signatures (skipped where ../shared/vectors is absent)', () => {
@@ -26,5 +35,12 @@ describe.skipIf(vectors === undefined)('official signatures (skipped where ../sh
     expect(textOfRequest(params)).toBe(string_to_sign);
     expect(textOfRequest({ ...params, sign: 'x', empty: '' })).toBe(string_to_sign);
     expect(verifyRsaSha256(textOfRequest(params), signature, createPublicKey(public_key_pem))).toBe(true);
+  });
+
+  test('certificates have the numbers that Alipay gives them; of the roots those of RSA count', () => {
+    const told = vectors?.cert_sn;
+    expect(readCertificate(told?.app_cert_pem ?? '')?.sn).toBe(told?.expected_app_cert_sn);
+    expect(readCertificate(told?.alipay_cert_pem ?? '')?.sn).toBe(told?.expected_alipay_cert_sn);
+    expect(rootCertSn(told?.root_bundle_pem ?? '')).toBe(told?.expected_root_cert_sn);
   });
 });
