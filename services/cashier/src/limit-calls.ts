@@ -1,4 +1,5 @@
 import type { CashierService } from '@tillmesh/proto/tillmesh/cashier/v1/cashier_service_pb.ts';
+import type { OneCodeService } from '@tillmesh/proto/tillmesh/onecode/v1/one_code_service_pb.ts';
 import type { PaymentRef } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
 import type { Bucket, RateLimiter } from '@tillmesh/rate-limits';
 import { type CallContext, type Implementation, rpcErrors } from '@tillmesh/rpc';
@@ -34,6 +35,31 @@ const bucketsOf = (limits: RateLimits, { caller }: CallContext, { merchantId, te
 const readBucketsOf = ({ reads }: RateLimits, { caller }: CallContext): Bucket[] =>
   reads === undefined ? [] : [{ kind: 'reads', key: caller || UNNAMED, limit: reads }];
 
+/** @throws {RpcError} RATE_LIMITED */
+const demand = async (limiter: RateLimiter, buckets: readonly Bucket[]): Promise<void> => {
+  const verdict = await limiter.take(buckets);
+  if (verdict.allowed) return;
+  const { bucket, retryAfterMs } = verdict;
+  const { perSecond, burst } = bucket.limit;
+  throw rpcErrors.rateLimited(
+    `the limit of this ${bucket.kind} is ${perSecond} calls a second and ${burst} at once; nothing was done, call again in ${retryAfterMs} ms`,
+    { retryAfterMs, metadata: { limited: bucket.kind, per_second: String(perSecond), burst: String(burst) } },
+  );
+};
+
+/** Codes of one address are made within the same limits as payments: each takes room in Redis. What browsers ask is the edge's to limit. */
+export const limitOneCodes = (
+  oneCodes: Implementation<typeof OneCodeService>,
+  limiter: RateLimiter,
+  limits: () => RateLimits,
+): Implementation<typeof OneCodeService> => ({
+  ...oneCodes,
+  createOneCode: async (request, call) => {
+    await demand(limiter, bucketsOf(limits(), call, request));
+    return oneCodes.createOneCode(request, call);
+  },
+});
+
 /**
  * The cashier's calls behind the limits of who makes them. A refused call has done nothing and is told when to come again; so a till
  * that repeats its payment with the same number gets through as soon as its bucket has a token.
@@ -41,18 +67,8 @@ const readBucketsOf = ({ reads }: RateLimits, { caller }: CallContext): Bucket[]
  * @param limits read at each call: they change while the cashier works.
  */
 export const limitCalls = (cashier: Cashier, limiter: RateLimiter, limits: () => RateLimits): Cashier => {
-  const demand = async (buckets: readonly Bucket[]): Promise<void> => {
-    const verdict = await limiter.take(buckets);
-    if (verdict.allowed) return;
-    const { bucket, retryAfterMs } = verdict;
-    const { perSecond, burst } = bucket.limit;
-    throw rpcErrors.rateLimited(
-      `the limit of this ${bucket.kind} is ${perSecond} calls a second and ${burst} at once; nothing was done, call again in ${retryAfterMs} ms`,
-      { retryAfterMs, metadata: { limited: bucket.kind, per_second: String(perSecond), burst: String(burst) } },
-    );
-  };
-  const moving = (call: CallContext, whose: Whose) => demand(bucketsOf(limits(), call, whose));
-  const reading = (call: CallContext) => demand(readBucketsOf(limits(), call));
+  const moving = (call: CallContext, whose: Whose) => demand(limiter, bucketsOf(limits(), call, whose));
+  const reading = (call: CallContext) => demand(limiter, readBucketsOf(limits(), call));
   return {
     createPayment: async (request, call) => {
       await moving(call, request);

@@ -19,7 +19,7 @@ import { CashierConfig } from './config.ts';
 import { createPaymentContinuer } from './continue-payment.ts';
 import { createPaymentTaker } from './create-payment.ts';
 import { createLanes } from './lanes.ts';
-import { limitCalls } from './limit-calls.ts';
+import { limitCalls, limitOneCodes } from './limit-calls.ts';
 import { createCodeBook } from './one-code/code-book.ts';
 import { createOneCodeService } from './one-code/one-code-service.ts';
 import { createRefunder } from './refund-payment.ts';
@@ -99,15 +99,19 @@ await runService({
         : [
             bind(
               OneCodeService,
-              createOneCodeService({
-                baseUrl: config.oneCode.baseUrl,
-                codes: createCodeBook(redis, clock, random),
-                routes,
-                channels,
-                orderStore,
-                take,
-                clock,
-              }),
+              limitOneCodes(
+                createOneCodeService({
+                  baseUrl: config.oneCode.baseUrl,
+                  codes: createCodeBook(redis, clock, random),
+                  routes,
+                  channels,
+                  orderStore,
+                  take,
+                  clock,
+                }),
+                limiter,
+                () => rateLimits,
+              ),
               { createOneCode: 'payment', beginOneCode: 'payment', payOneCode: 'payment', getOneCode: 'query' },
             ),
           ];

@@ -1,10 +1,15 @@
+import { create } from '@bufbuild/protobuf';
 import { ManualClock } from '@tillmesh/clock';
 import { CashierService } from '@tillmesh/proto/tillmesh/cashier/v1/cashier_service_pb.ts';
+import {
+  CreateOneCodeRequestSchema,
+  GetOneCodeRequestSchema,
+} from '@tillmesh/proto/tillmesh/onecode/v1/one_code_service_pb.ts';
 import { createRateLimiter } from '@tillmesh/rate-limits';
-import { bind, Code, createClient, type Implementation, type RpcError, serve } from '@tillmesh/rpc';
+import { bind, type CallContext, Code, createClient, type Implementation, type RpcError, serve } from '@tillmesh/rpc';
 import { createLog } from '@tillmesh/telemetry';
 import { expect, onTestFinished, test } from 'vitest';
-import { limitCalls } from '../src/limit-calls.ts';
+import { limitCalls, limitOneCodes } from '../src/limit-calls.ts';
 import { RateLimits } from '../src/rate-limits-config.ts';
 import { codePayment, failureOf } from './cashier-under-test.ts';
 
@@ -118,4 +123,35 @@ test('nonsense is refused by name', () => {
     { processes: 0 },
   ];
   for (const limits of wrong) expect(RateLimits.safeParse(limits).success, JSON.stringify(limits)).toBe(false);
+});
+
+test('codes of one address are made within the limits of their merchant; what browsers ask is not limited here', async () => {
+  const clock = new ManualClock();
+  const limits = RateLimits.parse({ processes: 1, merchant: ONE });
+  const limiter = createRateLimiter({ redis: undefined, processes: () => 1, clock });
+  const reached: string[] = [];
+  const note = (name: string) => async (): Promise<object> => {
+    reached.push(name);
+    return {};
+  };
+  const oneCodes = limitOneCodes(
+    {
+      createOneCode: note('createOneCode'),
+      getOneCode: note('getOneCode'),
+      beginOneCode: note('beginOneCode'),
+      payOneCode: note('payOneCode'),
+    },
+    limiter,
+    () => limits,
+  );
+  const call = { caller: 'till' } as CallContext;
+  const request = create(CreateOneCodeRequestSchema, { merchantId: 'cafe' });
+  await oneCodes.createOneCode(request, call);
+  await expect(oneCodes.createOneCode(request, call)).rejects.toMatchObject({
+    reason: 'RATE_LIMITED',
+    retryAfterMs: 100,
+  });
+  await oneCodes.createOneCode(create(CreateOneCodeRequestSchema, { merchantId: 'books' }), call);
+  for (let times = 0; times < 5; times += 1) await oneCodes.getOneCode(create(GetOneCodeRequestSchema, {}), call);
+  expect(reached).toEqual(['createOneCode', 'createOneCode', ...Array.from({ length: 5 }, () => 'getOneCode')]);
 });
