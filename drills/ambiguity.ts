@@ -114,7 +114,7 @@ const payOne = async (mesh: Mesh, cashier: Cashier, payment: Ambiguous, clock: C
 export const ambiguity: Drill = {
   name: 'ambiguity',
   title: 'answers lost, late, doubled and contradictory at every point of every exchange; then the books are compared',
-  defaults: { seconds: 667, rate: 15 },
+  defaults: { seconds: 1_000, rate: 10 },
   run: async ({ seconds, rate, seed, folder, env, clock, onProgress }) => {
     const settings = {
       syncer: { planTimeScale: PLAN_TIME_SCALE, personAfterMs: PERSON_AFTER_MS },
