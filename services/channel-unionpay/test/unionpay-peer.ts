@@ -42,6 +42,7 @@ export const account: UnionpayAccount = {
   certId: '68759663125',
   privateKeyFile: merchantKeys.privateKey,
   unionpayCertificates: [unionpayKeys.publicKey],
+  certificateTrust: { authorities: [], signerNames: ['中国银联股份有限公司'] },
   confirmedCodes: { notFound: ['34'], declined: { '51': 'insufficient_funds' } },
 };
 export const order = (more: Partial<OrderRef> = {}): OrderRef => ({
