@@ -2,6 +2,7 @@ import { type AccountSettings, accountSettings, privateKeyFile, publicKeyFile } 
 import { secretFile, z } from '@tillmesh/config';
 import { DECLINE_REASONS } from '@tillmesh/domain';
 import { hasRoot, readCertificate } from './certificate.ts';
+import { mayBeDefinite } from './code-table.ts';
 
 const respCode = z.string().regex(/^[0-9A-Z]{2}$/, 'is not two digits or letters');
 
@@ -64,7 +65,10 @@ export const UnionpayAccount = z
             'Codes of a query that say that there is no such transaction. Without one, an order that never arrived goes to a person.',
           ),
         declined: z
-          .record(respCode, z.enum(DECLINE_REASONS))
+          .record(
+            respCode.refine(mayBeDefinite, 'is never definite: UnionPay asks after it, or it is a success'),
+            z.enum(DECLINE_REASONS),
+          )
           .default({})
           .describe(
             'Codes of a payment by code after which no money can move any more under its number, and our reason for each.',

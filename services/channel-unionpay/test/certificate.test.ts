@@ -122,6 +122,7 @@ describe('the certificate in an answer', () => {
     const leaf = issueCertificate({ commonName: COMMON_NAME, issuer: one });
     expect(keyOf(leaf, trusting(one, middle))).toBeUndefined();
     expect(hasRoot(x509(one), [x509(one), x509(middle)])).toBe(false);
+    expect(hasRoot(x509(root), [])).toBe(false);
     expect(hasRoot(x509(one), [x509(one), x509(middle), x509(root)])).toBe(true);
   });
 });

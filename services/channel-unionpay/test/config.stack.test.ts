@@ -46,7 +46,7 @@ test('a wrong configuration ends with exit status 1 and every problem by name', 
       ...good,
       accountId: 'b',
       unionpayCertificates: [],
-      confirmedCodes: { notFound: ['345'], declined: { '51': 'no money' } },
+      confirmedCodes: { notFound: ['345'], declined: { '51': 'no money', '12': 'other', A6: 'other' } },
     },
     { ...byCertificate, accountId: 'c', certificateTrust: { authorities: ['middle.cer'] } },
     { ...byCertificate, accountId: 'd', certificateTrust: { authorities: ['root.cer', 'leaf.cer', 'own.pem'] } },
@@ -64,6 +64,8 @@ test('a wrong configuration ends with exit status 1 and every problem by name', 
     "accounts.4.unionpayCertificates: name UnionPay's signing certificate here",
     'accounts.1.confirmedCodes.notFound.0',
     'accounts.1.confirmedCodes.declined.51',
+    'accounts.1.confirmedCodes.declined.12',
+    'accounts.1.confirmedCodes.declined.A6',
   ]) {
     expect(output).toContain(problem);
   }
