@@ -1,5 +1,6 @@
 // What the tests of channels share: `@tillmesh/channel-kit/contract`.
 
+export { type Issued, issueCertificate } from '@tillmesh/testing/issued-certificate';
 export { selfSigned } from '@tillmesh/testing/self-signed';
 export { type EndedProcess, startAndStop } from './channel-process.ts';
 export type { ChannelWorld, Fault, FaultyOperation, Payer, SentNotification } from './channel-world.ts';

@@ -1,7 +1,7 @@
 import { generateKeyPairSync, sign } from 'node:crypto';
 
 /** One DER element: tag, length, content. */
-const der = (tag: number, ...content: Buffer[]): Buffer => {
+export const der = (tag: number, ...content: Buffer[]): Buffer => {
   const body = Buffer.concat(content);
   const length =
     body.length < 0x80
@@ -12,18 +12,18 @@ const der = (tag: number, ...content: Buffer[]): Buffer => {
   return Buffer.concat([Buffer.from([tag]), length, body]);
 };
 
-const [SEQUENCE, SET, INTEGER, BIT_STRING, OCTET_STRING, UTF8, UTC_TIME, BOOLEAN] = [
+export const [SEQUENCE, SET, INTEGER, BIT_STRING, OCTET_STRING, UTF8, UTC_TIME, BOOLEAN] = [
   0x30, 0x31, 0x02, 0x03, 0x04, 0x0c, 0x17, 0x01,
 ];
-const objectId = (hex: string): Buffer => der(0x06, Buffer.from(hex, 'hex'));
-const SHA256_WITH_RSA = der(SEQUENCE, objectId('2a864886f70d01010b'), Buffer.from([0x05, 0x00]));
+export const objectId = (hex: string): Buffer => der(0x06, Buffer.from(hex, 'hex'));
+export const SHA256_WITH_RSA = der(SEQUENCE, objectId('2a864886f70d01010b'), Buffer.from([0x05, 0x00]));
 const COMMON_NAME = '550403';
-const BASIC_CONSTRAINTS = '551d13';
+export const BASIC_CONSTRAINTS = '551d13';
 const SUBJECT_ALT_NAME = '551d11';
 
-const name = (text: string): Buffer =>
+export const name = (text: string): Buffer =>
   der(SEQUENCE, der(SET, der(SEQUENCE, objectId(COMMON_NAME), der(UTF8, Buffer.from(text)))));
-const extension = (id: string, value: Buffer): Buffer => der(SEQUENCE, objectId(id), der(OCTET_STRING, value));
+export const extension = (id: string, value: Buffer): Buffer => der(SEQUENCE, objectId(id), der(OCTET_STRING, value));
 
 /** A certificate for 127.0.0.1 that is its own authority, made at run time (RFC 5280), with its key; both PEM. @param serial 1 to 127. */
 export const selfSigned = (serial = 1): { readonly certificate: string; readonly privateKey: string } => {

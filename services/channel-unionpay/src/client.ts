@@ -7,8 +7,9 @@ import {
   utf8TextOf,
 } from '@tillmesh/channel-kit';
 import { parseAnswer } from './acp-form.ts';
+import { verifyTold } from './certificate.ts';
 import type { UnionpayAccount } from './config.ts';
-import { type AcpFields, sign, verify } from './signature.ts';
+import { type AcpFields, sign } from './signature.ts';
 
 /** A call to UnionPay in the name of an account. */
 export type UnionpayCall = ChannelCall<UnionpayAccount>;
@@ -78,7 +79,7 @@ export const callGateway = async (
     return { kind: 'unanswered', facts: factsOf(exchange, undefined), cause: exchange.cause };
   }
   const read = exchange.status === 200 ? parseAnswer(utf8TextOf(exchange.body) ?? '') : undefined;
-  const state = read === undefined ? 'absent' : verify(read, account.unionpayCertificates);
+  const state = read === undefined ? 'absent' : verifyTold(read, account, call.clock.nowMs());
   const trust: AnswerTrust = {
     httpStatus: exchange.status,
     signature: state,

@@ -11,21 +11,31 @@ export type ConfirmedCodes = {
 };
 
 const SOURCE = 'ACP 5.1.0, comments of the official demos; the appendix of codes is not public';
+const PAYOUT_DEMO = 'ACP 5.1.0, the official demo of payouts asks after these as well';
 
-const OPERATIONS: readonly UnionpayOperation[] = ['pay', 'place', 'query', 'refund', 'query_refund'];
+const ASK_NOW = ['01', '02', '06'];
+const UNDER_WAY = ['03', '04', '05'];
+// Their demo of payouts asks after these before it believes them; what they mean stands in the appendix.
+const ASK_FIRST = ['12', '34', '60'];
+
+const ASKED: readonly UnionpayOperation[] = ['query', 'query_refund'];
+const DONE: readonly UnionpayOperation[] = ['pay', 'place', 'refund'];
 
 /** What is public: nothing of it is definite. Every other code is unknown, whatever class its digits are of. */
-export const codeTable: CodeTable<UnionpayOperation> = createCodeTable(
-  'unionpay',
-  OPERATIONS.flatMap((operation) => [
-    ...['01', '02', '06'].map(
-      (code) => ({ operation, code, httpStatus: 200, class: 'query_now', source: SOURCE }) as const,
-    ),
-    ...['03', '04', '05'].map(
-      (code) => ({ operation, code, httpStatus: 200, class: 'processing', source: SOURCE }) as const,
-    ),
+export const codeTable: CodeTable<UnionpayOperation> = createCodeTable('unionpay', [
+  ...[...DONE, ...ASKED].flatMap((operation) => [
+    ...ASK_NOW.map((code) => ({ operation, code, httpStatus: 200, class: 'query_now', source: SOURCE }) as const),
+    ...UNDER_WAY.map((code) => ({ operation, code, httpStatus: 200, class: 'processing', source: SOURCE }) as const),
+    // A success with defects: money has moved, and a person looks at the rest.
+    { operation, code: 'A6', httpStatus: 200, class: 'unknown', source: SOURCE } as const,
   ]),
-);
+  ...DONE.flatMap((operation) =>
+    ASK_FIRST.map((code) => ({ operation, code, httpStatus: 200, class: 'query_now', source: PAYOUT_DEMO }) as const),
+  ),
+]);
+
+/** Whether an account may call a code of a payment definite: not what UnionPay's own demos ask after, and no success. */
+export const mayBeDefinite = (code: string): boolean => code !== '00' && codeTable.find('pay', code) === undefined;
 
 const NOTHING_CONFIRMED: ConfirmedCodes = { notFound: [], declined: {} };
 

@@ -10,9 +10,9 @@ import {
   utf8TextOf,
 } from '@tillmesh/channel-kit';
 import { parseForm } from './acp-form.ts';
+import { verifyTold } from './certificate.ts';
 import type { UnionpayCall } from './client.ts';
 import { toldPayment } from './payment.ts';
-import { verify } from './signature.ts';
 
 const answer = (status: number, text: string): NotificationAnswer => ({
   status,
@@ -36,7 +36,7 @@ const FACTS: CallFacts = { transport: 'answered', signature: 'verified', host: '
 export const parseNotification = ({ body }: RawNotification, { account, clock }: UnionpayCall): NotificationReport => {
   const fields = parseForm(utf8TextOf(body) ?? '');
   if (fields === undefined || fields['orderId'] === undefined) return refused('unreadable');
-  const signature = verify(fields, account.unionpayCertificates);
+  const signature = verifyTold(fields, account, clock.nowMs());
   if (signature === 'absent') return refused('no_signature');
   if (signature !== 'verified') return refused('bad_signature');
   if (fields['merId'] !== account.merId) return refused('foreign_account');

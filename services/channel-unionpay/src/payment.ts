@@ -17,7 +17,7 @@ import {
 import { parseMoney, unknownOutcome } from '@tillmesh/domain';
 import { rpcErrors } from '@tillmesh/rpc';
 import { type Answer, callGateway, nameOf, type UnionpayCall } from './client.ts';
-import { classify, type UnionpayOperation } from './code-table.ts';
+import { classify, mayBeDefinite, type UnionpayOperation } from './code-table.ts';
 import type { UnionpayAccount } from './config.ts';
 import { finalAtMs, payTimeoutOf } from './poll-plans.ts';
 import type { AcpFields } from './signature.ts';
@@ -124,10 +124,26 @@ export const payByCode = async (request: PaymentRequest, call: UnionpayCall): Pr
   if (answer.kind === 'unanswered') return unansweredPayment(answer.facts, answer.cause);
   const { fields } = answer;
   if (fields === undefined) return unreadable(answer);
-  // 00 may say "taken" only: what does not hold amount, number and time is asked for.
   if (fields['respCode'] !== '00') return codeOf(answer, fields, 'pay', order, call);
-  const report = successReport(answer, fields, order, call);
-  return report.outcome.kind === 'succeeded' ? report : { ...report, queryNow: answer.trust.signature === 'verified' };
+  return takenReport(answer, fields, order, call);
+};
+
+/** 00 says that a payment was taken, not that it is paid, whatever else stands beside it: a query tells, and is made at once. */
+const takenReport = async (
+  { facts, trust }: Answer,
+  fields: AcpFields,
+  order: OrderRef,
+  call: UnionpayCall,
+): Promise<AttemptReport> => {
+  const isOurs = trust.signature === 'verified' && isAbout(fields, order, call);
+  const taken = attemptReport(facts, unknownOutcome('taken, and not yet known as paid'), {
+    channelCode: '00',
+    queryNow: isOurs,
+  });
+  if (!isOurs) return taken;
+  const seen = await askOrder(order, call);
+  // A question that failed says nothing of the payment: what is known is the answer before it.
+  return seen.facts.transport === 'answered' && seen.outcome.kind !== 'unknown' ? seen : taken;
 };
 
 const QR_CODE = /^https:\/\/qr\.95516\.com\/[!-~]{1,300}$/;
@@ -152,7 +168,7 @@ export const placeOrder = async (request: PaymentRequest, call: UnionpayCall): P
 
 /**
  * The state of an order in UnionPay's words (origRespCode): paid, under way, or anything else, which may still change until the order's
- * time is over and is an end after that.
+ * time is over and is an end after that, unless it is a code that UnionPay itself asks after.
  */
 const stateReport = (answer: Answer, fields: AcpFields, order: OrderRef, call: UnionpayCall): AttemptReport => {
   const { facts, trust } = answer;
@@ -177,7 +193,7 @@ const stateReport = (answer: Answer, fields: AcpFields, order: OrderRef, call: U
       state,
     });
   }
-  if (/^[0-9A-Z]{2}$/.test(state) && state !== 'A6' && call.clock.nowMs() >= finalAtMs(order)) {
+  if (/^[0-9A-Z]{2}$/.test(state) && mayBeDefinite(state) && call.clock.nowMs() >= finalAtMs(order)) {
     const end = { ruleId: 'unionpay.query.not_paid_in_time', closed: true };
     return attemptReport(facts, outcomeOfEnd(end, { isOurs: true }, trust.signature), { ...told, ruleId: end.ruleId });
   }

@@ -2,5 +2,6 @@
 // UnionPay's QR interfaces encrypt nothing inside TLS: there is no `decrypt`.
 
 export { parseAnswer, parseForm } from './acp-form.ts';
+export { readCertificate, signerKeyOf, signerNameOf } from './certificate.ts';
 export { classify } from './code-table.ts';
 export { digestOf, sign, textToSign, verify } from './signature.ts';

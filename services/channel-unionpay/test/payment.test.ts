@@ -90,15 +90,49 @@ test.each([
 });
 
 describe('an answer to a payment by code', () => {
-  test('is a success with all that was asked in it; with an accepted one alone it is asked again at once', async () => {
-    expect((await payByCode(payment(), answering(PAID))).outcome).toMatchObject({
+  const TAKEN: Fields = { ...ABOUT, respCode: '00' };
+  const asked = (payAnswer: Fields, queryAnswer: Fields | undefined) =>
+    callAnswered(({ path }) => {
+      if (path.endsWith('/backTransReq.do')) return written(signedBy(payAnswer));
+      return queryAnswer === undefined ? undefined : written(signedBy(queryAnswer));
+    });
+
+  test('that says 00 was taken, and the query that follows at once says whether it is paid', async () => {
+    const call = asked(TAKEN, PAID);
+    expect((await payByCode(payment(), call)).outcome).toMatchObject({
       kind: 'succeeded',
       paid: { minorUnits: 888n },
       channelTransactionId: PAID['queryId'],
       paidAtMs: NOW_MS + 3_000,
     });
-    const accepted = await payByCode(payment(), answering({ ...ABOUT, respCode: '00' }));
-    expect(accepted).toMatchObject({ outcome: { kind: 'unknown' }, queryNow: true });
+    expect(call.sent.map(({ path }) => path)).toEqual(['/gateway/api/backTransReq.do', '/gateway/api/queryTrans.do']);
+    const typing = await payByCode(payment(), asked(TAKEN, { ...PAID, origRespCode: '05' }));
+    expect(typing.outcome.kind).toBe('processing');
+  });
+
+  test('is no success by itself, even with amount, number and time in it', async () => {
+    const { origRespCode: _asked, ...all } = PAID;
+    for (const queryAnswer of [undefined, TAKEN, { ...PAID, txnAmt: '1' }, { ...PAID, origRespCode: '61' }]) {
+      expect(await payByCode(payment(), asked(all, queryAnswer))).toMatchObject({
+        outcome: { kind: 'unknown' },
+        queryNow: true,
+        facts: { transport: 'answered' },
+      });
+    }
+  });
+
+  test('of another order, or that nobody signed, is not even asked after in its own name', async () => {
+    for (const wrong of [
+      { ...TAKEN, orderId: '99999999999999999999999999' },
+      { ...TAKEN, merId: '777290058110049' },
+    ]) {
+      const call = asked(wrong, PAID);
+      expect(await payByCode(payment(), call)).toMatchObject({ outcome: { kind: 'unknown' }, queryNow: false });
+      expect(call.sent).toHaveLength(1);
+    }
+    const unsigned = callAnswered(written(PAID));
+    expect((await payByCode(payment(), unsigned)).outcome.kind).toBe('unknown');
+    expect(unsigned.sent).toHaveLength(1);
   });
 
   test('is definite for a code that was confirmed, and for no other', async () => {
@@ -133,6 +167,8 @@ describe('a query', () => {
       'unknown',
     ]);
     expect(await of('05', NOW_MS + HOUR_MS)).toBe('processing');
+    // What the demos ask after does not become an end by waiting.
+    for (const code of ['01', '02', '06', '12', '34', '60']) expect(await of(code, NOW_MS + HOUR_MS)).toBe('unknown');
   });
 
   test('of an order that is not there says so where the code was confirmed', async () => {

@@ -42,6 +42,7 @@ export const account: UnionpayAccount = {
   certId: '68759663125',
   privateKeyFile: merchantKeys.privateKey,
   unionpayCertificates: [unionpayKeys.publicKey],
+  certificateTrust: { authorities: [], signerNames: ['中国银联股份有限公司'] },
   confirmedCodes: { notFound: ['34'], declined: { '51': 'insufficient_funds' } },
 };
 export const order = (more: Partial<OrderRef> = {}): OrderRef => ({
@@ -86,20 +87,21 @@ export const PAID: Fields = {
 
 /** UnionPay answering with a text; what it was sent stands in `sent`. */
 export const callAnswered = (
-  body: string | undefined,
+  body: string | undefined | ((request: HttpRequest) => string | undefined),
   options: { readonly status?: number; readonly nowMs?: number } = {},
 ) => {
   const sent: HttpRequest[] = [];
   const http: ChannelHttp = {
     send: async (request) => {
       sent.push(request);
-      return body === undefined
+      const text = typeof body === 'function' ? body(request) : body;
+      return text === undefined
         ? { kind: 'maybe_sent', host: 'gateway.95516.com', cause: 'reset', sends: 1 }
         : {
             kind: 'answered',
             status: options.status ?? 200,
             headers: { 'content-type': 'text/html;charset=UTF-8' },
-            body: Buffer.from(body),
+            body: Buffer.from(text),
             host: 'gateway.95516.com',
             sends: 1,
             secure: true,

@@ -1,0 +1,61 @@
+import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
+import {
+  BASIC_CONSTRAINTS,
+  BIT_STRING,
+  BOOLEAN,
+  der,
+  extension,
+  INTEGER,
+  name,
+  SEQUENCE,
+  SHA256_WITH_RSA,
+  UTC_TIME,
+} from './self-signed.ts';
+
+/** A certificate that was made for a test, in PEM, with its key. */
+export type Issued = {
+  readonly commonName: string;
+  readonly certificate: string;
+  readonly privateKey: KeyObject;
+};
+
+const LINE = /.{1,64}/g;
+const pemOf = (bytes: Buffer): string =>
+  `-----BEGIN CERTIFICATE-----\n${bytes.toString('base64').match(LINE)?.join('\n') ?? ''}\n-----END CERTIFICATE-----\n`;
+const utc = (text: string): Buffer => der(UTC_TIME, Buffer.from(text));
+
+let issued = 0;
+
+/**
+ * Makes a certificate (RFC 5280) and its key.
+ *
+ * @param wish.issuer none: it is its own.
+ * @param wish.days when it is valid, as YYMMDDhhmmssZ; 2020 to 2049 unless told.
+ */
+export const issueCertificate = (wish: {
+  readonly commonName: string;
+  readonly issuer?: Issued;
+  readonly isAuthority?: boolean;
+  readonly days?: readonly [from: string, to: string];
+  readonly rsaBits?: number;
+}): Issued => {
+  const { commonName, issuer, isAuthority = false, days = ['200101000000Z', '490101000000Z'], rsaBits = 2_048 } = wish;
+  const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: rsaBits });
+  // An issuer's serial numbers differ, and stand in one byte here.
+  issued += 1;
+  const constraints = der(SEQUENCE, ...(isAuthority ? [der(BOOLEAN, Buffer.from([0xff]))] : []));
+  const body = der(
+    SEQUENCE,
+    der(0xa0, der(INTEGER, Buffer.from([2]))),
+    der(INTEGER, Buffer.from([issued & 0x7f])),
+    SHA256_WITH_RSA,
+    name(issuer?.commonName ?? commonName),
+    der(SEQUENCE, ...days.map(utc)),
+    name(commonName),
+    publicKey.export({ type: 'spki', format: 'der' }),
+    der(0xa3, der(SEQUENCE, extension(BASIC_CONSTRAINTS, constraints))),
+  );
+  const signature = sign('sha256', body, issuer?.privateKey ?? privateKey);
+  const whole = der(SEQUENCE, body, SHA256_WITH_RSA, der(BIT_STRING, Buffer.from([0]), signature));
+  return { commonName, certificate: pemOf(whole), privateKey };
+};
