@@ -12,9 +12,9 @@ const CREATE_ORDER = 'tillmesh.orderstore.v1.OrderStoreService/CreateOrder';
 
 /**
  * kill -9 of one group's primary during a stream of payments: new payments go on in the other groups, each order written within its
- * second; what was on its way in the dead group ends well after the primary is back.
+ * second, times `slack`; what was on its way in the dead group ends well after the primary is back.
  */
-export const primaryKilled: Drill = {
+export const primaryKilledOf = (slack: number): Drill => ({
   name: 'primary-killed',
   title: 'the primary of one order group is killed while payments go on',
   defaults: { seconds: 24, rate: 12 },
@@ -90,7 +90,12 @@ export const primaryKilled: Drill = {
             op: '==',
             target: late.length,
           },
-          { name: 'slowest CreateOrder, ms', measured: figures.slowest_create_order_ms, op: '<=', target: 1_050 },
+          {
+            name: 'slowest CreateOrder, ms',
+            measured: figures.slowest_create_order_ms,
+            op: '<=',
+            target: 1_050 * slack,
+          },
           { name: 'seconds in which no payment was answered', measured: emptySeconds, op: '==', target: 0 },
           { name: 'charged twice', measured: accounts.chargedTwice, op: '==', target: 0 },
           { name: 'accepted and lost', measured: accounts.lost, op: '==', target: 0 },
@@ -111,4 +116,6 @@ export const primaryKilled: Drill = {
       await receiver.close();
     }
   },
-};
+});
+
+export const primaryKilled = primaryKilledOf(1);

@@ -151,7 +151,7 @@ describe('a payment is refused, and no order is written, with', () => {
     { what: 'no code at all', wrong: { paymentCode: '' }, reason: 'REQUEST_INVALID', fields: ['payment_code'] },
     {
       what: 'a kind of payment that no account of the merchant takes',
-      wrong: { kind: PaymentKind.H5, wallet: Wallet.WECHAT, paymentCode: '' },
+      wrong: { kind: PaymentKind.H5, wallet: Wallet.UNIONPAY, paymentCode: '' },
       reason: 'NO_ROUTE',
     },
     {

@@ -39,8 +39,9 @@ test('a wrong configuration ends with exit status 1 and every problem by name', 
   const { code, output } = await start({
     server: { port: 0 },
     accounts: [
-      { ...goodAccount, appId: '1', sellerId: '1', privateKeyFile: files.public, alipayPublicKeys: [] },
+      { ...goodAccount, appId: '1', sellerId: '1', privateKeyFile: files.public },
       { ...goodAccount, alipayPublicKeys: ['missing.txt'] },
+      { ...goodAccount, alipayPublicKeys: [] },
     ],
   });
   expect(code).toBe(1);
@@ -48,8 +49,8 @@ test('a wrong configuration ends with exit status 1 and every problem by name', 
     'accounts.0.appId: is not 16 digits',
     'accounts.0.sellerId',
     "accounts.0.privateKeyFile: the key file is not the application's private key",
-    'accounts.0.alipayPublicKeys',
     'accounts.1.alipayPublicKeys.0: the file missing.txt cannot be read',
+    'accounts.2.alipayPublicKeys',
   ]) {
     expect(output).toContain(problem);
   }

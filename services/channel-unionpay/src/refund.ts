@@ -20,7 +20,18 @@ export const refundTimeMs = ({ refundNo, order }: RefundRef): number => {
 const toldMoney = ({ txnAmt = '', currencyCode = '156' }: AcpFields) =>
   /^[0-9]{1,12}$/.test(txnAmt) && currencyCode === '156' ? parseMoney('CNY', BigInt(txnAmt)) : undefined;
 
-const codeReportOf = (answer: Answer, operation: UnionpayOperation, call: UnionpayCall): RefundReport => {
+/** Whether an answer speaks of this refund: number, time and merchant. */
+const isAbout = (fields: AcpFields, refund: RefundRef, { account }: UnionpayCall): boolean => {
+  const { orderId, txnTime } = nameOf(refund.refundNo, refundTimeMs(refund));
+  return fields['merId'] === account.merId && fields['orderId'] === orderId && fields['txnTime'] === txnTime;
+};
+
+const codeReportOf = (
+  answer: Answer,
+  operation: UnionpayOperation,
+  refund: RefundRef,
+  call: UnionpayCall,
+): RefundReport => {
   const { facts, trust, fields } = answer;
   if (fields === undefined) return refundReport(facts, 'unknown', { channelMessage: 'the answer cannot be read' });
   const { respCode: code = '', respMsg: message = '' } = fields;
@@ -30,18 +41,13 @@ const codeReportOf = (answer: Answer, operation: UnionpayOperation, call: Unionp
     ruleId: meaning.ruleId,
     channelCode: code,
     channelMessage: message,
-    refundNotFound: meaning.orderNotFound,
+    // That another refund is not there says nothing of this one.
+    refundNotFound: meaning.orderNotFound && isAbout(fields, refund, call),
   });
 };
 
 const unansweredReport = ({ facts, cause }: Extract<Answered, { kind: 'unanswered' }>): RefundReport =>
   refundReport(facts, 'unknown', { channelMessage: cause });
-
-/** Whether an answer speaks of this refund: number, time and merchant. */
-const isAbout = (fields: AcpFields, refund: RefundRef, { account }: UnionpayCall): boolean => {
-  const { orderId, txnTime } = nameOf(refund.refundNo, refundTimeMs(refund));
-  return fields['merId'] === account.merId && fields['orderId'] === orderId && fields['txnTime'] === txnTime;
-};
 
 const reportOf = (
   answer: Answer,
@@ -92,7 +98,7 @@ export const refundOrder = async (request: RefundRequest, call: UnionpayCall): P
   if (answer.kind === 'unanswered') return unansweredReport(answer);
   return answer.fields?.['respCode'] === '00'
     ? reportOf(answer, 'processing', request, call)
-    : codeReportOf(answer, 'refund', call);
+    : codeReportOf(answer, 'refund', request, call);
 };
 
 /** Asks how a refund stands (00). */
@@ -104,7 +110,7 @@ export const askRefund = async (refund: RefundRef, call: UnionpayCall): Promise<
   });
   if (answer.kind === 'unanswered') return unansweredReport(answer);
   const { fields } = answer;
-  if (fields?.['respCode'] !== '00') return codeReportOf(answer, 'query_refund', call);
+  if (fields?.['respCode'] !== '00') return codeReportOf(answer, 'query_refund', refund, call);
   const { origRespCode: state = '' } = fields;
   const says = state === '00' ? 'succeeded' : ['03', '04', '05'].includes(state) ? 'processing' : undefined;
   return reportOf(answer, says, refund, call);
