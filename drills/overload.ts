@@ -1,23 +1,25 @@
 import { type Clock, type Random, seededRandom } from '@tillmesh/clock';
 import { createLane, type Lane, LaneRejected } from '@tillmesh/lane';
-import { type Mesh, startMesh } from '@tillmesh/local-mesh';
+import { startMesh } from '@tillmesh/local-mesh';
 import { CashierService } from '@tillmesh/proto/tillmesh/cashier/v1/cashier_service_pb.ts';
-import { PaymentKind, PaymentState, Wallet } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
 import { createClient, type RpcClient, toRpcError } from '@tillmesh/rpc';
+import { type ChannelLoad, type ChannelSample, startChannelLoad } from './channels/channel-load.ts';
 import { percentile } from './channels/hang-phase.ts';
 import type { Drill, Target } from './drill.ts';
+import { closeAccounts } from './final-accounts.ts';
 
-const MERCHANT = 'demo-cafe';
+/** Payments by code go on all the time, while it is found out how much can be done too: what they cost is the same in every phase. */
+const PAYERS = { channelId: 'alipay', wallet: 'alipay', accountId: 'alipay-a', merchantId: 'demo-cafe' } as const;
 const MERCHANTS = 200;
 /** Callers that ask again as soon as they are answered, to find out how much can be done: with fewer of them it is less. */
 const SATURATING_CALLERS = 128;
 const FACTORS = [3, 10] as const;
 const TICK_MS = 5;
 const QUESTION_MS_MAX = 2_000;
-const PAYMENT_MS_MAX = 20_000;
 /** What is measured begins so long after a load did. */
 const SETTLING_MS = 1_000;
 const WARM_UP_MS = 5_000;
+const SETTLED_WITHIN_MS = 120_000;
 
 const LANE = {
   name: 'cashier.questions',
@@ -28,14 +30,38 @@ const LANE = {
   halfOpenAfterMs: 250,
 };
 
-type Cashier = Pick<RpcClient<typeof CashierService>, 'createPayment' | 'getPayment'>;
+type Cashier = Pick<RpcClient<typeof CashierService>, 'getPayment'>;
 type Answers = { answered: number; readonly tookMs: number[]; readonly failures: Map<string, number> };
-const noAnswers = (): Answers => ({ answered: 0, tookMs: [], failures: new Map() });
 
-const note = async (answers: Answers, clock: Clock, call: () => Promise<unknown>): Promise<void> => {
+type World = {
+  readonly cashier: Cashier;
+  /** The callers' own lane to the cashier, as every service has one. */
+  readonly lane: Lane;
+  readonly orderNo: string;
+  readonly load: ChannelLoad;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly beganMs: number;
+};
+
+/** What was asked and paid in one phase. */
+type Phase = {
+  readonly asked: number;
+  readonly questions: Answers;
+  readonly payments: readonly ChannelSample[];
+  /** Questions and payments that were answered before the phase was over. */
+  readonly perSecond: number;
+  /** Of one core, what the callers of the drill took: it is missing to the mesh. */
+  readonly ownCpu: number;
+};
+
+const ask = async ({ cashier, lane, orderNo, random, clock }: World, answers: Answers): Promise<void> => {
   const beganMs = clock.monotonicMs();
   try {
-    await call();
+    await cashier.getPayment(
+      { payment: { ref: { case: 'orderNo', value: orderNo } } },
+      { capMs: QUESTION_MS_MAX, passage: lane, priority: 'query', merchant: `m-${random.below(MERCHANTS)}` },
+    );
     answers.answered += 1;
     answers.tookMs.push(clock.monotonicMs() - beganMs);
   } catch (error) {
@@ -44,94 +70,78 @@ const note = async (answers: Answers, clock: Clock, call: () => Promise<unknown>
   }
 };
 
-/** A payment by a code to scan: the channel only has to place it, so it ends at once. */
-const pay = (cashier: Cashier, random: Random): Promise<unknown> =>
-  cashier.createPayment({
-    merchantId: MERCHANT,
-    merchantOrderNo: `OVER-${random.hex(8)}`,
-    amount: { currency: 'CNY', minorUnits: 100n },
-    subject: 'tea',
-    kind: PaymentKind.MERCHANT_QR,
-    wallet: Wallet.ALIPAY,
+/** Asks in some way for so long. @param drive asks, and resolves when the time is up; what it began may be under way then. */
+const phase = async (
+  world: World,
+  ms: number,
+  drive: (answers: Answers, endMs: number, running: Promise<void>[]) => Promise<void>,
+): Promise<Phase> => {
+  const { clock, load } = world;
+  const questions: Answers = { answered: 0, tookMs: [], failures: new Map() };
+  const running: Promise<void>[] = [];
+  const fromMs = clock.monotonicMs();
+  const cpu = process.cpuUsage();
+  await drive(questions, fromMs + ms, running);
+  const spent = process.cpuUsage(cpu);
+  // What is answered after the time was up is not what could be done in it.
+  const answeredInTime = questions.answered;
+  const lastedMs = clock.monotonicMs() - fromMs;
+  await Promise.all(running);
+  const since = ({ atMs }: ChannelSample) => atMs + world.beganMs - fromMs;
+  const payments = load.samples.filter((sample) => since(sample) >= 0 && since(sample) < lastedMs);
+  const paidInTime = load.samples.filter((sample) => {
+    const endMs = since(sample) + sample.tookMs;
+    return sample.answer !== undefined && endMs >= 0 && endMs < lastedMs;
+  });
+  return {
+    asked: questions.answered + [...questions.failures.values()].reduce((sum, times) => sum + times, 0),
+    questions,
+    payments,
+    perSecond: (answeredInTime + paidInTime.length) / (lastedMs / 1_000),
+    ownCpu: (spent.user + spent.system) / 1_000 / lastedMs,
+  };
+};
+
+/** Begins so many questions a second for so long, whether or not earlier ones are answered. */
+const offer = (world: World, perSecond: number, ms: number): Promise<Phase> =>
+  phase(world, ms, async (answers, endMs, running) => {
+    const { clock } = world;
+    const fromMs = endMs - ms;
+    for (let nowMs = fromMs; nowMs < endMs; nowMs = clock.monotonicMs()) {
+      while (running.length < ((nowMs - fromMs) * perSecond) / 1_000) running.push(ask(world, answers));
+      await clock.sleep(TICK_MS);
+    }
   });
 
-const ask = ({ cashier, lane, orderNo, random }: World): Promise<unknown> =>
-  cashier.getPayment(
-    { payment: { ref: { case: 'orderNo', value: orderNo } } },
-    { capMs: QUESTION_MS_MAX, passage: lane, priority: 'query', merchant: `m-${random.below(MERCHANTS)}` },
-  );
-
-type World = {
-  readonly cashier: Cashier;
-  /** The callers' own lane to the cashier, as every service has one. */
-  readonly lane: Lane;
-  readonly orderNo: string;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly paymentsPerSecond: number;
-};
-
-/** Begins so many of each a second for so long, whether or not earlier ones are answered. */
-const offer = async (world: World, questionsPerSecond: number, ms: number) => {
-  const { cashier, clock, random, paymentsPerSecond } = world;
-  const [questions, payments] = [noAnswers(), noAnswers()];
-  const running: Promise<void>[] = [];
-  const beganMs = clock.monotonicMs();
-  let [asked, paid] = [0, 0];
-  for (let sinceMs = 0; sinceMs < ms; sinceMs = clock.monotonicMs() - beganMs) {
-    for (; asked < (sinceMs * questionsPerSecond) / 1_000; asked += 1) {
-      running.push(note(questions, clock, () => ask(world)));
-    }
-    for (; paid < (sinceMs * paymentsPerSecond) / 1_000; paid += 1) {
-      running.push(note(payments, clock, () => pay(cashier, random)));
-    }
-    await clock.sleep(TICK_MS);
-  }
-  // What is answered after the time was up is not what could be done in it.
-  const inTime = { questions: questions.answered, payments: payments.answered };
-  await Promise.all(running);
-  return { questions, payments, inTime, asked, paid, seconds: ms / 1_000 };
-};
+/** Asks as much as is answered. */
+const saturate = (world: World, ms: number): Promise<Phase> =>
+  phase(world, ms, async (answers, endMs) => {
+    const { clock } = world;
+    await Promise.all(
+      Array.from({ length: SATURATING_CALLERS }, async () => {
+        while (clock.monotonicMs() < endMs) {
+          const before = answers.answered;
+          await ask(world, answers);
+          // A refusal costs no turn of the event loop: callers that did not rest would leave the loop no time for an answer.
+          if (answers.answered === before) await clock.sleep(TICK_MS);
+        }
+      }),
+    );
+    if (answers.answered === 0) throw new Error(`no question was answered: ${words(answers)}`);
+  });
 
 const words = ({ failures }: Answers): string =>
   [...failures].map(([reason, times]) => `${reason} ${times}×`).join(', ') || 'none refused';
+const p99 = ({ questions }: Phase): number => percentile(questions.tookMs, 0.99);
+const isAnswered = ({ answer }: ChannelSample): boolean => answer !== undefined;
 
-/** Asks as much as is answered. @returns answers a second, and how long they took. */
-const saturate = async (world: World, ms: number) => {
-  const { clock } = world;
-  const questions = noAnswers();
-  const endMs = clock.monotonicMs() + ms;
-  await Promise.all(
-    Array.from({ length: SATURATING_CALLERS }, async () => {
-      while (clock.monotonicMs() < endMs) {
-        const before = questions.answered;
-        await note(questions, clock, () => ask(world));
-        // A refusal costs no turn of the event loop: callers that did not rest would leave the loop no time for an answer.
-        if (questions.answered === before) await clock.sleep(TICK_MS);
-      }
-    }),
-  );
-  if (questions.answered === 0) throw new Error(`no question was answered: ${words(questions)}`);
-  return { perSecond: questions.answered / (ms / 1_000), p99Ms: percentile(questions.tookMs, 0.99) };
-};
-
-const worldOf = async (mesh: Mesh, cashier: Cashier, clock: Clock, seed: number, rate: number): Promise<World> => {
-  const random = seededRandom(seed);
-  for (let tries = 0; ; tries += 1) {
-    const answer = await pay(cashier, random);
-    const { payment } = answer as { payment?: { orderNo: string; state: PaymentState } };
-    if (payment?.state === PaymentState.PAYING) {
-      return {
-        cashier,
-        lane: createLane(LANE, clock),
-        orderNo: payment.orderNo,
-        clock,
-        random,
-        paymentsPerSecond: rate,
-      };
-    }
-    if (tries > 10) throw new Error(`no payment could be placed at ${mesh.address('cashier')}`);
+/** A payment to ask about: the first that was answered. */
+const firstOrderNo = async (load: ChannelLoad, clock: Clock): Promise<string> => {
+  for (const endMs = clock.monotonicMs() + WARM_UP_MS; clock.monotonicMs() < endMs; await clock.sleep(TICK_MS)) {
+    const orderNo = load.samples.find(isAnswered)?.answer?.orderNo;
+    if (orderNo !== undefined) return orderNo;
   }
+  throw new Error(`no payment was answered within ${WARM_UP_MS} ms`);
 };
 
 /** Three and ten times what can be done is asked of a cashier, and payments go on among it. */
@@ -144,40 +154,46 @@ export const overload: Drill = {
     const cashier = createClient(CashierService, {
       target: mesh.address('cashier'),
       caller: 'drill',
-      capMs: PAYMENT_MS_MAX,
+      capMs: QUESTION_MS_MAX,
       clock,
     });
     try {
-      const world = await worldOf(mesh, cashier, clock, seed, rate);
+      const random = seededRandom(seed);
+      const beganMs = clock.monotonicMs();
+      const load = await startChannelLoad({ mesh, sources: [PAYERS], rate, random, clock, beganMs });
+      const orderNo = await firstOrderNo(load, clock);
+      const world: World = { cashier, lane: createLane(LANE, clock), orderNo, load, clock, random, beganMs };
       await saturate(world, WARM_UP_MS);
       const before = await saturate(world, seconds * 1_000);
       onProgress(
-        `${before.perSecond.toFixed(0)} answers a second are what can be done, p99 ${before.p99Ms.toFixed(0)} ms`,
+        `${before.perSecond.toFixed(0)} answers a second are what can be done, p99 ${p99(before).toFixed(0)} ms`,
       );
-      const runs = [];
+      const runs: (Phase & { readonly factor: number })[] = [];
       for (const factor of FACTORS) {
         await offer(world, before.perSecond * factor, SETTLING_MS);
-        const run = await offer(world, before.perSecond * factor, seconds * 1_000);
-        runs.push({ factor, ...run });
-        onProgress(`${factor} times as much: ${(run.inTime.questions / seconds).toFixed(0)} answers a second`);
+        const run = { factor, ...(await offer(world, before.perSecond * factor, seconds * 1_000)) };
+        runs.push(run);
+        onProgress(`${factor} times as much: ${run.perSecond.toFixed(0)} answers a second`);
         await clock.sleep(SETTLING_MS * 2);
       }
-      const targets: Target[] = runs.flatMap(({ factor, questions, payments, inTime, paid }) => [
+      await load.stop();
+      const accounts = await closeAccounts(mesh, load.samples, clock, SETTLED_WITHIN_MS);
+      const targets: Target[] = runs.flatMap((run) => [
         {
-          name: `${factor}×: goodput against saturation`,
-          measured: Number(((inTime.questions + inTime.payments) / seconds / before.perSecond).toFixed(3)),
+          name: `${run.factor}×: goodput against saturation`,
+          measured: Number((run.perSecond / before.perSecond).toFixed(3)),
           op: '>=' as const,
           target: 0.95,
         },
         {
-          name: `${factor}×: p99 of what was admitted against saturation`,
-          measured: Number((percentile(questions.tookMs, 0.99) / before.p99Ms).toFixed(2)),
+          name: `${run.factor}×: p99 of what was admitted against saturation`,
+          measured: Number((p99(run) / p99(before)).toFixed(2)),
           op: '<=' as const,
           target: 2,
         },
         {
-          name: `${factor}×: payments answered, share`,
-          measured: Number((payments.answered / paid).toFixed(4)),
+          name: `${run.factor}×: payments answered, share`,
+          measured: Number((run.payments.filter(isAnswered).length / run.payments.length).toFixed(4)),
           op: '>=' as const,
           target: 0.999,
         },
@@ -186,21 +202,39 @@ export const overload: Drill = {
         conditions: { seconds_a_phase: seconds, payments_per_second: rate, saturating_callers: SATURATING_CALLERS },
         figures: {
           saturation_per_second: Math.round(before.perSecond),
-          saturation_p99_ms: Math.round(before.p99Ms),
+          saturation_p99_ms: Math.round(p99(before)),
+          saturation_callers_cpu: Number(before.ownCpu.toFixed(2)),
           ...Object.fromEntries(
-            runs.flatMap(({ factor, questions, payments, asked }) => [
-              [`${factor}x_asked`, asked],
-              [`${factor}x_answered`, questions.answered],
-              [`${factor}x_p99_ms`, Math.round(percentile(questions.tookMs, 0.99))],
-              [`${factor}x_payments_p99_ms`, Math.round(percentile(payments.tookMs, 0.99))],
+            runs.flatMap((run) => [
+              [`${run.factor}x_asked`, run.asked],
+              [`${run.factor}x_answered`, run.questions.answered],
+              [`${run.factor}x_p99_ms`, Math.round(p99(run))],
+              [
+                `${run.factor}x_payments_p99_ms`,
+                Math.round(
+                  percentile(
+                    run.payments.map(({ tookMs }) => tookMs),
+                    0.99,
+                  ),
+                ),
+              ],
+              [`${run.factor}x_callers_cpu`, Number(run.ownCpu.toFixed(2))],
             ]),
           ),
         },
-        targets,
-        lines: runs.map(
-          ({ factor, questions, payments, asked, paid }) =>
-            `${factor}×: ${questions.answered} of ${asked} questions answered (${words(questions)}), ${payments.answered} of ${paid} payments (${words(payments)})`,
-        ),
+        targets: [
+          ...targets,
+          { name: 'charged twice', measured: accounts.chargedTwice, op: '==', target: 0 },
+          { name: 'accepted and lost', measured: accounts.lost, op: '==', target: 0 },
+          { name: 'our books and the channels’ differ', measured: accounts.differing, op: '==', target: 0 },
+        ],
+        lines: [
+          ...runs.map(
+            ({ factor, questions, payments, asked }) =>
+              `${factor}×: ${questions.answered} of ${asked} questions answered (${words(questions)}), ${payments.filter(isAnswered).length} of ${payments.length} payments`,
+          ),
+          ...accounts.complaints.map((complaint) => `✗ ${complaint}`),
+        ],
       };
     } finally {
       cashier.close();

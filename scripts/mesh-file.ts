@@ -33,6 +33,10 @@ const readMeshFile = (folder: string): MeshFile | undefined => {
   }
 };
 
+/** Where a service of the mesh on a folder listens; undefined where nothing runs. */
+export const addressIn = (folder: string, service: string): string | undefined =>
+  readMeshFile(folder)?.addresses[service];
+
 /** The lines that tell what runs where and how to stop it; undefined where nothing runs. */
 export const runningMeshLines = (folder: string): string[] | undefined => {
   const owner = ownerOfMesh(folder);

@@ -37,17 +37,19 @@ const begin = (words: readonly string[]) => {
   return { child, ended, output: () => output };
 };
 
-const npmStop = async (): Promise<string> => {
-  const stop = spawn(process.execPath, [join(root, 'scripts', 'stop.ts'), folder], {
+/** What another of the scripts says. */
+const saidBy = async (script: string, words: readonly string[]): Promise<string> => {
+  const child = spawn(process.execPath, [join(root, 'scripts', script), ...words], {
     stdio: ['ignore', 'pipe', 'ignore'],
   });
   let said = '';
-  stop.stdout.on('data', (chunk: Buffer) => {
+  child.stdout.on('data', (chunk: Buffer) => {
     said += chunk.toString();
   });
-  await new Promise((resolve) => stop.once('close', resolve));
+  await new Promise((resolve) => child.once('close', resolve));
   return said;
 };
+const npmStop = () => saidBy('stop.ts', [folder]);
 
 /** Command lines of the processes that belong to a mesh on this folder; services know it by their environment. */
 const processesOf = (meshFolder: string): string[] =>
@@ -96,6 +98,12 @@ describe('npm start', () => {
     expect(second.lines.join('\n')).toMatch(/CashierService\s+127\.0\.0\.1:\d+/);
     expect(second.lines.join('\n')).toMatch(/live page\s+http:\/\/127\.0\.0\.1:\d+/);
     expect(second.lines.join('\n')).toContain('npm stop');
+    const orderNo = /[0-9]{25}/.exec(first.output())?.[0] ?? '';
+    const story = await saidBy('story.ts', [orderNo, '--folder', folder]);
+    expect(story).toMatch(/cashier +payment created +merchant_id=demo-/);
+    expect(story).toMatch(/attempt started +attempt_no=1 account_id=/);
+    expect(story).toMatch(/payment moved +state=(succeeded|declined)/);
+    expect(story).toMatch(/Its trace: [0-9a-f]{32}/);
     first.child.kill('SIGINT');
     const ended = await first.ended;
     expect(ended.status).toBe(0);

@@ -53,7 +53,7 @@ export {
 export { ClockWentBack } from './order-number-source.ts';
 export { type GroupScan, type MergedPage, mergePage, type PagePosition, placeOf } from './page-position.ts';
 export type { ListedPage, ListQuestion, PaymentLists } from './payment-lists.ts';
-export type { ReadPayment } from './payment-reader.ts';
+export type { ReadPayment, ReadTrajectory } from './payment-reader.ts';
 export type { Applied, AttemptNews, Continued } from './payment-store.ts';
 export { connectToPrimary, isWritable } from './primary-connection.ts';
 export type { ChannelRefundNews, NewRefund, RefundCreated } from './refund-store.ts';
@@ -64,4 +64,5 @@ export type { NodeFinding } from './safety-watch.ts';
 export { SCHEMA_VERSION } from './schema.ts';
 export { assertSchemas, type GroupSchema, SchemaBehind } from './schema-version.ts';
 export { paymentAsWritten, type StoredPayment, type StoredRefund } from './stored-payment.ts';
+export { TRAJECTORY_LINES_MAX, type Trajectory, type TrajectoryRow } from './trajectory.ts';
 export { transaction } from './transaction.ts';

@@ -17,9 +17,13 @@ import { SELECT_PAYMENT, SELECT_PAYMENT_OF_MERCHANT } from './order-statements.t
 import type { RowCodec } from './payment-rows.ts';
 import type { StoredPayment } from './stored-payment.ts';
 import { READ_ORDER, type ReadAt, readAt, readFound } from './sure-read.ts';
+import { selectTrajectory, type Trajectory } from './trajectory.ts';
 
 /** A payment with where it was read: `staleMs` is how old it may be, 0 from a primary, undefined where nobody knows. */
 export type ReadPayment = Omit<ReadFrom<never>, 'value'> & { readonly stored: StoredPayment };
+
+/** The same of a payment's whole story. */
+export type ReadTrajectory = Omit<ReadFrom<never>, 'value'> & { readonly trajectory: Trajectory };
 
 /** Reading payments. */
 export type PaymentReader = {
@@ -33,6 +37,8 @@ export type PaymentReader = {
     merchantOrderNo: MerchantOrderNo,
     nearby: boolean,
   ): Promise<ReadPayment | undefined>;
+  /** A payment with everything that happened to it, from a replica where one answers. */
+  readTrajectory(orderNo: OrderNo): Promise<ReadTrajectory | undefined>;
 };
 
 /** Reads a payment with its attempts on a connection. */
@@ -72,6 +78,12 @@ export const createPaymentReader = (options: {
   return {
     read: (orderNo) => read(orderNo, 'read'),
     readNearby: (orderNo) => read(orderNo, 'readNearby'),
+    readTrajectory: async (orderNo) => {
+      const client = groups.find(groupTagOf(orderNo));
+      if (client === undefined) return undefined;
+      const { value, ...from } = await readFound(client, 'readNearby', within(), selectTrajectory(rows, orderNo));
+      return value === undefined ? undefined : { trajectory: value, ...from };
+    },
     readOfMerchant: async (merchantId, merchantOrderNo, nearby) => {
       const way = nearby ? 'readNearby' : 'read';
       const view = maps.current();

@@ -31,6 +31,11 @@ export const SELECT_REFUND_OF_ORDER: Statement = {
         WHERE r.order_no = ? AND r.merchant_refund_no = ?`,
 };
 
+export const SELECT_REFUNDS_OF_ORDER: Statement = {
+  summary: 'SELECT refunds of payment',
+  sql: `SELECT ${REFUND_COLUMNS} FROM refund r JOIN payment p ON p.order_no = r.order_no WHERE r.order_no = ? ORDER BY r.refund_no`,
+};
+
 const NEWS = `r.state = ?, r.version = r.version + 1, r.channel_refund_id = IF(? = '', r.channel_refund_id, ?), r.channel_code = ?,
             r.learned_by = ?, r.needs_person = ?, r.updated_at = ?, r.settled_at = ?, r.next_check_at = ?, r.event_source = ?, r.seal = ?`;
 

@@ -54,6 +54,35 @@ const paymentWithHome = (tag: number, changes: Partial<NewPayment> = {}): NewPay
   }
 };
 
+test('a payment’s trajectory has a line for each change of it and of its refunds, in their order', async () => {
+  const orderNo = payableNo(await groups.create(newPayment()));
+  expect((await groups.payments.readTrajectory(orderNo))?.trajectory).toMatchObject({ createdBy: 'test', rows: [] });
+  await groups.payments.apply(orderNo, attemptNews({ kind: 'unknown', cause: 'reset' }, { source: 'cashier' }));
+  await groups.payments.apply(orderNo, attemptNews(succeeded(), { source: 'syncer' }));
+  const refund = await groups.refunds.create({
+    orderNo,
+    merchantRefundNo: 'told-refund' as MerchantRefundNo,
+    amount: money('CNY', 34n),
+    cause: 'merchant',
+    reason: 'too cold',
+    firstCheckAfterMs: 5_000,
+    source: 'cashier',
+  });
+  expect(refund.kind).toBe('created');
+  const told = (await groups.payments.readTrajectory(orderNo))?.trajectory;
+  expect(told?.rows.map(({ event, state, version, source }) => ({ event, state, version, source }))).toEqual([
+    { event: 'payment_noted', state: 'paying', version: 2, source: 'cashier' },
+    { event: 'payment_moved', state: 'succeeded', version: 3, source: 'syncer' },
+    { event: 'payment_noted', state: 'succeeded', version: 4, source: 'cashier' },
+    { event: 'refund_created', state: 'requested', version: 1, source: 'cashier' },
+  ]);
+  expect(told?.rows[1]).toMatchObject({ attemptNo: 1, attemptState: 'succeeded', learnedBy: 'query', code: 'CODE' });
+  expect(told?.refunds).toMatchObject([{ refund: { amount: money('CNY', 34n), merchantRefundNo: 'told-refund' } }]);
+  expect(told?.rows[3]?.refundNo).toBe(told?.refunds[0]?.refund.refundNo);
+  const unused = formatOrderNo({ day: 1, msOfDay: 1, groupTag: groupTag(1), workerId: 1, sequence: 2 });
+  expect(await groups.payments.readTrajectory(unused)).toBeUndefined();
+});
+
 describe('a new payment', () => {
   test('is written to its home group with its first attempt, and reads back as it was written', async () => {
     const payment = newPayment();

@@ -1,13 +1,15 @@
+import { durationFromMs } from '@bufbuild/protobuf/wkt';
 import type { Clock } from '@tillmesh/clock';
-import { isVisible, parseMerchantId, parseMerchantOrderNo, parseOrderNo } from '@tillmesh/domain';
+import { isVisible, type OrderNo, parseMerchantId, parseMerchantOrderNo, parseOrderNo } from '@tillmesh/domain';
 import { DatabaseError, type OrderReader, type ReadPayment, RowTampered, UnknownGroup } from '@tillmesh/order-groups';
 import type { PaymentRef } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
 import type { QueryService } from '@tillmesh/proto/tillmesh/query/v1/query_service_pb.ts';
-import { type Brownout, type Implementation, notYet, rpcErrors } from '@tillmesh/rpc';
+import { type Brownout, type Implementation, rpcErrors } from '@tillmesh/rpc';
 import { traceIdOf } from '@tillmesh/telemetry';
 import { paymentToWire } from '@tillmesh/wire';
 import type { createListPayments } from './list-payments.ts';
 import { askedPageOf } from './list-question.ts';
+import { linesOf } from './trajectory-lines.ts';
 
 /** What a failure of reading is to callers. */
 const toCaller = (error: unknown, of: string): unknown => {
@@ -24,6 +26,12 @@ const toCaller = (error: unknown, of: string): unknown => {
 /** A page in a brownout: a quarter of what was asked for, and never less than this. The next page's token tells that there is more. */
 const SMALL_PAGE_MIN = 10;
 const smallPageOf = (pageSize: number): number => Math.min(pageSize, Math.max(SMALL_PAGE_MIN, Math.ceil(pageSize / 4)));
+
+const orderNoOf = (text: string): OrderNo => {
+  const parsed = parseOrderNo(text);
+  if (parsed !== undefined) return parsed.orderNo;
+  throw rpcErrors.orderNoMalformed('the check digit of the order number does not fit: it was mistyped or cut');
+};
 
 /** The wire's side of reading, from replicas first. */
 export const createQueryService = (options: {
@@ -42,11 +50,7 @@ export const createQueryService = (options: {
         throw rpcErrors.requestInvalid('the request names no payment');
       return orders.payments.readOfMerchant(merchantId, merchantOrderNo, true);
     }
-    const parsed = parseOrderNo(ref?.ref.case === 'orderNo' ? ref.ref.value : '');
-    if (parsed === undefined) {
-      throw rpcErrors.orderNoMalformed('the check digit of the order number does not fit: it was mistyped or cut');
-    }
-    return orders.payments.readNearby(parsed.orderNo);
+    return orders.payments.readNearby(orderNoOf(ref?.ref.case === 'orderNo' ? ref.ref.value : ''));
   };
 
   return {
@@ -76,6 +80,22 @@ export const createQueryService = (options: {
         throw toCaller(error, 'any group');
       }
     },
-    getTrajectory: notYet('GetTrajectory'),
+    getTrajectory: async ({ orderNo }) => {
+      try {
+        const read = await orders.payments.readTrajectory(orderNoOf(orderNo));
+        // An order that lost its number to another one is shown as well: that it did is what somebody wants to know.
+        if (read === undefined) throw rpcErrors.paymentUnknown('no such payment');
+        const { payment } = read.trajectory.stored;
+        return {
+          lines: linesOf(read.trajectory),
+          isCut: read.trajectory.isCut,
+          traceId: traceIdOf(payment.traceparent),
+          readFromReplica: read.fromReplica,
+          ...(read.fromReplica && read.staleMs !== undefined ? { replicaStaleness: durationFromMs(read.staleMs) } : {}),
+        };
+      } catch (error) {
+        throw toCaller(error, "the payment's group");
+      }
+    },
   };
 };

@@ -10,7 +10,7 @@ test('pages are a quarter of what was asked for in a brownout, and never less th
   const brownout = { isOn: false };
   const nobody = () => Promise.reject(new Error('no payment is read here'));
   const service = createQueryService({
-    orders: { payments: { read: nobody, readNearby: nobody, readOfMerchant: nobody } },
+    orders: { payments: { read: nobody, readNearby: nobody, readOfMerchant: nobody, readTrajectory: nobody } },
     list: async ({ pageSize }) => {
       sizes.push(pageSize);
       return {};

@@ -17,7 +17,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file tillmesh/query/v1/query_service.proto.
  */
 export const file_tillmesh_query_v1_query_service: GenFile = /*@__PURE__*/
-  fileDesc("CiV0aWxsbWVzaC9xdWVyeS92MS9xdWVyeV9zZXJ2aWNlLnByb3RvEhF0aWxsbWVzaC5xdWVyeS52MSJNChFHZXRQYXltZW50UmVxdWVzdBI4CgdwYXltZW50GAEgASgLMh8udGlsbG1lc2gucGF5bWVudC52MS5QYXltZW50UmVmQga6SAPIAQEiQwoSR2V0UGF5bWVudFJlc3BvbnNlEi0KB3BheW1lbnQYASABKAsyHC50aWxsbWVzaC5wYXltZW50LnYxLlBheW1lbnQioAIKE0xpc3RQYXltZW50c1JlcXVlc3QSMAoLbWVyY2hhbnRfaWQYASABKAlCG7pIGHIWEAEYIDIQXlswLTlBLVphLXpfLV0rJBIoCgRmcm9tGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBImCgJ0bxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGwoJcGFnZV9zaXplGAQgASgNQgi6SAUqAxjIARIcCgpwYWdlX3Rva2VuGAUgASgJQgi6SAVyAxiAEBI7CgZzdGF0ZXMYBiADKA4yIS50aWxsbWVzaC5wYXltZW50LnYxLlBheW1lbnRTdGF0ZUIIukgFkgECEAUSDQoFZnJlc2gYByABKAgi7AEKFExpc3RQYXltZW50c1Jlc3BvbnNlEi4KCHBheW1lbnRzGAEgAygLMhwudGlsbG1lc2gucGF5bWVudC52MS5QYXltZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRIaChJtaXNzaW5nX2dyb3VwX3RhZ3MYAyADKA0SEgoKaW5jb21wbGV0ZRgEIAEoCBItCgZzb3VyY2UYBSABKA4yHS50aWxsbWVzaC5xdWVyeS52MS5MaXN0U291cmNlEiwKCXN0YWxlbmVzcxgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiI8ChRHZXRUcmFqZWN0b3J5UmVxdWVzdBIkCghvcmRlcl9ubxgBIAEoCUISukgPcg0yC15bMC05XXsyNX0kIssBCg5UcmFqZWN0b3J5TGluZRIvCgtoYXBwZW5lZF9hdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGc291cmNlGAIgASgJEg0KBWV2ZW50GAMgASgJEjsKBWZhY3RzGAQgAygLMiwudGlsbG1lc2gucXVlcnkudjEuVHJhamVjdG9yeUxpbmUuRmFjdHNFbnRyeRosCgpGYWN0c0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiSQoVR2V0VHJhamVjdG9yeVJlc3BvbnNlEjAKBWxpbmVzGAEgAygLMiEudGlsbG1lc2gucXVlcnkudjEuVHJhamVjdG9yeUxpbmUqXQoKTGlzdFNvdXJjZRIbChdMSVNUX1NPVVJDRV9VTlNQRUNJRklFRBAAEhoKFkxJU1RfU09VUkNFX1BST0pFQ1RJT04QARIWChJMSVNUX1NPVVJDRV9HUk9VUFMQAjK9AgoMUXVlcnlTZXJ2aWNlEl4KCkdldFBheW1lbnQSJC50aWxsbWVzaC5xdWVyeS52MS5HZXRQYXltZW50UmVxdWVzdBolLnRpbGxtZXNoLnF1ZXJ5LnYxLkdldFBheW1lbnRSZXNwb25zZSIDkAIBEmQKDExpc3RQYXltZW50cxImLnRpbGxtZXNoLnF1ZXJ5LnYxLkxpc3RQYXltZW50c1JlcXVlc3QaJy50aWxsbWVzaC5xdWVyeS52MS5MaXN0UGF5bWVudHNSZXNwb25zZSIDkAIBEmcKDUdldFRyYWplY3RvcnkSJy50aWxsbWVzaC5xdWVyeS52MS5HZXRUcmFqZWN0b3J5UmVxdWVzdBooLnRpbGxtZXNoLnF1ZXJ5LnYxLkdldFRyYWplY3RvcnlSZXNwb25zZSIDkAIBYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_tillmesh_payment_v1_payment]);
+  fileDesc("CiV0aWxsbWVzaC9xdWVyeS92MS9xdWVyeV9zZXJ2aWNlLnByb3RvEhF0aWxsbWVzaC5xdWVyeS52MSJNChFHZXRQYXltZW50UmVxdWVzdBI4CgdwYXltZW50GAEgASgLMh8udGlsbG1lc2gucGF5bWVudC52MS5QYXltZW50UmVmQga6SAPIAQEiQwoSR2V0UGF5bWVudFJlc3BvbnNlEi0KB3BheW1lbnQYASABKAsyHC50aWxsbWVzaC5wYXltZW50LnYxLlBheW1lbnQioAIKE0xpc3RQYXltZW50c1JlcXVlc3QSMAoLbWVyY2hhbnRfaWQYASABKAlCG7pIGHIWEAEYIDIQXlswLTlBLVphLXpfLV0rJBIoCgRmcm9tGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBImCgJ0bxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGwoJcGFnZV9zaXplGAQgASgNQgi6SAUqAxjIARIcCgpwYWdlX3Rva2VuGAUgASgJQgi6SAVyAxiAEBI7CgZzdGF0ZXMYBiADKA4yIS50aWxsbWVzaC5wYXltZW50LnYxLlBheW1lbnRTdGF0ZUIIukgFkgECEAUSDQoFZnJlc2gYByABKAgi7AEKFExpc3RQYXltZW50c1Jlc3BvbnNlEi4KCHBheW1lbnRzGAEgAygLMhwudGlsbG1lc2gucGF5bWVudC52MS5QYXltZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRIaChJtaXNzaW5nX2dyb3VwX3RhZ3MYAyADKA0SEgoKaW5jb21wbGV0ZRgEIAEoCBItCgZzb3VyY2UYBSABKA4yHS50aWxsbWVzaC5xdWVyeS52MS5MaXN0U291cmNlEiwKCXN0YWxlbmVzcxgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiI8ChRHZXRUcmFqZWN0b3J5UmVxdWVzdBIkCghvcmRlcl9ubxgBIAEoCUISukgPcg0yC15bMC05XXsyNX0kIssBCg5UcmFqZWN0b3J5TGluZRIvCgtoYXBwZW5lZF9hdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGc291cmNlGAIgASgJEg0KBWV2ZW50GAMgASgJEjsKBWZhY3RzGAQgAygLMiwudGlsbG1lc2gucXVlcnkudjEuVHJhamVjdG9yeUxpbmUuRmFjdHNFbnRyeRosCgpGYWN0c0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEivAEKFUdldFRyYWplY3RvcnlSZXNwb25zZRIwCgVsaW5lcxgBIAMoCzIhLnRpbGxtZXNoLnF1ZXJ5LnYxLlRyYWplY3RvcnlMaW5lEg4KBmlzX2N1dBgCIAEoCBIQCgh0cmFjZV9pZBgDIAEoCRIZChFyZWFkX2Zyb21fcmVwbGljYRgEIAEoCBI0ChFyZXBsaWNhX3N0YWxlbmVzcxgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbipdCgpMaXN0U291cmNlEhsKF0xJU1RfU09VUkNFX1VOU1BFQ0lGSUVEEAASGgoWTElTVF9TT1VSQ0VfUFJPSkVDVElPThABEhYKEkxJU1RfU09VUkNFX0dST1VQUxACMr0CCgxRdWVyeVNlcnZpY2USXgoKR2V0UGF5bWVudBIkLnRpbGxtZXNoLnF1ZXJ5LnYxLkdldFBheW1lbnRSZXF1ZXN0GiUudGlsbG1lc2gucXVlcnkudjEuR2V0UGF5bWVudFJlc3BvbnNlIgOQAgESZAoMTGlzdFBheW1lbnRzEiYudGlsbG1lc2gucXVlcnkudjEuTGlzdFBheW1lbnRzUmVxdWVzdBonLnRpbGxtZXNoLnF1ZXJ5LnYxLkxpc3RQYXltZW50c1Jlc3BvbnNlIgOQAgESZwoNR2V0VHJhamVjdG9yeRInLnRpbGxtZXNoLnF1ZXJ5LnYxLkdldFRyYWplY3RvcnlSZXF1ZXN0GigudGlsbG1lc2gucXVlcnkudjEuR2V0VHJhamVjdG9yeVJlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_tillmesh_payment_v1_payment]);
 
 /**
  * Which payment.
@@ -217,21 +217,23 @@ export type TrajectoryLine = Message<"tillmesh.query.v1.TrajectoryLine"> & {
   happenedAt?: Timestamp | undefined;
 
   /**
-   * Which service and process.
+   * Which service made the change, such as "cashier" or "syncer".
    *
    * @generated from field: string source = 2;
    */
   source: string;
 
   /**
-   * What, such as "attempt_started".
+   * What: payment_created, attempt_started, payment_moved (its state changed), payment_noted (it did not), refund_created,
+   * refund_moved or refund_noted. A reader passes over what it does not know.
    *
    * @generated from field: string event = 3;
    */
   event: string;
 
   /**
-   * The facts, secrets masked. At most 32 pairs.
+   * The facts, in words of this mesh: state, version, attempt_no, attempt_state, learned_by, code, account_id, channel_id,
+   * channel_order_no, route_reason, rule_id, refund_no, amount, and what else the event has. No secrets. At most 32 pairs.
    *
    * @generated from field: map<string, string> facts = 4;
    */
@@ -252,11 +254,39 @@ export const TrajectoryLineSchema: GenMessage<TrajectoryLine> = /*@__PURE__*/
  */
 export type GetTrajectoryResponse = Message<"tillmesh.query.v1.GetTrajectoryResponse"> & {
   /**
-   * In order of time.
+   * In order of time, 2,000 at most.
    *
    * @generated from field: repeated tillmesh.query.v1.TrajectoryLine lines = 1;
    */
   lines: TrajectoryLine[];
+
+  /**
+   * There are more lines than were read.
+   *
+   * @generated from field: bool is_cut = 2;
+   */
+  isCut: boolean;
+
+  /**
+   * The payment's trace in Jaeger, 32 hex digits; empty where tracing is off.
+   *
+   * @generated from field: string trace_id = 3;
+   */
+  traceId: string;
+
+  /**
+   * True where the answer was read from a replica: it may be as old as replica_staleness says.
+   *
+   * @generated from field: bool read_from_replica = 4;
+   */
+  readFromReplica: boolean;
+
+  /**
+   * How far the replica was behind when it was looked at last, to about a second; unset from a primary and where nobody knows.
+   *
+   * @generated from field: google.protobuf.Duration replica_staleness = 5;
+   */
+  replicaStaleness?: Duration | undefined;
 };
 
 /**
@@ -339,8 +369,8 @@ export const QueryService: GenService<{
     output: typeof ListPaymentsResponseSchema;
   },
   /**
-   * Tells one payment's whole story: attempts, routes and their reasons, who learned what and how.
-   * UNIMPLEMENTED with NOT_YET_IMPLEMENTED in this version.
+   * Tells one payment's whole story as its order group wrote it down, each line in the commit of what it tells: attempts,
+   * routes and their reasons, refunds, who learned what and how. PAYMENT_UNKNOWN where there is none.
    *
    * @generated from rpc tillmesh.query.v1.QueryService.GetTrajectory
    */
