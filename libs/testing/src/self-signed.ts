@@ -15,14 +15,17 @@ export const der = (tag: number, ...content: Buffer[]): Buffer => {
 export const [SEQUENCE, SET, INTEGER, BIT_STRING, OCTET_STRING, UTF8, UTC_TIME, BOOLEAN] = [
   0x30, 0x31, 0x02, 0x03, 0x04, 0x0c, 0x17, 0x01,
 ];
+/** An object identifier of ASN.1. @param hex its contents. */
 export const objectId = (hex: string): Buffer => der(0x06, Buffer.from(hex, 'hex'));
 export const SHA256_WITH_RSA = der(SEQUENCE, objectId('2a864886f70d01010b'), Buffer.from([0x05, 0x00]));
 const COMMON_NAME = '550403';
 export const BASIC_CONSTRAINTS = '551d13';
 const SUBJECT_ALT_NAME = '551d11';
 
+/** A name with nothing but a common name in it. */
 export const name = (text: string): Buffer =>
   der(SEQUENCE, der(SET, der(SEQUENCE, objectId(COMMON_NAME), der(UTF8, Buffer.from(text)))));
+/** An extension of a certificate. @param id its object identifier, as hex of the contents. @param value its contents, DER. */
 export const extension = (id: string, value: Buffer): Buffer => der(SEQUENCE, objectId(id), der(OCTET_STRING, value));
 
 /** A certificate for 127.0.0.1 that is its own authority, made at run time (RFC 5280), with its key; both PEM. @param serial 1 to 127. */

@@ -80,8 +80,8 @@ export const UnionpayAccount = z
       ),
   })
   .refine(
-    ({ unionpayCertificates, certificateTrust }) =>
-      unionpayCertificates.length + certificateTrust.authorities.length > 0,
+    ({ unionpayCertificates, certificateTrust: { authorities } }) =>
+      unionpayCertificates.length + authorities.length > 0,
     {
       path: ['unionpayCertificates'],
       message:
