@@ -133,6 +133,8 @@ const saturate = (world: World, ms: number): Promise<Phase> =>
 const words = ({ failures }: Answers): string =>
   [...failures].map(([reason, times]) => `${reason} ${times}×`).join(', ') || 'none refused';
 const p99 = ({ questions }: Phase): number => percentile(questions.tookMs, 0.99);
+const saturationText = (run: Phase): string =>
+  `${run.perSecond.toFixed(0)} answers a second are what can be done, p99 ${p99(run).toFixed(0)} ms`;
 const isAnswered = ({ answer }: ChannelSample): boolean => answer !== undefined;
 
 /** A payment to ask about: the first that was answered. */
@@ -165,9 +167,7 @@ export const overload: Drill = {
       const world: World = { cashier, lane: createLane(LANE, clock), orderNo, load, clock, random, beganMs };
       await saturate(world, WARM_UP_MS);
       const before = await saturate(world, seconds * 1_000);
-      onProgress(
-        `${before.perSecond.toFixed(0)} answers a second are what can be done, p99 ${p99(before).toFixed(0)} ms`,
-      );
+      onProgress(saturationText(before));
       const runs: (Phase & { readonly factor: number })[] = [];
       for (const factor of FACTORS) {
         await offer(world, before.perSecond * factor, SETTLING_MS);
@@ -176,18 +176,22 @@ export const overload: Drill = {
         onProgress(`${factor} times as much: ${run.perSecond.toFixed(0)} answers a second`);
         await clock.sleep(SETTLING_MS * 2);
       }
+      // Code that has run for longer is faster: what can be done is the more of what was done before the floods and behind them.
+      const after = await saturate(world, seconds * 1_000);
+      onProgress(saturationText(after));
+      const saturation = after.perSecond > before.perSecond ? after : before;
       await load.stop();
       const accounts = await closeAccounts(mesh, load.samples, clock, SETTLED_WITHIN_MS);
       const targets: Target[] = runs.flatMap((run) => [
         {
           name: `${run.factor}×: goodput against saturation`,
-          measured: Number((run.perSecond / before.perSecond).toFixed(3)),
+          measured: Number((run.perSecond / saturation.perSecond).toFixed(3)),
           op: '>=' as const,
           target: 0.95,
         },
         {
           name: `${run.factor}×: p99 of what was admitted against saturation`,
-          measured: Number((p99(run) / p99(before)).toFixed(2)),
+          measured: Number((p99(run) / p99(saturation)).toFixed(2)),
           op: '<=' as const,
           target: 2,
         },
@@ -201,9 +205,11 @@ export const overload: Drill = {
       return {
         conditions: { seconds_a_phase: seconds, payments_per_second: rate, saturating_callers: SATURATING_CALLERS },
         figures: {
-          saturation_per_second: Math.round(before.perSecond),
-          saturation_p99_ms: Math.round(p99(before)),
-          saturation_callers_cpu: Number(before.ownCpu.toFixed(2)),
+          saturation_per_second: Math.round(saturation.perSecond),
+          saturation_before_per_second: Math.round(before.perSecond),
+          saturation_after_per_second: Math.round(after.perSecond),
+          saturation_p99_ms: Math.round(p99(saturation)),
+          saturation_callers_cpu: Number(saturation.ownCpu.toFixed(2)),
           ...Object.fromEntries(
             runs.flatMap((run) => [
               [`${run.factor}x_asked`, run.asked],
