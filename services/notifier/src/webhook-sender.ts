@@ -24,21 +24,15 @@ export type WebhookSender = {
   close(): Promise<void>;
 };
 
-/** Every address of a name. */
-export type Resolve = (name: string) => Promise<readonly LookupAddress[]>;
+/** Finds every address of a name; calls back once. */
+export type Resolve = (name: string, done: (error: Error | null, addresses: readonly LookupAddress[]) => void) => void;
 
 const ANSWER_HEADERS_BYTES_MAX = 8_192;
 const CONNECT_MS_MAX = 3_000;
 /** A connection is used again for so long at most: an address that is not the endpoint's any more is soon left. */
 const IDLE_MS_MAX = 10_000;
 
-const resolveBySystem: Resolve = (name) =>
-  new Promise((resolve, reject) =>
-    lookupName(name, { all: true }, (error, addresses) => {
-      if (error === null) resolve(addresses);
-      else reject(error);
-    }),
-  );
+const resolveBySystem: Resolve = (name, done) => lookupName(name, { all: true }, done);
 
 /** The name leads to an address that may not be connected to. */
 class AddressForbidden extends Error {
@@ -69,19 +63,19 @@ export const createWebhookSender = (options: {
 }): WebhookSender => {
   const { guard, allowPlainHttp, authority, resolve = resolveBySystem } = options;
 
-  const lookup: LookupFunction = (name, { all }, callback) => {
-    resolve(name).then(
-      (addresses) => {
-        const [first] = addresses;
-        // One forbidden address is enough: which of them is taken would be chance.
-        if (first === undefined || addresses.some(({ address }) => !guard.allows(address)))
-          callback(new AddressForbidden(name), '', 0);
-        else if (all === true) callback(null, [...addresses]);
-        else callback(null, first.address, first.family);
-      },
-      (error: unknown) => callback(error instanceof Error ? error : new Error('not resolved'), '', 0),
-    );
-  };
+  const lookup: LookupFunction = (name, { all }, callback) =>
+    resolve(name, (error, addresses) => {
+      if (error !== null) {
+        callback(error, '', 0);
+        return;
+      }
+      const [first] = addresses;
+      // One forbidden address is enough: which of them is taken would be chance.
+      if (first === undefined || addresses.some(({ address }) => !guard.allows(address)))
+        callback(new AddressForbidden(name), '', 0);
+      else if (all === true) callback(null, [...addresses]);
+      else callback(null, first.address, first.family);
+    });
   const agent = new Agent({
     allowH2: false,
     pipelining: 1,

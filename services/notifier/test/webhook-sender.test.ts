@@ -156,10 +156,11 @@ describe('an endpoint that is not to be reached', () => {
 
   test('gets none when one of several addresses of its name is forbidden', async () => {
     const { port, requests } = await endpoint(received);
-    const resolve: Resolve = async () => [
-      { address: '127.0.0.1', family: 4 },
-      { address: '127.0.0.2', family: 4 },
-    ];
+    const resolve: Resolve = (_, done) =>
+      done(null, [
+        { address: '127.0.0.1', family: 4 },
+        { address: '127.0.0.2', family: 4 },
+      ]);
     expect(await sender({ resolve }).send(webhook(`http://shop.example:${port}/`), within(2_000))).toMatchObject({
       why: 'address_forbidden',
     });
@@ -174,7 +175,7 @@ describe('an endpoint that is not to be reached', () => {
     const inner = await endpoint(received, '127.0.0.2', good.port);
     const answers = ['127.0.0.1', '127.0.0.2', '127.0.0.1'];
     let looked = 0;
-    const resolve: Resolve = async () => [{ address: answers[looked++] ?? '', family: 4 }];
+    const resolve: Resolve = (_, done) => done(null, [{ address: answers[looked++] ?? '', family: 4 }]);
     const way = sender({ resolve });
     const url = `http://shop.example:${good.port}/`;
     expect(await way.send(webhook(url), within(2_000))).toMatchObject({ kind: 'acknowledged' });
@@ -187,7 +188,7 @@ describe('an endpoint that is not to be reached', () => {
   });
 
   test('is told when its name does not resolve', async () => {
-    const resolve: Resolve = async () => [];
+    const resolve: Resolve = (_, done) => done(new Error('no such name'), []);
     expect(await sender({ resolve }).send(webhook('http://shop.example:1/'), within(2_000))).toMatchObject({
       kind: 'refused',
     });
