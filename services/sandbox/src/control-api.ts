@@ -46,7 +46,7 @@ const page = <Item, Shown>(
   return { items: shown, nextAfter: undefined };
 };
 
-/** The sandbox' own interface for tests, demos and drills: plain JSON, documented in README.md. */
+/** The sandbox' own interface for tests, demos and drills: plain JSON, documented in docs/sandbox.md. */
 export const createControlApi = (deps: {
   readonly state: State;
   readonly payers: Payers;

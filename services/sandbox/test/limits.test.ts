@@ -11,7 +11,8 @@ const { keys, remove } = makeKeys();
 const clock = new ManualClock();
 let sandbox: RunningSandbox;
 beforeAll(async () => {
-  sandbox = await runSandbox({ keys, clock });
+  // Alipay's own SDK says the time of this host.
+  sandbox = await runSandbox({ keys, clock, alipay: { timestampToleranceMs: 100 * 365 * 86_400_000 } });
 });
 afterEach(() => sandbox.control.remove('/limits'));
 afterAll(async () => {
@@ -29,7 +30,7 @@ describe('whoever asks too often', () => {
     expect((await merchant.native('limited_order_1')).status).toBe(200);
     const second = await merchant.native('limited_order_2');
     expect(second).toMatchObject({ status: 429, isAuthentic: true, body: { code: 'FREQUENCY_LIMITED' } });
-    clock.advance(1_000);
+    await clock.advance(1_000);
     expect((await merchant.query('limited_order_2')).status).toBe(404);
   });
 
@@ -42,7 +43,7 @@ describe('whoever asks too often', () => {
     expect(fields).toMatchObject({ return_code: 'SUCCESS', result_code: 'FAIL', err_code: 'FREQUENCY_LIMITED' });
     expect(isAuthentic).toBe(true);
     expect(await ledgerOf(sandbox, 'limited_code_2')).toMatchObject({ charges: 0 });
-    clock.advance(1_000);
+    await clock.advance(1_000);
     expect((await merchant.micropay('limited_code_2', code)).fields['result_code']).toBe('SUCCESS');
   });
 
@@ -65,7 +66,7 @@ describe('whoever asks too often', () => {
     const error = await stripeRefusal(again());
     expect(error).toMatchObject({ statusCode: 429, code: 'rate_limit' });
     expect(error.headers?.['stripe-rate-limited-reason']).toBe('global-rate');
-    clock.advance(1_000);
+    await clock.advance(1_000);
     expect((await again()).status).toBe('requires_action');
   });
 
@@ -114,9 +115,9 @@ describe('an allowance', () => {
   test('holds its burst, and then so many a second', () => {
     const { own, asked } = start({ perSecond: 10, burst: 3 });
     expect([asked(), asked(), asked(), asked()]).toEqual([undefined, undefined, undefined, 'FREQUENCY_LIMITED']);
-    own.advance(100);
+    own.jump(100);
     expect([asked(), asked()]).toEqual([undefined, 'FREQUENCY_LIMITED']);
-    own.advance(60_000);
+    own.jump(60_000);
     expect([asked(), asked(), asked(), asked()]).toEqual([undefined, undefined, undefined, 'FREQUENCY_LIMITED']);
   });
 
@@ -126,18 +127,18 @@ describe('an allowance', () => {
     limits.begin(context).failed();
     limits.begin(context).failed();
     expect(asked()).toBe('FREQUENCY_LIMITED');
-    own.advance(200);
+    own.jump(200);
     expect(asked()).toBeUndefined();
   });
 
   test('blocks who goes on hammering until there was peace for as long as it says', () => {
     const { own, asked } = start({ perSecond: 10, burst: 1, blockMs: 3_000 });
     expect([asked(), asked()]).toEqual([undefined, 'FREQUENCY_LIMITED']);
-    own.advance(2_900);
+    own.jump(2_900);
     expect(asked()).toBe('FREQUENCY_LIMITED');
-    own.advance(2_900);
+    own.jump(2_900);
     expect(asked()).toBe('FREQUENCY_LIMITED');
-    own.advance(3_000);
+    own.jump(3_000);
     expect(asked()).toBeUndefined();
   });
 
@@ -145,7 +146,7 @@ describe('an allowance', () => {
     const { own, limits, asked } = start({ perSecond: 1, burst: 2 });
     limits.add({ channel: 'wechat', operations: ['refund'], perSecond: 10, burst: 1, blockMs: 0, code: 'OTHER' });
     expect([asked(), asked(), asked(), asked()]).toEqual([undefined, 'OTHER', 'OTHER', 'OTHER']);
-    own.advance(100);
+    own.jump(100);
     expect(asked()).toBeUndefined();
   });
 
