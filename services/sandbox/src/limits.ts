@@ -100,10 +100,10 @@ class Bucket {
 
 type Allowance = { readonly asked: Bucket | undefined; readonly failed: Bucket | undefined; blockedUntilMs: number };
 
-const bucketOf = (perSecond: number | undefined, burst: number | undefined, nowMs: number): Bucket | undefined =>
-  perSecond === undefined
+const bucketOf = (rate: number | undefined, atOnce: number | undefined, nowMs: number): Bucket | undefined =>
+  rate === undefined
     ? undefined
-    : new Bucket({ perSecond, burst: burst ?? Math.max(1, Math.ceil(perSecond)) }, nowMs);
+    : new Bucket({ perSecond: rate, burst: atOnce ?? Math.max(1, Math.ceil(rate)) }, nowMs);
 
 export const createLimits = (deps: { readonly clock: Clock; readonly newId: () => string }): Limits => {
   const { clock, newId } = deps;

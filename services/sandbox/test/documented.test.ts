@@ -29,7 +29,7 @@ const optionsIn = (section: string): readonly string[] => {
   return [...table.matchAll(/^\| `(\w+)`/gm)].map(([, name = '']) => name);
 };
 /** The names in the first cell of each act's row: `{"do":"delay","ms":n}`. */
-const actRows = text.split('\n').filter((line) => /^\| `\{"do":/.test(line));
+const actRows = text.split('\n').filter((line) => line.startsWith('| `{"do":'));
 const actsShown = new Map(
   actRows.flatMap((row) =>
     [...(row.split(' | ')[0] ?? '').matchAll(/\{"do":"(\w+)"([^}]*)\}/g)].map(([, name = '', rest = '']) => [

@@ -107,7 +107,7 @@ describe('an allowance', () => {
     const own = new ManualClock();
     let ids = 0;
     const limits = createLimits({ clock: own, newId: () => String((ids += 1)) });
-    limits.add({ channel: 'wechat', operations: ['refund'], blockMs: 0, ...wish } as NewLimit);
+    limits.add({ channel: 'wechat', operations: ['refund'], blockMs: 0, ...wish });
     const asked = (): string | undefined => limits.begin(context).refusedCode;
     return { own, limits, asked };
   };
