@@ -97,7 +97,12 @@ await build(
   [
     ...bases,
     ...networkWords,
-    ...['--build-arg', `VERSION=${projectVersion()}`, '--build-arg', `REVISION=${revision}`, '--tag', values.tag],
+    '--build-arg',
+    `VERSION=${projectVersion()}`,
+    '--build-arg',
+    `REVISION=${revision}`,
+    '--tag',
+    values.tag,
   ],
   root,
 );

@@ -1,5 +1,14 @@
 import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, lstatSync, mkdirSync, readFileSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { root } from '../run-program.ts';
 
@@ -52,7 +61,8 @@ export const writeLocalBase = (folder: string, { withNpm }: { readonly withNpm: 
   if (!withNpm) return;
   copyInto(folder, npmFolder(), '/usr/local/lib/node_modules/npm');
   const link = join(folder, 'usr/local/bin/npm');
-  if (!existsSync(link) || !lstatSync(link).isSymbolicLink()) symlinkSync('../lib/node_modules/npm/bin/npm-cli.js', link);
+  if (!existsSync(link) || !lstatSync(link).isSymbolicLink())
+    symlinkSync('../lib/node_modules/npm/bin/npm-cli.js', link);
   // Its first line asks `env` for node.
   copyInto(folder, '/usr/bin/env');
 };
