@@ -7,11 +7,13 @@ import { type AlipayPeer, account, callOf, httpFor, ok, order, signText, startPe
 
 // An application in certificate mode: requests name its certificate and the roots, answers name Alipay's.
 
-const [application, alipay, next, stranger] = [1, 2, 3, 4].map(selfSigned).map(({ certificate, privateKey }) => ({
-  ...readCertificate(certificate),
-  certificate,
-  privateKey: createPrivateKey(privateKey),
-}));
+const [application, alipay, next, stranger] = [1, 2, 3, 4]
+  .map((serial) => selfSigned(serial))
+  .map(({ certificate, privateKey }) => ({
+    ...readCertificate(certificate),
+    certificate,
+    privateKey: createPrivateKey(privateKey),
+  }));
 
 let peer: AlipayPeer;
 let http: ReturnType<typeof httpFor>;

@@ -120,7 +120,7 @@ const wechatKeys = (folder: string, accountId: string): WechatKeys => {
     accountId,
     mchid: `19${digitsOf(`mchid ${accountId}`, 8)}`,
     appid: `wx${digest(`appid ${accountId}`).slice(0, 16)}`,
-    merchantSerialNo: digest(readFileSync(merchant.publicKeyFile, 'utf8')).slice(0, 40).toUpperCase(),
+    merchantSerialNo: digest(`serial ${accountId}`).slice(0, 40).toUpperCase(),
     merchantPrivateKeyFile: merchant.privateKeyFile,
     merchantPublicKeyFile: merchant.publicKeyFile,
     apiV3KeyFile: secret32(folder, `${accountId}-api-v3-key`),
@@ -152,10 +152,10 @@ const stripeKeys = (folder: string, accountId: string): StripeKeys => {
 };
 
 /** A certificate and its key, made together: a key of another run would not fit. */
-const certificateOf = (folder: string, name: string) => {
+const certificateOf = (folder: string, name: string, hosts: readonly string[] = []) => {
   const files = { certificateFile: join(folder, `${name}.pem`), privateKeyFile: join(folder, `${name}.key`) };
   if (existsSync(files.certificateFile) && existsSync(files.privateKeyFile)) return files;
-  const { certificate, privateKey } = selfSigned();
+  const { certificate, privateKey } = selfSigned(1, hosts);
   writeFileSync(files.privateKeyFile, privateKey, { mode: 0o600 });
   writeFileSync(files.certificateFile, certificate, { mode: 0o600 });
   return files;
@@ -166,7 +166,7 @@ const unionpayKeys = (folder: string, accountId: string): UnionpayKeys => {
   return {
     accountId,
     merId: `7772${digitsOf(`merId ${accountId}`, 11)}`,
-    certId: digitsOf(readFileSync(merchant.publicKeyFile, 'utf8'), 11),
+    certId: digitsOf(`certId ${accountId}`, 11),
     merchantPrivateKeyFile: merchant.privateKeyFile,
     merchantPublicKeyFile: merchant.publicKeyFile,
   };
@@ -192,7 +192,7 @@ const sandboxSections = (keys: Omit<GeneratedKeys, 'sandbox'>): GeneratedKeys['s
 
 /**
  * Makes the keys of both sides for the named accounts, all in one folder with mode 600, and writes `accounts.json`,
- * which holds what is returned. Keys that are there already are kept; numbers of merchants follow from the account ids.
+ * which holds what is returned. Keys that are there already are kept; numbers of merchants and of their keys follow from the account ids.
  */
 export const generateKeys = (options: {
   readonly folder: string;
@@ -200,15 +200,17 @@ export const generateKeys = (options: {
   readonly alipay: readonly string[];
   readonly stripe: readonly string[];
   readonly unionpay: readonly string[];
+  /** Names of the simulated Stripe beside 127.0.0.1. */
+  readonly hosts?: readonly string[];
 }): GeneratedKeys => {
   const folder = resolve(options.folder);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const wechatPlatform = keyPair(folder, 'wechat-platform');
   const alipayPlatform = keyPair(folder, 'alipay-platform');
-  const stripeTls = certificateOf(folder, 'stripe-tls');
+  const stripeTls = certificateOf(folder, 'stripe-tls', options.hosts);
   const keys = {
     wechat: {
-      publicKeyId: `PUB_KEY_ID_01${digitsOf(readFileSync(wechatPlatform.publicKeyFile, 'utf8'), 30)}`,
+      publicKeyId: `PUB_KEY_ID_01${digitsOf('public key id', 30)}`,
       publicKeyFile: wechatPlatform.publicKeyFile,
       platformPrivateKeyFile: wechatPlatform.privateKeyFile,
       accounts: options.wechat.map((accountId) => wechatKeys(folder, accountId)),
