@@ -83,7 +83,7 @@ export const WechatAccount = z
     const note = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });
     const { codePayments, apiV2KeyFile, subMerchant, mchId } = account;
     if (codePayments === 'v2' && apiV2KeyFile === undefined) {
-      note(['apiV2KeyFile'], 'is missing: payment codes go over v2 unless codePayments is v3');
+      note(['apiV2KeyFile'], 'is needed: payment codes go over v2 unless codePayments is v3');
     }
     if (subMerchant?.mchId === mchId) note(['subMerchant', 'mchId'], 'is the service provider itself (mchId)');
   })

@@ -95,7 +95,7 @@ test('a wrong configuration ends with exit status 1 and every problem by name', 
     'accounts.2.subMerchant.name: is not a setting',
     'accounts.2.codePayments',
     'accounts.3.subMerchant.mchId: is the service provider itself (mchId)',
-    'accounts.4.apiV2KeyFile: is missing: payment codes go over v2 unless codePayments is v3',
+    'accounts.4.apiV2KeyFile: is missing',
   ]) {
     expect(output).toContain(problem);
   }
