@@ -7,6 +7,7 @@ import { createControlApi } from './control-api.ts';
 import { fen } from './fen.ts';
 import { type HttpListener, listenHttp } from './http-server.ts';
 import { createLedger } from './ledger.ts';
+import { createLimits } from './limits.ts';
 import { createNotifier } from './notifier.ts';
 import { createPayers } from './payers.ts';
 import { createScanner } from './scan.ts';
@@ -79,8 +80,9 @@ export const startSandbox = async (
   const ledger = createLedger({ state, clock, payers });
   const scripts = createScripts({ state, newId: () => random.hex(8) });
   const stats = createStats(clock);
+  const limits = createLimits({ clock, newId: () => random.hex(8) });
   const notifier = createNotifier({ state, clock, log, ...config.notifications });
-  const shared = { clock, random, log, state, payers, ledger, scripts, stats, notifier };
+  const shared = { clock, random, log, state, payers, ledger, scripts, stats, limits, notifier };
 
   const wechat = createWechatSimulator({
     ...shared,
@@ -154,6 +156,7 @@ export const startSandbox = async (
         ledger,
         scripts,
         stats,
+        limits,
         notifier,
         channels,
         scan: createScanner({
