@@ -6,7 +6,7 @@ import type { Connection, Deadline, Statement } from './connection.ts';
 export const LATER_PARTITION = 'later';
 
 /** The tables whose rows go by the day of their order number. */
-export const DAILY_TABLES = ['payment', 'attempt', 'refund', 'trajectory'] as const;
+export const DAILY_TABLES = ['payment', 'attempt', 'refund', 'trajectory', 'person_statement'] as const;
 
 /** Days that have their partition in advance: so long may nobody run the command that makes them. */
 export const DAYS_AHEAD = 35;
