@@ -1,6 +1,6 @@
 import type { Clock } from '@tillmesh/clock';
 import { type GroupTag, type MerchantId, type OrderNo, toOrderKey } from '@tillmesh/domain';
-import { big, optionalWhole, orderNoOf, text, whole } from './columns.ts';
+import { optionalWhole, orderNoOf, text, whole } from './columns.ts';
 import { bigintParameter, type Deadline, type Parameter, type Row, type Statement } from './connection.ts';
 import { DatabaseError } from './database-error.ts';
 import type { GroupClient } from './group-client.ts';

@@ -64,6 +64,7 @@ const trajectory = (rows: readonly TrajectoryRow[], change: object = {}): Trajec
   },
   createdBy: 'cashier',
   refunds: [],
+  statements: [],
   rows,
   isCut: false,
 });
