@@ -1,7 +1,7 @@
 import type { Clock } from '@tillmesh/clock';
 import { type GroupTag, type MerchantId, type OrderNo, toOrderKey } from '@tillmesh/domain';
 import { optionalWhole, orderNoOf, text, whole } from './columns.ts';
-import { bigintParameter, type Deadline, type Parameter, type Row, type Statement } from './connection.ts';
+import type { Deadline, Parameter, Row, Statement } from './connection.ts';
 import { DatabaseError } from './database-error.ts';
 import type { GroupClient } from './group-client.ts';
 import type { GroupClients } from './group-clients.ts';
@@ -64,25 +64,28 @@ const KINDS = ['payment', 'refund'] as const;
 const NARROWED = `(? = '' OR p.channel_id = ? OR EXISTS (SELECT 1 FROM attempt a WHERE a.order_no = p.order_no AND a.channel_id = ?))
           AND (? = '' OR p.merchant_id = ?)`;
 
-const SELECT_OPEN: Record<OpenItem['kind'], Statement> = {
-  payment: {
-    summary: 'SELECT open payments',
-    sql: `SELECT p.order_no AS n, p.merchant_id, p.channel_id, p.kind, p.state, p.created_at, p.expire_at, p.next_check_at, p.check_count,
-            p.needs_person
-          FROM payment p
-          WHERE p.next_check_at IS NOT NULL AND p.order_no > ? AND ${NARROWED} AND p.created_at < ?
-          ORDER BY p.order_no LIMIT ?`,
-    text: true,
-  },
+const ITEM = {
+  payment: { columns: 'p.order_no AS n', number: 'p.order_no', of: 'p', from: 'payment p' },
   refund: {
-    summary: 'SELECT open refunds',
-    sql: `SELECT r.refund_no AS n, p.merchant_id, p.channel_id, p.kind, r.state, r.created_at, p.expire_at, r.next_check_at, r.check_count,
-            r.needs_person
-          FROM refund r JOIN payment p ON p.order_no = r.order_no
-          WHERE r.next_check_at IS NOT NULL AND r.refund_no > ? AND ${NARROWED} AND r.created_at < ?
-          ORDER BY r.refund_no LIMIT ?`,
-    text: true,
+    columns: 'r.refund_no AS n',
+    number: 'r.refund_no',
+    of: 'r',
+    from: 'refund r JOIN payment p ON p.order_no = r.order_no',
   },
+} as const;
+
+// Number and limit are digits of our own making: as parameters neither goes through the text protocol as what it is.
+const selectOpen = (kind: OpenItem['kind'], after: bigint, limit: number): Statement => {
+  const { columns, number, of, from } = ITEM[kind];
+  return {
+    summary: `SELECT open ${kind}s`,
+    sql: `SELECT ${columns}, p.merchant_id, p.channel_id, p.kind, p.expire_at, ${of}.state, ${of}.created_at, ${of}.next_check_at,
+            ${of}.check_count, ${of}.needs_person
+          FROM ${from}
+          WHERE ${of}.next_check_at IS NOT NULL AND ${number} > ${after} AND ${NARROWED} AND ${of}.created_at < ?
+          ORDER BY ${number} LIMIT ${limit}`,
+    text: true,
+  };
 };
 
 const COUNT_OPEN: Statement = {
@@ -138,16 +141,13 @@ export const listOpenWork = async (
       if (isResumed && place.kind === 'refund' && kind === 'payment') continue;
       const after = isResumed && place.kind === kind ? place.after : 0n;
       const wanted = limit - items.length;
-      const parameters: Parameter[] = [
-        bigintParameter(after),
-        ...[channelId, channelId, channelId, merchantId, merchantId],
-        createdBeforeMs,
-        wanted,
-      ];
+      const parameters: Parameter[] = [...[channelId, channelId, channelId, merchantId, merchantId], createdBeforeMs];
       const deadline: Deadline = { atMs: clock.monotonicMs() + statementMsMax };
       try {
         const { value } = await client.read(deadline, async (connection, until) =>
-          (await connection.run(SELECT_OPEN[kind], parameters, until)).rows.map((row) => itemOf(kind, row)),
+          (await connection.run(selectOpen(kind, after, wanted), parameters, until)).rows.map((row) =>
+            itemOf(kind, row),
+          ),
         );
         items.push(...value);
         if (value.length === wanted) {

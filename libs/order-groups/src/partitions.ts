@@ -29,13 +29,16 @@ const SELECT_PARTITIONS: Statement = {
 
 const alter = (sql: string): Statement => ({ summary: 'ALTER TABLE partitions', sql, text: true });
 
-/** The days that have a partition of their own, by table, in order. */
+/** The days that have a partition of their own, by table, in order. A table that a later version of the schema brings is not among them. */
 export const partitionedDays = async (
   connection: Connection,
   deadline: Deadline,
 ): Promise<ReadonlyMap<string, readonly number[]>> => {
   const { rows } = await connection.run(SELECT_PARTITIONS, [], deadline);
-  const days = new Map<string, number[]>(DAILY_TABLES.map((table) => [table, []]));
+  const present = new Set(rows.map((row) => text(row, 'table_name')));
+  const days = new Map<string, number[]>(
+    DAILY_TABLES.filter((table) => present.has(table)).map((table) => [table, []]),
+  );
   for (const row of rows) {
     const name = optionalText(row, 'partition_name') ?? '';
     if (/^d\d+$/.test(name)) days.get(text(row, 'table_name'))?.push(Number(name.slice(1)));
