@@ -138,6 +138,7 @@ const run = async (syncer: Syncer, [command, number = '']: readonly string[]): P
     case 'settle':
       await settle(syncer, number);
       return true;
+    case undefined:
     default:
       return false;
   }

@@ -141,7 +141,7 @@ export const listOpenWork = async (
       if (isResumed && place.kind === 'refund' && kind === 'payment') continue;
       const after = isResumed && place.kind === kind ? place.after : 0n;
       const wanted = limit - items.length;
-      const parameters: Parameter[] = [...[channelId, channelId, channelId, merchantId, merchantId], createdBeforeMs];
+      const parameters: Parameter[] = [channelId, channelId, channelId, merchantId, merchantId, createdBeforeMs];
       const deadline: Deadline = { atMs: clock.monotonicMs() + statementMsMax };
       try {
         const { value } = await client.read(deadline, async (connection, until) =>
@@ -183,7 +183,7 @@ export const countOpenWork = async (
           const ages = [nowMs - tillMs + warnMs, nowMs - tillMs, nowMs - tillMs];
           const payments = (await connection.run(COUNT_OPEN, ages, until)).rows[0];
           const refunds = (await connection.run(COUNT_OPEN_REFUNDS, [], until)).rows[0];
-          const sum = (row: Row | undefined, column: string) => Number(optionalWhole(row, column) ?? 0);
+          const sum = (row: Row | undefined, column: string) => optionalWhole(row, column) ?? 0;
           return {
             payments: sum(payments, 'payments'),
             refunds: sum(refunds, 'refunds'),
