@@ -63,6 +63,7 @@ export const createWechatSimulator = (deps: {
     ...deps,
     accounts,
     platform,
+    orders,
     transactions: createV3Transactions({ ...deps, orders, codeOrders }),
     refunds: createV3Refunds({ orders, refunds }),
   });
