@@ -96,7 +96,7 @@ describe('a queue in Redis', () => {
     }
     const keysNow = () => redis.run('KEYS', (client) => client.keys(`tillmesh:${name}:*`));
     const tags = new Set((await keysNow()).map((key) => /^[^{]*\{(\d\d)\}/.exec(key)?.[1]));
-    expect([...tags].toSorted()).toEqual(Array.from({ length: SHARD_COUNT }, (_, n) => String(n).padStart(2, '0')));
+    expect(tags).toEqual(new Set(Array.from({ length: SHARD_COUNT }, (_, n) => String(n).padStart(2, '0'))));
     const claims = await claimAll(queue);
     expect(claims).toHaveLength(2_000);
     for (let from = 0; from < 2_000; from += 500) await queue.ack(claims.slice(from, from + 500));
