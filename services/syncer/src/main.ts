@@ -46,7 +46,7 @@ await runService({
     });
     return {
       services: [
-        bind(SyncService, createSyncService({ check, tiers, counts, report, redis })),
+        bind(SyncService, createSyncService({ orderStore, check, counts, report, redis, tiers, clock, log })),
         bindLanes({ service: 'syncer', instance: `${config.server.host}:${config.server.port}`, clock, log }),
       ],
       begin: async () => {

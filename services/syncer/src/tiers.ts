@@ -39,7 +39,8 @@ export type Tiers = {
 export const createTiers = (queues: { readonly near: DelayQueue; readonly queue: DelayQueue | undefined }): Tiers => {
   const { near, queue } = queues;
   const isNear = (afterMs: number): boolean => afterMs <= NEAR_MS;
-  const nextOf = ({ nextAfterMs }: Checked): number => Math.max(0, Math.ceil(nextAfterMs ?? AGAIN_MS));
+  const nextOf = ({ nextAfterMs }: Checked): number =>
+    Math.min(near.limits.delayMsMax - STAND_IN_MS, Math.max(0, Math.ceil(nextAfterMs ?? AGAIN_MS)));
   /** When Redis is to hand it out: when this process should have done it already. */
   const inQueueAfterMs = (afterMs: number): number => (isNear(afterMs) ? afterMs + STAND_IN_MS : afterMs);
   const notTaken = (tier: Tier) => () => lost.add({ tier });

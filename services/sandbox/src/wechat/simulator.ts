@@ -61,6 +61,7 @@ export const createWechatSimulator = (deps: {
     ...deps,
     accounts,
     platform,
+    orders,
     transactions: createV3Transactions({ ...deps, orders }),
     refunds: createV3Refunds({ orders, refunds }),
   });
