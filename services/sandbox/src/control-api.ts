@@ -4,6 +4,7 @@ import { fen } from './fen.ts';
 import type { HttpAnswer, HttpListener, HttpReply, HttpRequest } from './http-server.ts';
 import type { Ledger } from './ledger.ts';
 import { checkLedger, shownMovement, shownSum } from './ledger-report.ts';
+import { LIMITS_MAX, type Limits, NewLimit } from './limits.ts';
 import type { Notifier } from './notifier.ts';
 import type { Payers } from './payers.ts';
 import type { Scan, Scanned } from './scan.ts';
@@ -45,20 +46,21 @@ const page = <Item, Shown>(
   return { items: shown, nextAfter: undefined };
 };
 
-/** The sandbox' own interface for tests, demos and drills: plain JSON, documented in README.md. */
+/** The sandbox' own interface for tests, demos and drills: plain JSON, documented in docs/sandbox.md. */
 export const createControlApi = (deps: {
   readonly state: State;
   readonly payers: Payers;
   readonly ledger: Ledger;
   readonly scripts: Scripts;
   readonly stats: Stats;
+  readonly limits: Limits;
   readonly notifier: Notifier;
   readonly channels: Readonly<Record<ChannelName, HttpListener>>;
   readonly scan: (scan: Scan) => Scanned;
   readonly accounts: readonly object[];
   readonly orderStates: (outTradeNo: string) => readonly object[];
 }): ((request: HttpRequest) => Promise<HttpReply>) => {
-  const { payers, ledger, scripts, stats, notifier, channels } = deps;
+  const { payers, ledger, scripts, stats, limits, notifier, channels } = deps;
   const outages: Record<ChannelName, string> = { wechat: 'off', alipay: 'off', stripe: 'off', unionpay: 'off' };
 
   /** Runs `work` on a body of the right form, or names what is wrong with it. */
@@ -143,6 +145,16 @@ export const createControlApi = (deps: {
     },
     'DELETE /control/scripts/*': (_request, scriptId) =>
       scripts.remove(scriptId) ? ok({ removed: 1 }) : problem(404, 'there is no such script'),
+    'GET /control/limits': () => ok({ limits: limits.list() }),
+    'POST /control/limits': (request) =>
+      withBody(NewLimit, request, (wish) => {
+        const limit = limits.add(wish);
+        return limit === undefined ? problem(409, `there are ${LIMITS_MAX} limits already`) : ok(limit);
+      }),
+    'DELETE /control/limits': () =>
+      ok({ removed: limits.list().filter(({ limitId }) => limits.remove(limitId)).length }),
+    'DELETE /control/limits/*': (_request, limitId) =>
+      limits.remove(limitId) ? ok({ removed: 1 }) : problem(404, 'there is no such limit'),
     'GET /control/orders/*': (_request, outTradeNo) => ok({ orders: deps.orderStates(outTradeNo) }),
     'GET /control/ledger': (request) =>
       withQuery(request, (query) => {
@@ -175,7 +187,7 @@ export const createControlApi = (deps: {
   };
 
   return async (request) => {
-    const [, named, last] = /^(\/control\/(?:scripts|orders)\/)([^/]+)$/.exec(request.path) ?? [];
+    const [, named, last] = /^(\/control\/(?:scripts|limits|orders)\/)([^/]+)$/.exec(request.path) ?? [];
     const route = routes[`${request.method} ${named === undefined ? request.path : `${named}*`}`];
     if (route === undefined) return answer(problem(404, 'there is no such path', Object.keys(routes)));
     const result = await route(request, last ?? '');

@@ -1,5 +1,7 @@
 import { z } from '@tillmesh/config';
+import { NewLimit } from './limits.ts';
 import { Acts, CHANNELS } from './script.ts';
+import { NewScript } from './scripts.ts';
 
 const id = z.string().min(1).max(256);
 
@@ -33,3 +35,12 @@ export const ListQuery = z.object({
   limit: z.coerce.number().int().min(1).max(10_000).default(1_000),
 });
 export type ListQuery = z.output<typeof ListQuery>;
+
+/** The bodies that requests have, by method and path. */
+export const BODIES = {
+  'POST /control/payment-codes': PaymentCodesRequest,
+  'POST /control/scan': ScanRequest,
+  'POST /control/scripts': NewScript,
+  'POST /control/limits': NewLimit,
+  'POST /control/outage': OutageRequest,
+} as const;

@@ -1,5 +1,6 @@
 import type { Clock } from '@tillmesh/clock';
 import type { HttpAnswer, HttpReply } from './http-server.ts';
+import type { LimitedExchange } from './limits.ts';
 import type { SignatureMode, WireFaults } from './script.ts';
 
 const pageReply = (status: number): HttpAnswer => {
@@ -23,6 +24,8 @@ const cutInHalf = (answer: HttpAnswer): HttpAnswer => ({
  * Carries out one request with whatever a script lets go wrong, in this order: delay, loss or error page before the
  * commit; commit, made durable; delay, loss, error page or damage after it.
  *
+ * @param limited what the merchant's limits say; a refusal by them is answered where the work would be done.
+ * @param isFailure whether an answer is a refusal of the channel's own, which some limits count.
  * @param perform does what was asked, in one synchronous step.
  * @param decline refuses what was asked with a channel's code; may keep that in the order.
  * @param errorAnswer the answer with a channel's code, and nothing else.
@@ -32,22 +35,27 @@ export const exchangeWithFaults = async <Answer>(options: {
   readonly clock: Clock;
   readonly signal: AbortSignal;
   readonly durable: () => Promise<void>;
+  readonly limited: LimitedExchange;
   readonly perform: () => Answer;
   readonly decline: (code: string) => Answer;
   readonly errorAnswer: (code: string) => Answer;
+  readonly isFailure: (answer: Answer) => boolean;
   readonly render: (answer: Answer, signature: SignatureMode) => HttpAnswer;
 }): Promise<HttpReply> => {
-  const { faults, clock, signal } = options;
+  const { faults, clock, signal, limited } = options;
   if (faults.delayBeforeMs > 0) await clock.sleep(faults.delayBeforeMs, signal);
   if (faults.lost?.when === 'before_commit') return { kind: faults.lost.how };
   if (faults.page?.commit === false) return pageReply(faults.page.status);
 
   const isCommitted = faults.truncated?.commit !== false;
   let answer: Answer;
-  if (faults.declineCode !== undefined) answer = options.decline(faults.declineCode);
+  if (limited.refusedCode !== undefined) answer = options.errorAnswer(limited.refusedCode);
+  else if (faults.declineCode !== undefined) answer = options.decline(faults.declineCode);
   else if (isCommitted) answer = options.perform();
   else answer = options.errorAnswer('SYSTEM_ERROR');
-  if (faults.errorAfterCommitCode !== undefined) answer = options.errorAnswer(faults.errorAfterCommitCode);
+  if (faults.errorAfterCommitCode !== undefined && limited.refusedCode === undefined)
+    answer = options.errorAnswer(faults.errorAfterCommitCode);
+  if (options.isFailure(answer)) limited.failed();
   await options.durable();
 
   // The work is done: a client that leaves during this delay does not undo it.

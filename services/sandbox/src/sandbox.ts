@@ -7,6 +7,7 @@ import { createControlApi } from './control-api.ts';
 import { fen } from './fen.ts';
 import { type HttpListener, listenHttp } from './http-server.ts';
 import { createLedger } from './ledger.ts';
+import { createLimits } from './limits.ts';
 import { createNotifier } from './notifier.ts';
 import { createPayers } from './payers.ts';
 import { createScanner } from './scan.ts';
@@ -77,8 +78,9 @@ export const startSandbox = async (
   const ledger = createLedger({ state, clock, payers });
   const scripts = createScripts({ state, newId: () => random.hex(8) });
   const stats = createStats(clock);
+  const limits = createLimits({ clock, newId: () => random.hex(8) });
   const notifier = createNotifier({ state, clock, log, ...config.notifications });
-  const shared = { clock, random, log, state, payers, ledger, scripts, stats, notifier };
+  const shared = { clock, random, log, state, payers, ledger, scripts, stats, limits, notifier };
 
   const wechat = createWechatSimulator({
     ...shared,
@@ -152,6 +154,7 @@ export const startSandbox = async (
         ledger,
         scripts,
         stats,
+        limits,
         notifier,
         channels,
         scan: createScanner({

@@ -9,7 +9,8 @@ export const OPERATIONS = ['pay', 'query', 'close', 'reverse', 'refund', 'refund
 export type Operation = (typeof OPERATIONS)[number];
 
 const seconds = z.number().min(0).max(86_400);
-const channelCode = z.string().regex(/^[0-9A-Za-z_.-]{1,64}$/);
+/** A code as any channel may write it. */
+export const channelCode = z.string().regex(/^[0-9A-Za-z_.-]{1,64}$/);
 const cutOrHang = z.enum(['cut', 'hang']).default('cut');
 
 /** One thing that goes another way than usual. */

@@ -2,8 +2,9 @@ import type { Clock, Random } from '@tillmesh/clock';
 import type { Log } from '@tillmesh/telemetry';
 import { exchangeWithFaults } from '../exchange.ts';
 import type { HttpReply, HttpRequest } from '../http-server.ts';
-import { type Act, wireFaultsOf } from '../script.ts';
-import type { Scripts } from '../scripts.ts';
+import type { Limits } from '../limits.ts';
+import { wireFaultsOf } from '../script.ts';
+import type { ScriptContext, Scripts } from '../scripts.ts';
 import type { State } from '../state.ts';
 import type { Stats } from '../stats.ts';
 import type { PlatformKey, WechatAccount } from './account.ts';
@@ -35,6 +36,7 @@ export const createV3Simulator = (deps: {
   readonly state: State;
   readonly scripts: Scripts;
   readonly stats: Stats;
+  readonly limits: Limits;
   readonly log: Log;
   readonly accounts: readonly WechatAccount[];
   readonly platform: PlatformKey;
@@ -61,19 +63,18 @@ export const createV3Simulator = (deps: {
     },
   ];
 
-  const actsFor = (
+  const contextOf = (
     account: WechatAccount,
     { operation, outTradeNo, description, paymentCode }: V3Call,
-  ): readonly Act[] =>
-    scripts.take({
-      channel: 'wechat',
-      operation,
-      accountId: account.accountId,
-      merchantId: account.mchid,
-      outTradeNo,
-      description,
-      paymentCode,
-    });
+  ): ScriptContext => ({
+    channel: 'wechat',
+    operation,
+    accountId: account.accountId,
+    merchantId: account.mchid,
+    outTradeNo,
+    description,
+    paymentCode,
+  });
 
   return async (request) => {
     const route = routes.find(({ method, path }) => method === request.method && path.test(request.path));
@@ -93,13 +94,16 @@ export const createV3Simulator = (deps: {
     }
     const { call } = read;
     stats.request('wechat', call.name);
-    const acts = actsFor(account, call);
+    const context = contextOf(account, call);
+    const acts = scripts.take(context);
     const over = stats.exchange(account.accountId, call.operation);
     return exchangeWithFaults({
       faults: wireFaultsOf(acts),
       clock,
       signal: request.signal,
       durable: deps.state.durable,
+      limited: deps.limits.begin(context),
+      isFailure: ({ status }) => status >= 400,
       perform: () => call.perform(acts),
       decline: (code) => answerOfError(v3Error(code)),
       errorAnswer: (code) => answerOfError(v3Error(code)),
