@@ -1,4 +1,5 @@
 import { z } from '@tillmesh/config';
+import { PlantRequest } from './bills/plants.ts';
 import { NewLimit } from './limits.ts';
 import { Acts, CHANNELS } from './script.ts';
 import { NewScript } from './scripts.ts';
@@ -42,5 +43,6 @@ export const BODIES = {
   'POST /control/scan': ScanRequest,
   'POST /control/scripts': NewScript,
   'POST /control/limits': NewLimit,
+  'POST /control/bills/plants': PlantRequest,
   'POST /control/outage': OutageRequest,
 } as const;

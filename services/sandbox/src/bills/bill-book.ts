@@ -1,7 +1,7 @@
 import type { Clock } from '@tillmesh/clock';
 import type { Ledger, Movement } from '../ledger.ts';
 import type { ChannelName } from '../script.ts';
-import type { FileFault, Plant, Plants } from './plants.ts';
+import type { FaultOfBill, Plant, Plants } from './plants.ts';
 
 const DAY_MS = 86_400_000;
 const TEN_THOUSAND = 10_000n;
@@ -33,7 +33,7 @@ export type BillAsked = {
 
 export type OpenedBill =
   | { readonly kind: 'no_such_day' | 'not_ready' | 'empty' }
-  | { readonly kind: 'bill'; readonly entries: readonly BillEntry[]; readonly faults: ReadonlySet<FileFault> };
+  | { readonly kind: 'bill'; readonly entries: readonly BillEntry[]; readonly faults: ReadonlySet<FaultOfBill> };
 
 /** What the channels' bills say: the ledger, with the discrepancies that were planted. */
 export interface BillBook {

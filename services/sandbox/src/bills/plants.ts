@@ -8,7 +8,7 @@ const amountFen = z.int().min(0).max(100_000_000_000);
 const aim = { outTradeNo: number, refundNo: number.optional() };
 
 /** A line of a bill that is not what the ledger says. */
-const LineDiscrepancy = z.discriminatedUnion('do', [
+export const LineDiscrepancy = z.discriminatedUnion('do', [
   z.strictObject({ do: z.literal('leave_out'), ...aim }),
   z.strictObject({ do: z.literal('add_line'), ...aim, amountFen }),
   z.strictObject({ do: z.literal('other_amount'), ...aim, amountFen }),
@@ -20,7 +20,7 @@ const LineDiscrepancy = z.discriminatedUnion('do', [
 ]);
 
 /** What is wrong with a whole bill. */
-const FileFault = z.strictObject({
+export const FileFault = z.strictObject({
   do: z.enum(['truncated', 'wrong_hash', 'wrong_encoding', 'wrong_totals', 'bad_archive', 'not_ready']),
 });
 
@@ -45,8 +45,8 @@ export const PlantRequest = z
   );
 export type PlantRequest = z.output<typeof PlantRequest>;
 
-type LineDiscrepancy = z.output<typeof LineDiscrepancy>;
-export type FileFault = z.output<typeof FileFault>['do'];
+export type LineDiscrepancy = z.output<typeof LineDiscrepancy>;
+export type FaultOfBill = z.output<typeof FileFault>['do'];
 
 /** A discrepancy that the bills of an account have. */
 export type Plant = {
@@ -55,7 +55,7 @@ export type Plant = {
   readonly account: string;
   /** The bill's day; undefined: whichever bill has the line. */
   readonly day: string | undefined;
-  readonly discrepancy: LineDiscrepancy | { readonly do: FileFault };
+  readonly discrepancy: LineDiscrepancy | { readonly do: FaultOfBill };
   /** Of the bills that are still to have it; undefined: all. Of what is wrong with a whole bill alone. */
   readonly usesLeft: number | undefined;
 };
@@ -71,7 +71,7 @@ export interface Plants {
   clear(): number;
   linesOf(channel: ChannelName, account: string): readonly (Plant & { readonly discrepancy: LineDiscrepancy })[];
   /** The faults of one bill, counted as a use. */
-  takeFaults(channel: ChannelName, account: string, day: string): ReadonlySet<FileFault>;
+  takeFaults(channel: ChannelName, account: string, day: string): ReadonlySet<FaultOfBill>;
 }
 
 export const createPlants = (deps: { readonly state: State; readonly newId: () => string }): Plants => {
@@ -96,10 +96,10 @@ export const createPlants = (deps: { readonly state: State; readonly newId: () =
     linesOf: (channel, account) =>
       [...table.values()].filter(isOfLine).filter((plant) => plant.channel === channel && plant.account === account),
     takeFaults: (channel, account, day) => {
-      const faults = new Set<FileFault>();
+      const faults = new Set<FaultOfBill>();
       for (const plant of [...table.values()]) {
         if (isOfLine(plant) || plant.channel !== channel || plant.account !== account || plant.day !== day) continue;
-        faults.add(plant.discrepancy.do as FileFault);
+        faults.add(plant.discrepancy.do as FaultOfBill);
         if (plant.usesLeft === 1) table.remove(plant.plantId);
         else if (plant.usesLeft !== undefined) table.put({ ...plant, usesLeft: plant.usesLeft - 1 });
       }
