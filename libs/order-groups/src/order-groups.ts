@@ -127,13 +127,19 @@ export type OrderGroups = {
     readonly overdueByMs: number;
   }): Promise<DueWork>;
   status(): readonly GroupStatus[];
+  /** Why no payment can even be read: no database server of any group has answered when it was looked at last. */
+  whyUnreachable(): string | undefined;
   /** The map in force, and those that are still consulted. */
   map(): MapView;
   changeMap(change: MapChange): Promise<MapChanged>;
   /** Brings to their end what failures have left; happens by itself as well. */
   sweep(): Promise<SweepRound>;
-  /** Resolves when new orders can be written: in every open group, or after 5 s in at least one. */
-  open(): Promise<void>;
+  /**
+   * Resolves when new orders can be written: in every open group, or after 5 s in at least one.
+   *
+   * @param waitsFor told of what is waited for.
+   */
+  open(waitsFor?: (what: string) => void): Promise<void>;
   /** What of the database servers' settings and grants is not as it has to be. Told by itself in logs and metrics as well. */
   findings(): Promise<readonly NodeFinding[]>;
   /** The version of every group's schema. */
@@ -144,7 +150,7 @@ export type OrderGroups = {
 };
 
 /** What a reader may do. */
-export type OrderReader = Pick<OrderGroups, 'look' | 'close' | 'map' | 'findings'> & {
+export type OrderReader = Pick<OrderGroups, 'look' | 'close' | 'map' | 'findings' | 'whyUnreachable'> & {
   readonly payments: PaymentReader;
   readonly lists: PaymentLists;
   readonly changes: ChangeFeed;
@@ -165,6 +171,12 @@ const watch = (
   const { keeper, ...rest } = options;
   const account = { user, password: password.reveal(), database };
   return watchSafety({ ...rest, map: () => keeper.current().map, account, statementMsMax });
+};
+
+const whyUnreachable = (groups: GroupClients): string | undefined => {
+  const silent = groups.all().map((client) => client.status());
+  if (silent.some(({ primary, replicas }) => primary !== '' || replicas.length > 0)) return undefined;
+  return `no database server answers: look at the servers of group ${silent.map(({ tag }) => tag).join(', ')} and at the way there`;
 };
 
 type Opened = { readonly groups: GroupClients; readonly keeper: MapKeeper };
@@ -222,6 +234,7 @@ export const createOrderReader = (options: {
     payments: createPaymentReader({ maps: keeper, groups, rows, statementMsMax, clock }),
     lists: createPaymentLists({ groups, rows, groupMsMax: options.listMsMax ?? statementMsMax, clock }),
     changes: createChangeFeed({ groups, rows, statementMsMax, clock, log }),
+    whyUnreachable: () => whyUnreachable(groups),
     map: keeper.current,
     findings: safety.look,
     look: async () => {
@@ -329,11 +342,13 @@ export const createOrderGroups = (options: {
     create: bounce.create,
     claimDue: (work) => claimDue({ groups, statementMsMax, clock, ...work }),
     status: () => groups.all().map((client) => client.status()),
+    whyUnreachable: () => whyUnreachable(groups),
     map: keeper.current,
     changeMap: changer.change,
     sweep: sweeper.sweep,
-    open: () =>
+    open: (waitsFor = () => undefined) =>
       untilOrdersAreTaken({
+        waitsFor,
         look,
         takesOrders: () =>
           groups
