@@ -257,7 +257,8 @@ describe('a bill over gRPC', () => {
     const reasons = await Promise.all(
       Array.from({ length: 4 }, () => fetchBill().catch((error: unknown) => (error as { reason?: string }).reason)),
     );
-    expect(reasons.toSorted()).toEqual(['BILL_BROKEN', 'BILL_BROKEN', 'LANE_FULL', 'LANE_FULL']);
+    expect(reasons.filter((reason) => reason === 'BILL_BROKEN')).toHaveLength(2);
+    expect(reasons.filter((reason) => reason === 'LANE_FULL')).toHaveLength(2);
   });
 
   test('of 200,000 lines is read only as fast as it is taken, and takes no more memory than one of 20,000', async () => {

@@ -299,9 +299,9 @@ describe('a fund-flow bill', () => {
   ];
 
   test('tells every movement with its sign', async () => {
-    const read = await readAll(readFundFlowBill(partsOf(bill(...lines), 100), LIMITS));
+    const flow = await readAll(readFundFlowBill(partsOf(bill(...lines), 100), LIMITS));
     expect(
-      read.lines.map(({ kind, amount, channelOrderNo, refundNo }) => [kind, amount, channelOrderNo, refundNo]),
+      flow.lines.map(({ kind, amount, channelOrderNo, refundNo }) => [kind, amount, channelOrderNo, refundNo]),
     ).toEqual([
       ['payment', 500n, 'A', ''],
       ['fee', -3n, 'A', ''],

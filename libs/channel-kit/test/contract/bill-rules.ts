@@ -92,7 +92,7 @@ export const registerBillRules = (world: World): void => {
       [world().accountId, '2026-01-02'],
       [world().otherAccountId, await dayNow()],
     ] as const) {
-      const seen = await of(accountId, day).catch((error: { reason?: string }) => error.reason);
+      const seen = await of(accountId, day).catch((error: unknown) => (error as { reason?: string }).reason);
       expect([[], 'BILL_ABSENT', 'BILL_NOT_READY']).toContainEqual(seen);
     }
   });

@@ -97,7 +97,7 @@ export const createPlants = (deps: { readonly state: State; readonly newId: () =
       [...table.values()].filter(isOfLine).filter((plant) => plant.channel === channel && plant.account === account),
     takeFaults: (channel, account, day) => {
       const faults = new Set<FaultOfBill>();
-      for (const plant of [...table.values()]) {
+      for (const plant of table.values()) {
         if (isOfLine(plant) || plant.channel !== channel || plant.account !== account || plant.day !== day) continue;
         faults.add(plant.discrepancy.do as FaultOfBill);
         if (plant.usesLeft === 1) table.remove(plant.plantId);
