@@ -52,6 +52,7 @@ export const Act = z.discriminatedUnion('do', [
     form: z.enum(['html', 'truncated']).default('html'),
     commit: z.boolean().default(true),
   }),
+  z.strictObject({ do: z.literal('sees_late'), seconds }),
   z.strictObject({ do: z.literal('notify_twice') }),
   z.strictObject({ do: z.literal('never_notify') }),
   z.strictObject({
@@ -126,6 +127,8 @@ export type WireFaults = {
   readonly page: { readonly status: number; readonly commit: boolean } | undefined;
   readonly truncated: { readonly commit: boolean } | undefined;
   readonly signature: SignatureMode;
+  /** An order that is younger is not known yet. */
+  readonly seesLateMs: number;
 };
 
 const NO_FAULTS: WireFaults = {
@@ -137,6 +140,7 @@ const NO_FAULTS: WireFaults = {
   page: undefined,
   truncated: undefined,
   signature: 'right',
+  seesLateMs: 0,
 };
 
 const withAct = (faults: WireFaults, act: Act): WireFaults => {
@@ -163,6 +167,8 @@ const withAct = (faults: WireFaults, act: Act): WireFaults => {
       return act.form === 'html'
         ? { ...faults, page: { status: 200, commit: act.commit } }
         : { ...faults, truncated: { commit: act.commit } };
+    case 'sees_late':
+      return { ...faults, seesLateMs: act.seconds * 1_000 };
     case 'succeed':
     case 'payer_types_password':
     case 'payer_scans':

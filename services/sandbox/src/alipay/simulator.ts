@@ -109,6 +109,7 @@ export const createAlipaySimulator = (deps: {
       outTradeNo,
       description,
       paymentCode,
+      host: httpRequest.host,
     } as const;
     const acts = [...scripts.take(context), ...call.codeActs];
     const over = stats.exchange(request.account.accountId, method.operation);
@@ -118,6 +119,13 @@ export const createAlipaySimulator = (deps: {
       signal: httpRequest.signal,
       durable: deps.state.durable,
       limited: deps.limits.begin(context),
+      seen:
+        method.operation === 'query' && outTradeNo !== undefined
+          ? {
+              createdAtMs: trades.find(request.account.appId, outTradeNo)?.createdAtMs,
+              code: 'ACQ.TRADE_NOT_EXIST',
+            }
+          : undefined,
       isFailure: ({ code }) => code !== '10000' && code !== '10003',
       perform: () => call.perform(acts),
       decline: (code) => call.decline(code, acts),

@@ -64,6 +64,7 @@ export const createWechatSimulator = (deps: {
     ...deps,
     accounts,
     platform,
+    orders,
     transactions: createV3Transactions({ ...deps, orders }),
     refunds: createV3Refunds({ orders, refunds }),
     bills: createV3Bills(deps),

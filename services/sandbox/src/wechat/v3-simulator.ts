@@ -3,11 +3,13 @@ import type { Log } from '@tillmesh/telemetry';
 import { exchangeWithFaults } from '../exchange.ts';
 import type { HttpReply, HttpRequest } from '../http-server.ts';
 import type { Limits } from '../limits.ts';
+import type { HostName } from '../outage.ts';
 import { wireFaultsOf } from '../script.ts';
 import type { ScriptContext, Scripts } from '../scripts.ts';
 import type { State } from '../state.ts';
 import type { Stats } from '../stats.ts';
 import type { PlatformKey, WechatAccount } from './account.ts';
+import type { WechatOrders } from './orders.ts';
 import { answerOfError, createV3Renderer, v3Error } from './v3-answer.ts';
 import { type createV3Bills, DOWNLOAD_PATH } from './v3-bills.ts';
 import type { V3Call, V3Read } from './v3-call.ts';
@@ -41,11 +43,12 @@ export const createV3Simulator = (deps: {
   readonly log: Log;
   readonly accounts: readonly WechatAccount[];
   readonly platform: PlatformKey;
+  readonly orders: WechatOrders;
   readonly transactions: ReturnType<typeof createV3Transactions>;
   readonly refunds: ReturnType<typeof createV3Refunds>;
   readonly bills: ReturnType<typeof createV3Bills>;
 }): ((request: HttpRequest) => Promise<HttpReply>) => {
-  const { clock, scripts, stats, transactions, refunds, bills, log } = deps;
+  const { clock, scripts, stats, orders, transactions, refunds, bills, log } = deps;
   const gate = createV3Gate(deps);
   const render = createV3Renderer(deps);
   const orderPath = '/v3/pay/transactions/out-trade-no/([^/]+)';
@@ -69,6 +72,7 @@ export const createV3Simulator = (deps: {
 
   const contextOf = (
     account: WechatAccount,
+    host: HostName,
     { operation, outTradeNo, description, paymentCode }: V3Call,
   ): ScriptContext => ({
     channel: 'wechat',
@@ -78,6 +82,7 @@ export const createV3Simulator = (deps: {
     outTradeNo,
     description,
     paymentCode,
+    host,
   });
 
   return async (request) => {
@@ -104,7 +109,7 @@ export const createV3Simulator = (deps: {
     }
     const { call } = read;
     stats.request('wechat', call.name);
-    const context = contextOf(account, call);
+    const context = contextOf(account, request.host, call);
     const acts = scripts.take(context);
     const over = stats.exchange(account.accountId, call.operation);
     return exchangeWithFaults({
@@ -113,6 +118,10 @@ export const createV3Simulator = (deps: {
       signal: request.signal,
       durable: deps.state.durable,
       limited: deps.limits.begin(context),
+      seen:
+        call.operation === 'query' && call.outTradeNo !== undefined
+          ? { createdAtMs: orders.find(account.mchid, call.outTradeNo)?.createdAtMs, code: 'ORDER_NOT_EXIST' }
+          : undefined,
       isFailure: ({ status }) => status >= 400,
       perform: () => call.perform(acts),
       decline: (code) => answerOfError(v3Error(code)),
