@@ -126,6 +126,8 @@ export const startSandboxProcess = async (
       portFile,
       logLevel: 'warn',
       notifications: { timeScale: 0.01 },
+      // Today's bill is made at once.
+      bills: { timeScale: 0 },
       wechat: { ...keys.sandbox.wechat, refundTakesMs: 200 },
       stripe: {
         ...keys.sandbox.stripe,

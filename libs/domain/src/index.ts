@@ -110,6 +110,15 @@ export {
   type VisiblePaymentState,
 } from './payment.ts';
 export {
+  type Agreement,
+  agreementOf,
+  type PersonStatement,
+  STATED_OUTCOMES,
+  type StatedItem,
+  type StatedOutcome,
+  samePerson,
+} from './person-statement.ts';
+export {
   REFUND_CAUSES,
   REFUND_MOVES,
   REFUND_STATES,

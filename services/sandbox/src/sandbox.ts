@@ -2,6 +2,8 @@ import { rename, writeFile } from 'node:fs/promises';
 import type { Clock, Random } from '@tillmesh/clock';
 import type { Log } from '@tillmesh/telemetry';
 import { createAlipaySimulator } from './alipay/simulator.ts';
+import { createBillBook } from './bills/bill-book.ts';
+import { createPlants } from './bills/plants.ts';
 import type { SandboxConfig } from './config.ts';
 import { createControlApi } from './control-api.ts';
 import { fen } from './fen.ts';
@@ -43,6 +45,8 @@ const wechatAccounts = (config: SandboxConfig): readonly WechatAccount[] =>
     apiV3Key: account.apiV3KeyFile.reveal(),
     apiV2Key: account.apiV2KeyFile.reveal(),
     appSecret: account.appSecretFile?.reveal(),
+    subMerchants: account.subMerchants.map(({ accountId, mchid, appid }) => ({ accountId, mchid, appid })),
+    sub: undefined,
   }));
 
 const stripeAccounts = (config: SandboxConfig): readonly StripeAccount[] =>
@@ -82,7 +86,9 @@ export const startSandbox = async (
   const stats = createStats(clock);
   const limits = createLimits({ clock, newId: () => random.hex(8) });
   const notifier = createNotifier({ state, clock, log, ...config.notifications });
-  const shared = { clock, random, log, state, payers, ledger, scripts, stats, limits, notifier };
+  const plants = createPlants({ state, newId: () => random.hex(8) });
+  const book = createBillBook({ clock, ledger, plants, ...config.bills });
+  const shared = { clock, random, log, state, payers, ledger, scripts, stats, limits, notifier, book };
 
   const wechat = createWechatSimulator({
     ...shared,
@@ -174,6 +180,7 @@ export const startSandbox = async (
         stats,
         limits,
         notifier,
+        plants,
         channels,
         scan: createScanner({
           clock,
@@ -184,12 +191,17 @@ export const startSandbox = async (
           unionpay: unionpay.orders,
         }),
         accounts: [
-          ...config.wechat.accounts.map(({ accountId, mchid, appid }) => ({
-            channel: 'wechat',
-            accountId,
-            mchid,
-            appid,
-          })),
+          ...config.wechat.accounts.flatMap(({ accountId, mchid, appid, subMerchants }) => [
+            { channel: 'wechat', accountId, mchid, appid },
+            ...subMerchants.map((sub) => ({
+              channel: 'wechat',
+              accountId: sub.accountId,
+              mchid,
+              appid,
+              subMchid: sub.mchid,
+              subAppid: sub.appid,
+            })),
+          ]),
           ...config.alipay.accounts.map(({ accountId, appId, sellerId }) => ({
             channel: 'alipay',
             accountId,
@@ -204,11 +216,11 @@ export const startSandbox = async (
           ...config.unionpay.accounts.map(({ accountId, merId }) => ({ channel: 'unionpay', accountId, merId })),
         ],
         orderStates: (outTradeNo) => [
-          ...config.wechat.accounts.flatMap(({ accountId, mchid }) => {
+          ...config.wechat.accounts.flatMap(({ mchid }) => {
             const order = wechat.orders.find(mchid, outTradeNo);
             return order === undefined
               ? []
-              : [{ channel: 'wechat', account: accountId, outTradeNo, state: order.state }];
+              : [{ channel: 'wechat', account: order.accountId, outTradeNo, state: order.state }];
           }),
           ...config.alipay.accounts.flatMap(({ accountId, appId }) => {
             const trade = alipay.trades.find(appId, outTradeNo);
