@@ -19,6 +19,7 @@ export const alipay = defineChannel<AlipayAccount>({
   account: AlipayAccount,
   lanes,
   pollPlans,
+  queryTells: ['payerId', 'payerAccount', 'funding', 'discounts', 'payerPaid', 'settled'],
 
   createPayment: (request, call) => {
     switch (request.order.kind) {

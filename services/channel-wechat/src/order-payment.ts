@@ -19,6 +19,7 @@ import { type ClientAction, type Money, parseMoney, unknownOutcome } from '@till
 import { type Answered, callV3, stampOf, type WechatCall } from './client.ts';
 import { classify, type V3Operation } from './code-table.ts';
 import type { WechatAccount } from './config.ts';
+import { detailsOfTransaction } from './payment-details.ts';
 import { orderReport, type ToldOrder } from './trade-state.ts';
 import { appParameters, jsapiParameters } from './v3-signature.ts';
 
@@ -35,6 +36,7 @@ export const moneyIn = (content: JsonObject, name: string): Money | undefined =>
 export const toldTransaction = (content: JsonObject, account: WechatAccount): ToldOrder => ({
   channelOrderNo: textAt(content, 'out_trade_no'),
   paid: moneyIn(content, 'total'),
+  details: detailsOfTransaction(content, moneyIn(content, 'total')),
   channelTransactionId: textAt(content, 'transaction_id'),
   paidAtMs: fromRfc3339(textAt(content, 'success_time') ?? ''),
   isOurs: textAt(content, 'mchid') === account.mchId && textAt(content, 'appid') === account.appId,

@@ -8,7 +8,7 @@ import { refuse, type V2Answer } from './v2-answer.ts';
 import type { V2Operation } from './v2-call.ts';
 import { fieldProblem } from './v2-fields.ts';
 import type { V2Passed } from './v2-gate.ts';
-import { paidFields } from './v2-order-fields.ts';
+import { answeredFields } from './v2-order-fields.ts';
 import type { XmlFields } from './v2-xml.ts';
 
 const NEEDED = ['mch_id', 'body', 'out_trade_no', 'total_fee', 'spbill_create_ip', 'auth_code'];
@@ -34,7 +34,7 @@ const parametersOf = (fields: XmlFields): string =>
 const answerFor = (order: WechatOrder): V2Answer => {
   switch (order.state) {
     case 'SUCCESS':
-      return { kind: 'done', fields: paidFields(order) };
+      return { kind: 'done', fields: answeredFields(order) };
     case 'USERPAYING':
       return refuse('USERPAYING');
     case 'PAYERROR':
