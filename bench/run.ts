@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { systemClock } from '@tillmesh/clock';
+import { endWhenInterrupted } from '@tillmesh/local-mesh';
 import { isHeld } from '../drills/drill.ts';
 import type { Bench } from './bench.ts';
 import { domains } from './domains.ts';
@@ -40,6 +41,7 @@ if (bench === undefined) {
 }
 const clock = systemClock;
 const folder = mkdtempSync(join(tmpdir(), 'tillmesh-bench-'));
+endWhenInterrupted(folder, values.keep === true);
 const seed = Number(values.seed);
 const beganMs = clock.monotonicMs();
 // A bench's own options: `--orders 1000` reads as a flag and a word behind it where nothing declares it.

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { systemClock } from '@tillmesh/clock';
+import { endWhenInterrupted } from '@tillmesh/local-mesh';
 import { ambiguity } from './ambiguity.ts';
 import { cancelStorm } from './cancel-storm.ts';
 import { chaos } from './chaos.ts';
@@ -63,6 +64,7 @@ if (drill === undefined) {
 }
 const clock = systemClock;
 const folder = mkdtempSync(join(tmpdir(), 'tillmesh-drill-'));
+endWhenInterrupted(folder, values.keep);
 const seed = Number(values.seed);
 const beganMs = clock.monotonicMs();
 try {

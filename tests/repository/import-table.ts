@@ -48,6 +48,8 @@ export const importTable: Readonly<Record<string, Row>> = {
   // Every adapter alike: a new one is its own folder, and needs no row here.
   'services/channel-*': [...everyService, 'channel-kit'],
   'services/edge': everyService,
+  // Tells merchants what the groups' outboxes say; the store of its events lies beside that of the lists.
+  'services/notifier': [...everyService, 'order-groups'],
   // Only who owns the databases' rows may speak to the databases.
   'services/order-store': [...everyService, 'order-groups'],
   // Follows the groups' outboxes; reads them, and writes nothing there.

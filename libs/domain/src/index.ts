@@ -129,6 +129,15 @@ export {
   soundDetails,
 } from './payment-details.ts';
 export {
+  type Agreement,
+  agreementOf,
+  type PersonStatement,
+  STATED_OUTCOMES,
+  type StatedItem,
+  type StatedOutcome,
+  samePerson,
+} from './person-statement.ts';
+export {
   REFUND_CAUSES,
   REFUND_MOVES,
   REFUND_STATES,

@@ -1,6 +1,7 @@
+import { NO_TIMER, type TimerHandle } from '@tillmesh/clock';
 import type { Waiter } from './fair-queue.ts';
 import type { LaneCall } from './lane-config.ts';
-import type { Timed } from './timer-wheel.ts';
+import type { Timed } from './time-outs.ts';
 
 /** What a call asks of its lane. */
 export type CallOwner = {
@@ -35,9 +36,7 @@ export class CallInLane implements Timed, Waiter, Aged {
   controller: AbortController | undefined = undefined;
 
   dueMs = 0;
-  wheelNext: Timed | undefined = undefined;
-  wheelBefore: Timed | undefined = undefined;
-  wheelSlot = -1;
+  timer: TimerHandle = NO_TIMER;
 
   queueNext: Waiter | undefined = undefined;
   queueBefore: Waiter | undefined = undefined;

@@ -1,4 +1,4 @@
-import type { Clock } from '@tillmesh/clock';
+import { type Clock, NO_TIMER } from '@tillmesh/clock';
 import { Breaker, type BreakerControl, type BreakerState, type OpenCause, type Verdict } from './breaker.ts';
 import { FairQueue } from './fair-queue.ts';
 import { Ages, CallInLane, type CallOwner } from './lane-call.ts';
@@ -8,7 +8,7 @@ import { type LaneReading, readingOf } from './lane-reading.ts';
 import { LaneRejected, LaneTimeout, type RejectionCause } from './lane-rejected.ts';
 import { MerchantShares } from './merchant-shares.ts';
 import { isStalled } from './stall-rules.ts';
-import { type Timed, type TimerWheel, wheelOf } from './timer-wheel.ts';
+import { type Timed, type TimeOuts, timeOutsOf } from './time-outs.ts';
 import { UsualConcurrency } from './usual-concurrency.ts';
 
 /**
@@ -38,7 +38,7 @@ export class Lane implements CallOwner {
   readonly #config: LaneConfig;
   #limits: LaneLimits;
   readonly #clock: Clock;
-  readonly #wheel: TimerWheel;
+  readonly #timeOuts: TimeOuts;
   readonly #breaker: Breaker;
   readonly #queue: FairQueue;
   readonly #shares: MerchantShares;
@@ -67,7 +67,7 @@ export class Lane implements CallOwner {
     this.#config = config;
     this.#limits = { concurrentMax, queuedMax, queueWaitMsMax, timeoutMs };
     this.#clock = clock;
-    this.#wheel = wheelOf(clock);
+    this.#timeOuts = timeOutsOf(clock);
     this.#rejected = LaneRejected.preallocate(config.name);
     this.#stallMsMin = config.stallMsMin ?? 1_000;
     this.#slowMs = config.slowMs ?? Number.POSITIVE_INFINITY;
@@ -242,7 +242,7 @@ export class Lane implements CallOwner {
     call.phase = 'waiting';
     call.dueMs = nowMs + Math.min(this.#limits.queueWaitMsMax, call.options.budgetMs ?? Number.POSITIVE_INFINITY);
     this.#queue.push(call);
-    this.#wheel.add(call, nowMs);
+    this.#timeOuts.add(call, nowMs);
   }
 
   #leaveQueue(call: CallInLane, cause: RejectionCause, nowMs: number): void {
@@ -255,7 +255,7 @@ export class Lane implements CallOwner {
   /** The call is out of queue and wheel and hears of its caller no more. */
   #over(call: CallInLane): void {
     call.phase = 'concluded';
-    this.#wheel.remove(call);
+    this.#timeOuts.remove(call);
     call.options.signal?.removeEventListener('abort', call);
   }
 
@@ -285,8 +285,8 @@ export class Lane implements CallOwner {
     this.#eraInFlight += 1;
     this.#shares.took(call.merchant);
     this.#usual.see(this.#inFlight, nowMs);
-    this.#wheel.add(call, nowMs);
-    if (this.#watch.wheelSlot < 0) this.#armWatch(nowMs);
+    this.#timeOuts.add(call, nowMs);
+    if (this.#watch.timer === NO_TIMER) this.#armWatch(nowMs);
     let running: Promise<unknown>;
     try {
       running = call.work(controller.signal);
@@ -354,7 +354,7 @@ export class Lane implements CallOwner {
     while (this.#queue.count > 0 && this.#inFlight < this.#placesNow(nowMs)) {
       const waiter = this.#queue.shift((merchant) => this.#mayStart(merchant, nowMs));
       if (!(waiter instanceof CallInLane)) return;
-      this.#wheel.remove(waiter);
+      this.#timeOuts.remove(waiter);
       const waitedMs = nowMs - waiter.cameAtMs;
       this.#numbers.waited(waitedMs, nowMs);
       if (waitedMs >= (waiter.options.budgetMs ?? Number.POSITIVE_INFINITY)) {
@@ -376,9 +376,9 @@ export class Lane implements CallOwner {
     if (cause !== undefined) this.#usual.forgetLatest(nowMs);
     this.#breaker.setPermitsToClose(this.#usual.value);
     if (this.#probe !== undefined && cause !== undefined) {
-      this.#wheel.remove(this.#probeTimer);
+      this.#timeOuts.remove(this.#probeTimer);
       this.#probeTimer.dueMs = nowMs + this.#config.halfOpenAfterMs;
-      this.#wheel.add(this.#probeTimer, nowMs);
+      this.#timeOuts.add(this.#probeTimer, nowMs);
     }
     // Nobody waits for a place that would be refused.
     for (let waiter = this.#queue.shift(() => true); waiter !== undefined; waiter = this.#queue.shift(() => true)) {
@@ -389,7 +389,7 @@ export class Lane implements CallOwner {
   #armWatch(nowMs: number): void {
     this.#watchedAtMs = nowMs;
     this.#watch.dueMs = nowMs + WATCH_EVERY_MS;
-    this.#wheel.add(this.#watch, nowMs);
+    this.#timeOuts.add(this.#watch, nowMs);
   }
 
   /** Looks at the age of what is under way. */
@@ -454,12 +454,12 @@ export class Lane implements CallOwner {
     const controller = new AbortController();
     const timer = timed(() => controller.abort(new Error('the probe took too long')));
     const say = (isWell: boolean | undefined) => {
-      this.#wheel.remove(timer);
+      this.#timeOuts.remove(timer);
       this.#breaker.probed(era, isWell, this.#clock.monotonicMs());
     };
     const late = new Promise<false>((resolve) => controller.signal.addEventListener('abort', () => resolve(false)));
     timer.dueMs = nowMs + this.#probeMs(nowMs);
-    this.#wheel.add(timer, nowMs);
+    this.#timeOuts.add(timer, nowMs);
     try {
       const asked = this.#probe(controller.signal);
       if (asked === undefined) say(undefined);
@@ -472,9 +472,7 @@ export class Lane implements CallOwner {
 
 const timed = (onDue: () => void): Timed => ({
   dueMs: 0,
-  wheelNext: undefined,
-  wheelBefore: undefined,
-  wheelSlot: -1,
+  timer: NO_TIMER,
   onDue,
 });
 

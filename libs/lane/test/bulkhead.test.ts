@@ -1,7 +1,7 @@
 import { getEventListeners } from 'node:events';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { wheelOf } from '../src/timer-wheel.ts';
+import { timeOutsOf } from '../src/time-outs.ts';
 import { aLane, type End, endOf, heldWork, NEVER_OPEN, settle } from './a-lane.ts';
 
 /** A lane looks at the age of its calls so long after the last one. */
@@ -70,7 +70,7 @@ describe('a call that waits', () => {
     await expect(waiting).rejects.toBe(reason);
     expect(lane.reading()).toMatchObject({ inFlight: 1, queued: 0 });
     // Its own time-out and the look at ages; none for the one that has left.
-    expect(wheelOf(clock).count).toBe(2);
+    expect(timeOutsOf(clock).count).toBe(2);
     expect(getEventListeners(abort.signal, 'abort')).toHaveLength(0);
     held.succeed();
     await running;
@@ -230,7 +230,7 @@ describe('whatever comes, whenever it comes', () => {
         expect(reading.succeeded).toBe(countOf('completed'));
         expect(reading.timedOut).toBe(countOf('timeout'));
         await clock.advance(WATCH_ENDS_MS);
-        expect(wheelOf(clock).count).toBe(0);
+        expect(timeOutsOf(clock).count).toBe(0);
       }),
       { numRuns: 150 },
     );

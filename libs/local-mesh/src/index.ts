@@ -1,3 +1,4 @@
+export { endWhenInterrupted } from './end-when-interrupted.ts';
 export {
   accountOfChannel,
   type FurtherChannel,

@@ -56,7 +56,9 @@ const paymentWithHome = (tag: number, changes: Partial<NewPayment> = {}): NewPay
 
 test('a payment’s trajectory has a line for each change of it and of its refunds, in their order', async () => {
   const orderNo = payableNo(await groups.create(newPayment()));
-  expect((await groups.payments.readTrajectory(orderNo))?.trajectory).toMatchObject({ createdBy: 'test', rows: [] });
+  // It is read where a replica is at hand, which is told of a change a moment later.
+  const trajectoryOf = async () => (await groups.payments.readTrajectory(orderNo))?.trajectory;
+  await expect.poll(trajectoryOf).toMatchObject({ createdBy: 'test', rows: [] });
   await groups.payments.apply(orderNo, attemptNews({ kind: 'unknown', cause: 'reset' }, { source: 'cashier' }));
   await groups.payments.apply(orderNo, attemptNews(succeeded(), { source: 'syncer' }));
   const refund = await groups.refunds.create({
@@ -69,7 +71,8 @@ test('a payment’s trajectory has a line for each change of it and of its refun
     source: 'cashier',
   });
   expect(refund.kind).toBe('created');
-  const told = (await groups.payments.readTrajectory(orderNo))?.trajectory;
+  await expect.poll(async () => (await trajectoryOf())?.rows.length).toBe(4);
+  const told = await trajectoryOf();
   expect(told?.rows.map(({ event, state, version, source }) => ({ event, state, version, source }))).toEqual([
     { event: 'payment_noted', state: 'paying', version: 2, source: 'cashier' },
     { event: 'payment_moved', state: 'succeeded', version: 3, source: 'syncer' },

@@ -145,7 +145,8 @@ await runService({
         bindLanes({ service: 'cashier', instance, clock, log }),
       ],
       // A payment under way at SIGTERM is carried to its answer.
-      begin: () => {
+      begin: (waitsFor) => {
+        waitsFor('no routing table was heard yet, and none is kept from an earlier start: waits for routing');
         followLimits().catch((error: unknown) => log.fatal({ err: error }, 'limits are followed no more'));
         return feed.ready();
       },

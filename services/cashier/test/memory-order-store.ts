@@ -317,6 +317,9 @@ export const createMemoryOrderStore = (): MemoryOrderStore => {
       required(durationMs(required(request.nextCheckAfter, 'next_check_after')), 'next_check_after');
       return {};
     },
+    listOpenWork: notYet('ListOpenWork'),
+    countOpenWork: notYet('CountOpenWork'),
+    recordStatement: notYet('RecordStatement'),
     getGroupStatus: notYet('GetGroupStatus'),
     changeGroupMap: notYet('ChangeGroupMap'),
   };

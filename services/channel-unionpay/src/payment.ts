@@ -73,6 +73,7 @@ const codeOf = (
   if (!isAbout(fields, order, call)) {
     return attemptReport(facts, unknownOutcome('an answer that speaks of another order'), { channelCode: code });
   }
+  if (code === '') return attemptReport(facts, unknownOutcome('respCode is missing'));
   const { confirmedCodes: confirmed } = call.account;
   return codeReport(facts, classify({ operation, code, trust, confirmed }), { code, message });
 };

@@ -7,6 +7,7 @@ import {
   type ChannelId,
   equalMoney,
   isVisible,
+  type LearnedBy,
   type MerchantId,
   type MerchantOrderNo,
   type MerchantRefundNo,
@@ -38,7 +39,9 @@ import {
 import { changeGroupMap, GROUP_STATE } from './change-group-map.ts';
 import { createOrder } from './create-order.ts';
 import { withDatabaseErrors } from './database-failure.ts';
+import { listOpenWork } from './open-work.ts';
 import { orderNoOf, refOf } from './order-ref.ts';
+import { recordStatement } from './record-statement.ts';
 
 const PRIMARY = { fromReplica: false, staleMs: 0 };
 
@@ -90,6 +93,11 @@ const newPaymentOf = (request: CreateOrderRequest, createdAtMs: number) => {
   };
 };
 
+/** Money is settled by hand by two persons, never by a caller that says so. */
+const refusePerson = (learnedBy: LearnedBy): void => {
+  if (learnedBy === 'person') throw rpcErrors.requestInvalid('what a person found out goes to RecordStatement');
+};
+
 const UNKNOWN_PAYMENT = 'no such payment';
 
 /** The wire's side of the order store; every decision is in libs/order-groups and libs/domain. */
@@ -109,6 +117,7 @@ export const createOrderStoreService = (
       if (learnedBy === undefined || request.result === undefined)
         throw rpcErrors.requestInvalid('result and learned_by have to be set');
       const outcome = outcomeFromWire(request.result);
+      refusePerson(learnedBy);
       const applied = await orders.payments.apply(orderNoOf(request.orderNo), {
         attemptNo: request.attemptNo as AttemptNo,
         outcome,
@@ -244,6 +253,7 @@ export const createOrderStoreService = (
       const { result } = request;
       if (learnedBy === undefined || result === undefined)
         throw rpcErrors.requestInvalid('result and learned_by have to be set');
+      refusePerson(learnedBy);
       const state = refundStateMap.fromWire(result.state) ?? 'unknown';
       const applied = await orders.refunds.apply(orderNoOf(request.refundNo), {
         // `requested` is our own word; from a channel it says nothing.
@@ -311,6 +321,28 @@ export const createOrderStoreService = (
       await store.schedule(orderNoOf(item.value ?? ''), ms(request.nextCheckAfter), request.needsPerson);
       return {};
     }),
+
+  listOpenWork: (request) => withDatabaseErrors(() => listOpenWork(orders, request)),
+
+  countOpenWork: (request) =>
+    withDatabaseErrors(async () => {
+      const [tillMs, warnMs] = [ms(request.tillPatience), ms(request.warnBefore)];
+      if (warnMs <= 0 || warnMs >= tillMs)
+        throw rpcErrors.requestInvalid('warn_before has to be more than nothing and less than till_patience');
+      const count = await orders.countOpenWork({ tillMs, warnMs });
+      const { oldestCreatedAtMs, unreachable } = count;
+      return {
+        payments: BigInt(count.payments),
+        refunds: BigInt(count.refunds),
+        withPerson: BigInt(count.withPerson),
+        ...(oldestCreatedAtMs === undefined ? {} : { oldestCreatedAt: timestampFromMs(oldestCreatedAtMs) }),
+        aboutToBreach: BigInt(count.aboutToBreach),
+        breached: BigInt(count.breached),
+        unreachableGroupTags: [...unreachable],
+      };
+    }),
+
+  recordStatement: (request) => withDatabaseErrors(() => recordStatement(orders, request, { clock, source: source() })),
 
   getGroupStatus: async () => ({
     groups: orders.status().map((group) => ({

@@ -39,6 +39,7 @@ await runService({
         }),
       ],
       begin: () => orders.look(),
+      whyNotReady: orders.whyUnreachable,
       end: async () => {
         projected?.watch.close();
         store?.close();

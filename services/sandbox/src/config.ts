@@ -176,6 +176,10 @@ export const SandboxConfig = z
         alipay: port.default(0),
         stripe: port.default(0),
         unionpay: port.default(0),
+        second: z
+          .strictObject({ wechat: port.default(0), alipay: port.default(0), unionpay: port.default(0) })
+          .prefault({})
+          .describe('The second addresses of the channels that have two, over the same orders.'),
       })
       .prefault({})
       .describe('A port for each; 0 takes a free one.'),

@@ -7,6 +7,7 @@ import { createControlApi } from './control-api.ts';
 import { fen } from './fen.ts';
 import { type HttpListener, listenHttp } from './http-server.ts';
 import { createLedger } from './ledger.ts';
+import { createLimits } from './limits.ts';
 import { createNotifier } from './notifier.ts';
 import { createPayers } from './payers.ts';
 import { createScanner } from './scan.ts';
@@ -26,6 +27,8 @@ export interface Sandbox {
     readonly alipay: number;
     readonly stripe: number;
     readonly unionpay: number;
+    /** The second addresses, over the same orders. */
+    readonly second: { readonly wechat: number; readonly alipay: number; readonly unionpay: number };
   };
   close(): Promise<void>;
 }
@@ -77,8 +80,9 @@ export const startSandbox = async (
   const ledger = createLedger({ state, clock, payers });
   const scripts = createScripts({ state, newId: () => random.hex(8) });
   const stats = createStats(clock);
+  const limits = createLimits({ clock, newId: () => random.hex(8) });
   const notifier = createNotifier({ state, clock, log, ...config.notifications });
-  const shared = { clock, random, log, state, payers, ledger, scripts, stats, notifier };
+  const shared = { clock, random, log, state, payers, ledger, scripts, stats, limits, notifier };
 
   const wechat = createWechatSimulator({
     ...shared,
@@ -123,11 +127,19 @@ export const startSandbox = async (
   await state.open(config.journalFile);
   const listening: HttpListener[] = [];
   type Listening = Parameters<typeof listenHttp>[0];
-  const listen = async (port: number, handle: Listening['handle'], tls?: Listening['tls']): Promise<HttpListener> => {
-    const listener = await listenHttp({ host: config.host, port, handle, log, tls });
+  const listen = async (
+    port: number,
+    handle: Listening['handle'],
+    more: Pick<Listening, 'tls' | 'name'> = {},
+  ): Promise<HttpListener> => {
+    const listener = await listenHttp({ host: config.host, port, handle, clock, log, ...more });
     listening.push(listener);
     return listener;
   };
+  const listenTwice = async (name: 'wechat' | 'alipay' | 'unionpay', handle: Listening['handle']) => ({
+    first: await listen(config.ports[name], handle),
+    second: await listen(config.ports.second[name], handle, { name: 'second' }),
+  });
   const close = async (): Promise<void> => {
     notifier.close();
     for (const listener of listening) await listener.close();
@@ -135,14 +147,18 @@ export const startSandbox = async (
   };
   try {
     const channels = {
-      wechat: await listen(config.ports.wechat, wechat.handle),
-      alipay: await listen(config.ports.alipay, alipay.handle),
+      wechat: await listenTwice('wechat', wechat.handle),
+      alipay: await listenTwice('alipay', alipay.handle),
       // Stripe signs no answers: what vouches for them is TLS.
-      stripe: await listen(config.ports.stripe, stripe.handle, {
-        cert: config.stripe.certificateFile.reveal(),
-        key: config.stripe.certificateKeyFile.reveal(),
-      }),
-      unionpay: await listen(config.ports.unionpay, unionpay.handle),
+      stripe: {
+        first: await listen(config.ports.stripe, stripe.handle, {
+          tls: {
+            cert: config.stripe.certificateFile.reveal(),
+            key: config.stripe.certificateKeyFile.reveal(),
+          },
+        }),
+      },
+      unionpay: await listenTwice('unionpay', unionpay.handle),
     };
     const control = await listen(
       config.ports.control,
@@ -152,6 +168,7 @@ export const startSandbox = async (
         ledger,
         scripts,
         stats,
+        limits,
         notifier,
         channels,
         scan: createScanner({
@@ -211,10 +228,15 @@ export const startSandbox = async (
     );
     const ports = {
       control: control.port,
-      wechat: channels.wechat.port,
-      alipay: channels.alipay.port,
-      stripe: channels.stripe.port,
-      unionpay: channels.unionpay.port,
+      wechat: channels.wechat.first.port,
+      alipay: channels.alipay.first.port,
+      stripe: channels.stripe.first.port,
+      unionpay: channels.unionpay.first.port,
+      second: {
+        wechat: channels.wechat.second.port,
+        alipay: channels.alipay.second.port,
+        unionpay: channels.unionpay.second.port,
+      },
     };
     wechat.resume();
     alipay.resume();

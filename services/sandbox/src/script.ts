@@ -9,7 +9,8 @@ export const OPERATIONS = ['pay', 'query', 'close', 'reverse', 'refund', 'refund
 export type Operation = (typeof OPERATIONS)[number];
 
 const seconds = z.number().min(0).max(86_400);
-const channelCode = z.string().regex(/^[0-9A-Za-z_.-]{1,64}$/);
+/** A code as any channel may write it. */
+export const channelCode = z.string().regex(/^[0-9A-Za-z_.-]{1,64}$/);
 const cutOrHang = z.enum(['cut', 'hang']).default('cut');
 
 /** One thing that goes another way than usual. */
@@ -42,6 +43,7 @@ export const Act = z.discriminatedUnion('do', [
     form: z.enum(['html', 'truncated']).default('html'),
     commit: z.boolean().default(true),
   }),
+  z.strictObject({ do: z.literal('sees_late'), seconds }),
   z.strictObject({ do: z.literal('notify_twice') }),
   z.strictObject({ do: z.literal('never_notify') }),
   z.strictObject({
@@ -123,6 +125,8 @@ export type WireFaults = {
   readonly page: { readonly status: number; readonly commit: boolean } | undefined;
   readonly truncated: { readonly commit: boolean } | undefined;
   readonly signature: SignatureMode;
+  /** An order that is younger is not known yet. */
+  readonly seesLateMs: number;
 };
 
 const NO_FAULTS: WireFaults = {
@@ -134,6 +138,7 @@ const NO_FAULTS: WireFaults = {
   page: undefined,
   truncated: undefined,
   signature: 'right',
+  seesLateMs: 0,
 };
 
 const withAct = (faults: WireFaults, act: Act): WireFaults => {
@@ -160,6 +165,8 @@ const withAct = (faults: WireFaults, act: Act): WireFaults => {
       return act.form === 'html'
         ? { ...faults, page: { status: 200, commit: act.commit } }
         : { ...faults, truncated: { commit: act.commit } };
+    case 'sees_late':
+      return { ...faults, seesLateMs: act.seconds * 1_000 };
     case 'succeed':
     case 'payer_types_password':
     case 'payer_scans':

@@ -45,7 +45,7 @@ await runService({
     });
     return {
       services: [
-        bind(SyncService, createSyncService({ check, counts, report, redis, queue })),
+        bind(SyncService, createSyncService({ orderStore, check, counts, report, redis, queue, clock, log })),
         bindLanes({ service: 'syncer', instance: `${config.server.host}:${config.server.port}`, clock, log }),
       ],
       begin: async () => {

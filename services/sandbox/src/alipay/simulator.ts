@@ -4,6 +4,7 @@ import type { Log } from '@tillmesh/telemetry';
 import { exchangeWithFaults } from '../exchange.ts';
 import type { HttpReply, HttpRequest } from '../http-server.ts';
 import type { Ledger } from '../ledger.ts';
+import type { Limits } from '../limits.ts';
 import type { Notifier } from '../notifier.ts';
 import type { Payers } from '../payers.ts';
 import { wireFaultsOf } from '../script.ts';
@@ -50,6 +51,7 @@ export const createAlipaySimulator = (deps: {
   readonly ledger: Ledger;
   readonly scripts: Scripts;
   readonly stats: Stats;
+  readonly limits: Limits;
   readonly log: Log;
   readonly notifier: Notifier;
   readonly settings: AlipaySettings;
@@ -99,24 +101,32 @@ export const createAlipaySimulator = (deps: {
       return renderAlipay(failure('ACQ.INVALID_PARAMETER'), 'right', by);
     }
     const { outTradeNo, description, paymentCode } = call;
-    const acts = [
-      ...scripts.take({
-        channel: 'alipay',
-        operation: method.operation,
-        accountId: request.account.accountId,
-        merchantId: request.account.appId,
-        outTradeNo,
-        description,
-        paymentCode,
-      }),
-      ...call.codeActs,
-    ];
+    const context = {
+      channel: 'alipay',
+      operation: method.operation,
+      accountId: request.account.accountId,
+      merchantId: request.account.appId,
+      outTradeNo,
+      description,
+      paymentCode,
+      host: httpRequest.host,
+    } as const;
+    const acts = [...scripts.take(context), ...call.codeActs];
     const over = stats.exchange(request.account.accountId, method.operation);
     return exchangeWithFaults<AlipayAnswer>({
       faults: wireFaultsOf(acts),
       clock,
       signal: httpRequest.signal,
       durable: deps.state.durable,
+      limited: deps.limits.begin(context),
+      seen:
+        method.operation === 'query' && outTradeNo !== undefined
+          ? {
+              createdAtMs: trades.find(request.account.appId, outTradeNo)?.createdAtMs,
+              code: 'ACQ.TRADE_NOT_EXIST',
+            }
+          : undefined,
+      isFailure: ({ code }) => code !== '10000' && code !== '10003',
       perform: () => call.perform(acts),
       decline: (code) => call.decline(code, acts),
       errorAnswer: (code) => failure(code === 'SYSTEM_ERROR' ? 'ACQ.SYSTEM_ERROR' : code),

@@ -2,6 +2,7 @@ import type { Clock, Random } from '@tillmesh/clock';
 import type { Log } from '@tillmesh/telemetry';
 import type { HttpReply, HttpRequest } from '../http-server.ts';
 import type { Ledger } from '../ledger.ts';
+import type { Limits } from '../limits.ts';
 import type { Notifier } from '../notifier.ts';
 import type { Payers } from '../payers.ts';
 import type { Scripts } from '../scripts.ts';
@@ -45,6 +46,7 @@ export const createWechatSimulator = (deps: {
   readonly ledger: Ledger;
   readonly scripts: Scripts;
   readonly stats: Stats;
+  readonly limits: Limits;
   readonly log: Log;
   readonly notifier: Notifier;
   readonly settings: WechatSettings;
@@ -59,6 +61,7 @@ export const createWechatSimulator = (deps: {
     ...deps,
     accounts,
     platform,
+    orders,
     transactions: createV3Transactions({ ...deps, orders }),
     refunds: createV3Refunds({ orders, refunds }),
   });

@@ -2,11 +2,14 @@ import type { Clock, Random } from '@tillmesh/clock';
 import type { Log } from '@tillmesh/telemetry';
 import { exchangeWithFaults } from '../exchange.ts';
 import type { HttpReply, HttpRequest } from '../http-server.ts';
-import { type Act, wireFaultsOf } from '../script.ts';
-import type { Scripts } from '../scripts.ts';
+import type { Limits } from '../limits.ts';
+import type { HostName } from '../outage.ts';
+import { wireFaultsOf } from '../script.ts';
+import type { ScriptContext, Scripts } from '../scripts.ts';
 import type { State } from '../state.ts';
 import type { Stats } from '../stats.ts';
 import type { PlatformKey, WechatAccount } from './account.ts';
+import type { WechatOrders } from './orders.ts';
 import { answerOfError, createV3Renderer, v3Error } from './v3-answer.ts';
 import type { V3Call, V3Read } from './v3-call.ts';
 import { createV3Gate } from './v3-gate.ts';
@@ -35,13 +38,15 @@ export const createV3Simulator = (deps: {
   readonly state: State;
   readonly scripts: Scripts;
   readonly stats: Stats;
+  readonly limits: Limits;
   readonly log: Log;
   readonly accounts: readonly WechatAccount[];
   readonly platform: PlatformKey;
+  readonly orders: WechatOrders;
   readonly transactions: ReturnType<typeof createV3Transactions>;
   readonly refunds: ReturnType<typeof createV3Refunds>;
 }): ((request: HttpRequest) => Promise<HttpReply>) => {
-  const { clock, scripts, stats, transactions, refunds, log } = deps;
+  const { clock, scripts, stats, orders, transactions, refunds, log } = deps;
   const gate = createV3Gate(deps);
   const render = createV3Renderer(deps);
   const orderPath = '/v3/pay/transactions/out-trade-no/([^/]+)';
@@ -61,19 +66,20 @@ export const createV3Simulator = (deps: {
     },
   ];
 
-  const actsFor = (
+  const contextOf = (
     account: WechatAccount,
+    host: HostName,
     { operation, outTradeNo, description, paymentCode }: V3Call,
-  ): readonly Act[] =>
-    scripts.take({
-      channel: 'wechat',
-      operation,
-      accountId: account.accountId,
-      merchantId: account.mchid,
-      outTradeNo,
-      description,
-      paymentCode,
-    });
+  ): ScriptContext => ({
+    channel: 'wechat',
+    operation,
+    accountId: account.accountId,
+    merchantId: account.mchid,
+    outTradeNo,
+    description,
+    paymentCode,
+    host,
+  });
 
   return async (request) => {
     const route = routes.find(({ method, path }) => method === request.method && path.test(request.path));
@@ -93,13 +99,20 @@ export const createV3Simulator = (deps: {
     }
     const { call } = read;
     stats.request('wechat', call.name);
-    const acts = actsFor(account, call);
+    const context = contextOf(account, request.host, call);
+    const acts = scripts.take(context);
     const over = stats.exchange(account.accountId, call.operation);
     return exchangeWithFaults({
       faults: wireFaultsOf(acts),
       clock,
       signal: request.signal,
       durable: deps.state.durable,
+      limited: deps.limits.begin(context),
+      seen:
+        call.operation === 'query' && call.outTradeNo !== undefined
+          ? { createdAtMs: orders.find(account.mchid, call.outTradeNo)?.createdAtMs, code: 'ORDER_NOT_EXIST' }
+          : undefined,
+      isFailure: ({ status }) => status >= 400,
       perform: () => call.perform(acts),
       decline: (code) => answerOfError(v3Error(code)),
       errorAnswer: (code) => answerOfError(v3Error(code)),
