@@ -1,5 +1,6 @@
 import { defineChannel, type HttpHost, type OrderRef } from '@tillmesh/channel-kit';
 import { rpcErrors } from '@tillmesh/rpc';
+import { bills } from './bill.ts';
 import { askByCode, payByCode, reverseByCode } from './code-payment.ts';
 import { WechatAccount } from './config.ts';
 import { lanes } from './lanes.ts';
@@ -52,6 +53,7 @@ export const wechat = defineChannel<WechatAccount>({
   },
   createRefund: refundOrder,
   queryRefund: askRefund,
+  bills,
   parseNotification,
   buildPayerAuth,
   resolvePayer,

@@ -47,7 +47,7 @@ export const wechatpayKeysOf = (account: WechatAccount): WechatpayKeys => {
 };
 
 /** The host of an account to call, and the path that its base address puts before every other. */
-const placeOf = (account: WechatAccount): { readonly baseUrl: string; readonly pathPrefix: string } => {
+export const placeOf = (account: WechatAccount): { readonly baseUrl: string; readonly pathPrefix: string } => {
   const [baseUrl = ''] = account.baseUrls;
   const { pathname } = new URL(baseUrl);
   return { baseUrl, pathPrefix: pathname === '/' ? '' : pathname };

@@ -2,6 +2,8 @@ import { rename, writeFile } from 'node:fs/promises';
 import type { Clock, Random } from '@tillmesh/clock';
 import type { Log } from '@tillmesh/telemetry';
 import { createAlipaySimulator } from './alipay/simulator.ts';
+import { createBillBook } from './bills/bill-book.ts';
+import { createPlants } from './bills/plants.ts';
 import type { SandboxConfig } from './config.ts';
 import { createControlApi } from './control-api.ts';
 import { fen } from './fen.ts';
@@ -82,7 +84,9 @@ export const startSandbox = async (
   const stats = createStats(clock);
   const limits = createLimits({ clock, newId: () => random.hex(8) });
   const notifier = createNotifier({ state, clock, log, ...config.notifications });
-  const shared = { clock, random, log, state, payers, ledger, scripts, stats, limits, notifier };
+  const plants = createPlants({ state, newId: () => random.hex(8) });
+  const book = createBillBook({ clock, ledger, plants, ...config.bills });
+  const shared = { clock, random, log, state, payers, ledger, scripts, stats, limits, notifier, book };
 
   const wechat = createWechatSimulator({
     ...shared,
@@ -170,6 +174,7 @@ export const startSandbox = async (
         stats,
         limits,
         notifier,
+        plants,
         channels,
         scan: createScanner({
           clock,

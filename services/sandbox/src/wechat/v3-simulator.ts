@@ -11,6 +11,7 @@ import type { Stats } from '../stats.ts';
 import type { PlatformKey, WechatAccount } from './account.ts';
 import type { WechatOrders } from './orders.ts';
 import { answerOfError, createV3Renderer, v3Error } from './v3-answer.ts';
+import { type createV3Bills, DOWNLOAD_PATH } from './v3-bills.ts';
 import type { V3Call, V3Read } from './v3-call.ts';
 import { createV3Gate } from './v3-gate.ts';
 import type { createV3Refunds } from './v3-refunds.ts';
@@ -45,8 +46,9 @@ export const createV3Simulator = (deps: {
   readonly orders: WechatOrders;
   readonly transactions: ReturnType<typeof createV3Transactions>;
   readonly refunds: ReturnType<typeof createV3Refunds>;
+  readonly bills: ReturnType<typeof createV3Bills>;
 }): ((request: HttpRequest) => Promise<HttpReply>) => {
-  const { clock, scripts, stats, orders, transactions, refunds, log } = deps;
+  const { clock, scripts, stats, orders, transactions, refunds, bills, log } = deps;
   const gate = createV3Gate(deps);
   const render = createV3Renderer(deps);
   const orderPath = '/v3/pay/transactions/out-trade-no/([^/]+)';
@@ -59,6 +61,8 @@ export const createV3Simulator = (deps: {
     { method: 'GET', path: /^\/v3\/pay\/transactions\/id\/([^/]+)$/, read: transactions.queryById },
     { method: 'POST', path: new RegExp(`^${orderPath}/close$`), read: transactions.close },
     { method: 'POST', path: /^\/v3\/refund\/domestic\/refunds$/, read: refunds.ask },
+    { method: 'GET', path: /^\/v3\/bill\/tradebill$/, read: bills.trade },
+    { method: 'GET', path: /^\/v3\/bill\/fundflowbill$/, read: bills.fundFlow },
     {
       method: 'GET',
       path: /^\/v3\/refund\/domestic\/refunds\/([^/]+)$/,
@@ -83,7 +87,9 @@ export const createV3Simulator = (deps: {
 
   return async (request) => {
     const route = routes.find(({ method, path }) => method === request.method && path.test(request.path));
-    if (route === undefined) return render(answerOfError(v3Error('RESOURCE_NOT_EXISTS', '请求的资源不存在')), 'right');
+    const isDownload = request.method === 'GET' && request.path === DOWNLOAD_PATH;
+    if (route === undefined && !isDownload)
+      return render(answerOfError(v3Error('RESOURCE_NOT_EXISTS', '请求的资源不存在')), 'right');
     const passed = gate(request);
     if (passed.kind === 'refused') {
       log.warn({ path: request.path, reason: passed.reason }, 'a v3 request was refused');
@@ -91,6 +97,10 @@ export const createV3Simulator = (deps: {
       return render(answerOfError(passed.error), 'right');
     }
     const { account, spendNonce } = passed;
+    if (route === undefined) {
+      const given = bills.download(account, request);
+      return { ...('kind' in given ? given : render(answerOfError(given), 'right')), onSent: spendNonce };
+    }
     const read = route.read(account, request, decodedName(route.path.exec(request.path)?.[1]));
     if (read.kind === 'error') {
       const { code, detail } = read.error;
