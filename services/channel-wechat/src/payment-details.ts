@@ -61,7 +61,7 @@ const discountsOfPromotion = (promotion: unknown, amountOf: (raw: unknown) => Mo
 };
 
 /**
- * What a v3 transaction tells: `payer.openid`, `bank_type`, `amount.payer_total`, `promotion_detail`. What is settled is not told; it is the total without
+ * What a v3 transaction tells: `payer.openid` (a service provider's merchant: the payer in the merchant's own application, else in the provider's), `bank_type`, `amount.payer_total`, `promotion_detail`. What is settled is not told; it is the total without
  * the coupons that the merchant bears (WX v2 settlement_total_fee says the same of NO_CASH coupons).
  */
 export const detailsOfTransaction = (content: JsonObject, total: Money | undefined): ToldDetails => {
@@ -75,7 +75,7 @@ export const detailsOfTransaction = (content: JsonObject, total: Money | undefin
   const promotions = toldList(content['promotion_detail'], (each) => discountsOfPromotion(each, amountOf));
   const discounts = promotions ?? noneIfAllPaid(payerPaid, total);
   return {
-    payerId: toldText(payer['openid'] ?? payer['sp_openid']),
+    payerId: toldText(payer['openid'] ?? payer['sub_openid'] ?? payer['sp_openid']),
     funding: toldValue(content['bank_type'], fundingOf),
     discounts,
     payerPaid,
@@ -110,14 +110,14 @@ const couponsOf = (fields: V2Fields, currency: string): readonly Discount[] | un
   return told === sum.minorUnits ? coupons : undefined;
 };
 
-/** What a v2 answer tells: `openid`, `bank_type`, `cash_fee`, `coupon_fee` and each coupon, `settlement_total_fee`. */
+/** What a v2 answer tells: `sub_openid` or `openid`, `bank_type`, `cash_fee`, `coupon_fee` and each coupon, `settlement_total_fee`. */
 export const detailsOfV2 = (fields: V2Fields, total: Money | undefined): ToldDetails => {
   const currency = fields['fee_type'] ?? 'CNY';
   const payerPaid = toldValue(fields['cash_fee'], feeIn(fields['cash_fee_type'] ?? currency));
   const coupons = toldValue(fields['coupon_fee'], () => couponsOf(fields, currency));
   const discounts = coupons ?? noneIfAllPaid(payerPaid, total);
   return {
-    payerId: toldText(fields['openid']),
+    payerId: toldText(fields['sub_openid'] ?? fields['openid']),
     funding: toldValue(fields['bank_type'], fundingOf),
     discounts,
     payerPaid,
