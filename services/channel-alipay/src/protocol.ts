@@ -13,3 +13,4 @@ export {
   verifyAnswer as verify,
   verifyNotification,
 } from './signature.ts';
+export { readTradeBill } from './trade-bill.ts';
