@@ -15,6 +15,14 @@ import type { GroupStatus } from './group-watch.ts';
 import { keepPaymentNews, keepRefundNews } from './keep-news.ts';
 import { keepRowKeys } from './keep-row-keys.ts';
 import { createMapKeeper, type MapKeeper } from './map-keeper.ts';
+import {
+  countOpenWork,
+  listOpenWork,
+  type OpenWorkCount,
+  type OpenWorkFilter,
+  type OpenWorkPage,
+  type OpenWorkPlace,
+} from './open-work.ts';
 import { untilOrdersAreTaken } from './opening.ts';
 import type { NewPayment, OrderGroup } from './order-group.ts';
 import { createOrderNumberSource } from './order-number-source.ts';
@@ -28,6 +36,7 @@ import { openRowKeys, RowKeysConfig } from './row-keys.ts';
 import { type NodeFinding, watchSafety } from './safety-watch.ts';
 import { type GroupSchema, readSchemas } from './schema-version.ts';
 import { createSqlOrderGroup } from './sql-order-group.ts';
+import { createStatementStore, type StatementStore } from './statement-store.ts';
 import { createSweeper, type SweepRound } from './sweeper.ts';
 import { createWorkerSeats } from './worker-seats.ts';
 
@@ -119,6 +128,7 @@ const GO_ON_EVERY_MS = 2_000;
 export type OrderGroups = {
   readonly payments: PaymentStore;
   readonly refunds: RefundStore;
+  readonly statements: StatementStore;
   /** Writes a new payment, around faulty groups. */
   create(payment: NewPayment): Promise<Created>;
   claimDue(work: {
@@ -126,6 +136,9 @@ export type OrderGroups = {
     readonly visibilityMs: number;
     readonly overdueByMs: number;
   }): Promise<DueWork>;
+  /** A page of the payments and refunds that are not at their end. */
+  listOpenWork(filter: OpenWorkFilter, place: OpenWorkPlace | undefined, limit: number): Promise<OpenWorkPage>;
+  countOpenWork(till: { readonly tillMs: number; readonly warnMs: number }): Promise<OpenWorkCount>;
   status(): readonly GroupStatus[];
   /** Why no payment can even be read: no database server of any group has answered when it was looked at last. */
   whyUnreachable(): string | undefined;
@@ -279,6 +292,7 @@ export const createOrderGroups = (options: {
   };
   const payments = createPaymentStore({ maps: keeper, groups, rows, numbers, statementMsMax, clock, log });
   const refunds = createRefundStore({ groups, payments, rows, numbers, statementMsMax, clock, log });
+  const statements = createStatementStore({ groups, statementMsMax, clock });
   const pending = createPendingEvents({ groups, rows, statementMsMax, clock, log });
   const bounce = createBounce({
     maps: keeper,
@@ -329,6 +343,7 @@ export const createOrderGroups = (options: {
       continueWith: (...of) => acrossSwitch(() => payments.continueWith(...of)),
       close: (...of) => acrossSwitch(() => payments.close(...of)),
       schedule: (...of) => acrossSwitch(() => payments.schedule(...of)),
+      stopChecks: (...of) => acrossSwitch(() => payments.stopChecks(...of)),
     },
     refunds: {
       ...refunds,
@@ -340,6 +355,9 @@ export const createOrderGroups = (options: {
       schedule: (...of) => acrossSwitch(() => refunds.schedule(...of)),
     },
     create: bounce.create,
+    statements: { state: (...of) => acrossSwitch(() => statements.state(...of)) },
+    listOpenWork: (...of) => listOpenWork({ groups, statementMsMax, clock }, ...of),
+    countOpenWork: (till) => countOpenWork({ groups, statementMsMax, clock }, till),
     claimDue: (work) => claimDue({ groups, statementMsMax, clock, ...work }),
     status: () => groups.all().map((client) => client.status()),
     whyUnreachable: () => whyUnreachable(groups),

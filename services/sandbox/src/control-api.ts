@@ -1,4 +1,5 @@
 import type { z } from '@tillmesh/config';
+import { PLANTS_MAX, PlantRequest, type Plants } from './bills/plants.ts';
 import { ListQuery, OutageRequest, PaymentCodesRequest, ScanRequest } from './control-requests.ts';
 import { fen } from './fen.ts';
 import type { HttpAnswer, HttpListener, HttpReply, HttpRequest } from './http-server.ts';
@@ -6,6 +7,7 @@ import type { Ledger } from './ledger.ts';
 import { checkLedger, shownMovement, shownSum } from './ledger-report.ts';
 import { LIMITS_MAX, type Limits, NewLimit } from './limits.ts';
 import type { Notifier } from './notifier.ts';
+import { HOSTS, type HostName } from './outage.ts';
 import type { Payers } from './payers.ts';
 import type { Scan, Scanned } from './scan.ts';
 import { type Act, CHANNELS, type ChannelName } from './script.ts';
@@ -46,6 +48,9 @@ const page = <Item, Shown>(
   return { items: shown, nextAfter: undefined };
 };
 
+/** A channel's addresses; what has one alone has no second. */
+export type ChannelHosts = { readonly first: HttpListener; readonly second?: HttpListener };
+
 /** The sandbox' own interface for tests, demos and drills: plain JSON, documented in docs/sandbox.md. */
 export const createControlApi = (deps: {
   readonly state: State;
@@ -55,13 +60,26 @@ export const createControlApi = (deps: {
   readonly stats: Stats;
   readonly limits: Limits;
   readonly notifier: Notifier;
-  readonly channels: Readonly<Record<ChannelName, HttpListener>>;
+  readonly plants: Plants;
+  readonly channels: Readonly<Record<ChannelName, ChannelHosts>>;
   readonly scan: (scan: Scan) => Scanned;
   readonly accounts: readonly object[];
   readonly orderStates: (outTradeNo: string) => readonly object[];
 }): ((request: HttpRequest) => Promise<HttpReply>) => {
-  const { payers, ledger, scripts, stats, limits, notifier, channels } = deps;
-  const outages: Record<ChannelName, string> = { wechat: 'off', alipay: 'off', stripe: 'off', unionpay: 'off' };
+  const { payers, ledger, scripts, stats, limits, notifier, plants, channels } = deps;
+
+  const hostsOf = (channel: ChannelName): readonly (readonly [HostName, HttpListener])[] =>
+    HOSTS.flatMap((name) => {
+      const listener = channels[channel][name];
+      return listener === undefined ? [] : [[name, listener] as const];
+    });
+  const outages = () =>
+    Object.fromEntries(
+      CHANNELS.map((channel) => [
+        channel,
+        Object.fromEntries(hostsOf(channel).map(([name, { outage }]) => [name, outage.mode])),
+      ]),
+    );
 
   /** Runs `work` on a body of the right form, or names what is wrong with it. */
   const withBody = async <Schema extends z.ZodType>(
@@ -127,8 +145,13 @@ export const createControlApi = (deps: {
 
   const routes: Readonly<Record<string, (request: HttpRequest, name: string) => Result | Promise<Result>>> = {
     'GET /control/health': () => {
-      const underWay = Object.fromEntries(CHANNELS.map((channel) => [channel, channels[channel].underWay]));
-      return ok({ status: 'ready', outages, underWay });
+      const underWay = Object.fromEntries(
+        CHANNELS.map((channel) => [
+          channel,
+          hostsOf(channel).reduce((sum, [, listener]) => sum + listener.underWay, 0),
+        ]),
+      );
+      return ok({ status: 'ready', outages: outages(), underWay });
     },
     'GET /control/accounts': () => ok({ accounts: deps.accounts }),
     'POST /control/payment-codes': (request) => withBody(PaymentCodesRequest, request, issueCodes),
@@ -173,16 +196,24 @@ export const createControlApi = (deps: {
         const { items, nextAfter } = page(notifier.list(), query, fitsQuery(query), (notification) => notification);
         return ok({ notifications: items.map(({ content: _content, ...shown }) => shown), nextAfter });
       }),
+    'POST /control/bills/plants': (request) =>
+      withBody(PlantRequest, request, (wish) => {
+        const planted = plants.add(wish);
+        return planted === undefined ? problem(409, `there are ${PLANTS_MAX} at most`) : ok({ plants: planted });
+      }),
+    'GET /control/bills/plants': () => ok({ plants: plants.list() }),
+    'DELETE /control/bills/plants': () => ok({ removed: plants.clear() }),
     'GET /control/stats': () => ok(stats.read()),
     'DELETE /control/stats/most': () => {
       stats.forgetMost();
       return ok(stats.read());
     },
     'POST /control/outage': (request) =>
-      withBody(OutageRequest, request, async ({ channel, mode }) => {
-        await channels[channel].setOutage(mode);
-        outages[channel] = mode;
-        return ok({ outages });
+      withBody(OutageRequest, request, async ({ channel, host, outage }) => {
+        const affected = hostsOf(channel).filter(([name]) => host === undefined || name === host);
+        if (affected.length === 0) return problem(404, `${channel} has no ${host} address`);
+        for (const [, listener] of affected) await listener.setOutage(outage);
+        return ok({ outages: outages() });
       }),
   };
 

@@ -1,5 +1,7 @@
 import { z } from '@tillmesh/config';
+import { PlantRequest } from './bills/plants.ts';
 import { NewLimit } from './limits.ts';
+import { HOSTS, Outage } from './outage.ts';
 import { Acts, CHANNELS } from './script.ts';
 import { NewScript } from './scripts.ts';
 
@@ -21,10 +23,23 @@ export const ScanRequest = z.strictObject({
   script: Acts.default([]),
 });
 
-export const OutageRequest = z.strictObject({
-  channel: z.enum(CHANNELS),
-  mode: z.enum(['off', 'refuse', 'hang']),
-});
+export const OutageRequest = z
+  .strictObject({
+    channel: z.enum(CHANNELS),
+    /** All addresses of the channel where it is left out. */
+    host: z.enum(HOSTS).optional(),
+    mode: z.enum(['off', 'refuse', 'hang', 'slow', 'error']),
+    /** Of `slow`. */
+    ms: z.int().optional(),
+    /** Of `error`. */
+    status: z.int().optional(),
+  })
+  .transform(({ channel, host, ...outage }, context) => {
+    const parsed = Outage.safeParse(outage);
+    if (parsed.success) return { channel, host, outage: parsed.data };
+    for (const { path, message } of parsed.error.issues) context.addIssue({ code: 'custom', path: [...path], message });
+    return z.NEVER;
+  });
 
 /** Query parameters of lists. Numbers come as texts. */
 export const ListQuery = z.object({
@@ -42,5 +57,6 @@ export const BODIES = {
   'POST /control/scan': ScanRequest,
   'POST /control/scripts': NewScript,
   'POST /control/limits': NewLimit,
-  'POST /control/outage': OutageRequest,
+  'POST /control/bills/plants': PlantRequest,
+  'POST /control/outage': OutageRequest.in,
 } as const;

@@ -119,6 +119,7 @@ export const createStripeSimulator = (deps: {
       outTradeNo: call.outTradeNo,
       description: call.description,
       paymentCode: call.paymentCode,
+      host: httpRequest.host,
     } as const;
     const acts = [...scripts.take(context), ...call.codeActs];
     const once = (work: () => StripeAnswer): StripeAnswer =>
@@ -130,6 +131,8 @@ export const createStripeSimulator = (deps: {
       signal: httpRequest.signal,
       durable: deps.state.durable,
       limited: deps.limits.begin(context),
+      // One address, and its search has a lag of its own.
+      seen: undefined,
       isFailure: ({ status }) => status >= 400,
       perform: () => once(() => call.perform(acts)),
       decline: (code) => once(() => call.decline(code, acts)),

@@ -356,6 +356,7 @@ export const createUnionpaySimulator = (deps: {
       outTradeNo: call.outTradeNo,
       description: call.description,
       paymentCode: call.paymentCode,
+      host: request.host,
     } as const;
     const acts = [...scripts.take(context), ...call.codeActs];
     const over = stats.exchange(account.accountId, call.operation);
@@ -365,6 +366,10 @@ export const createUnionpaySimulator = (deps: {
       signal: request.signal,
       durable: deps.state.durable,
       limited: deps.limits.begin(context),
+      seen:
+        call.operation === 'query'
+          ? { createdAtMs: orders.find(account.merId, call.outTradeNo)?.createdAtMs, code: '34' }
+          : undefined,
       isFailure: ({ respCode }) => respCode !== '00' && respCode !== '05',
       perform: () => call.perform(acts),
       decline: (code) => call.decline(code, acts),

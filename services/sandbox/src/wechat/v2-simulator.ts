@@ -3,6 +3,7 @@ import type { Log } from '@tillmesh/telemetry';
 import { exchangeWithFaults } from '../exchange.ts';
 import type { HttpReply, HttpRequest } from '../http-server.ts';
 import type { Limits } from '../limits.ts';
+import type { HostName } from '../outage.ts';
 import { type Act, wireFaultsOf } from '../script.ts';
 import type { ScriptContext, Scripts } from '../scripts.ts';
 import type { State } from '../state.ts';
@@ -39,7 +40,12 @@ export const createV2Simulator = (deps: {
   const { clock, random, scripts, stats, operations, log } = deps;
   const gate = createV2Gate(deps.accounts);
 
-  const contextOf = (operation: V2Operation, { account, fields }: V2Passed, call: V2Call): ScriptContext => ({
+  const contextOf = (
+    operation: V2Operation,
+    { account, fields }: V2Passed,
+    call: V2Call,
+    host: HostName,
+  ): ScriptContext => ({
     channel: 'wechat',
     operation: operation.operation,
     accountId: account.accountId,
@@ -47,6 +53,7 @@ export const createV2Simulator = (deps: {
     outTradeNo: call.order()?.outTradeNo ?? fields.get('out_trade_no'),
     description: call.description,
     paymentCode: call.paymentCode,
+    host,
   });
 
   return async (request) => {
@@ -65,7 +72,7 @@ export const createV2Simulator = (deps: {
       log.warn({ path: request.path, reason: call.code }, 'a v2 request has wrong fields');
       return renderV2(call, 'right', by);
     }
-    const context = contextOf(operation, passed, call);
+    const context = contextOf(operation, passed, call, request.host);
     const acts = [
       ...scripts.take(context),
       ...call.codeActs,
@@ -78,6 +85,8 @@ export const createV2Simulator = (deps: {
       signal: request.signal,
       durable: deps.state.durable,
       limited: deps.limits.begin(context),
+      seen:
+        operation.operation === 'query' ? { createdAtMs: call.order()?.createdAtMs, code: 'ORDERNOTEXIST' } : undefined,
       isFailure: ({ kind }) => kind === 'refused',
       perform: () => call.perform(acts),
       decline: (code) => call.decline(code, acts),
