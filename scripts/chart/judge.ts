@@ -21,7 +21,7 @@ export type Judge = {
 
 /** Loads the schemas of Kubernetes and of the services. */
 export const createJudge = async (): Promise<Judge> => {
-  const walk = await createWalk();
+  const walk = createWalk();
   const schemas: ServiceSchemas = await serviceSchemas();
   const edges: readonly Edge[] = edgesOf(schemas);
   const objects = (manifests: readonly Manifest[]): readonly Finding[] => {

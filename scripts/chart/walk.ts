@@ -1,6 +1,4 @@
-import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { root } from '../run-program.ts';
+import * as kubernetes from '@kubernetes/client-node';
 import type { Manifest } from './render.ts';
 
 /** One thing that is wrong about an object, and where. */
@@ -28,7 +26,7 @@ const NEWER_THAN_1_30: ReadonlyMap<string, readonly string[]> = new Map([
 /** Kinds that Kubernetes itself does not have; their schemas are their operators'. */
 const OF_OPERATORS = /^(?:monitoring\.coreos\.com|keda\.sh|cert-manager\.io)\//;
 
-const modelsFile = join(root, 'node_modules/@kubernetes/client-node/dist/gen/models/all.js');
+const models = kubernetes as unknown as Readonly<Record<string, Model | undefined>>;
 
 const modelNames = ({ apiVersion, kind }: Manifest): readonly string[] => {
   const version = (apiVersion.split('/').at(-1) ?? '').replace(/^v/, 'V').replace(/alpha|beta/, (word) => word);
@@ -45,9 +43,7 @@ const SCALARS: Readonly<Record<string, (value: unknown) => boolean>> = {
 };
 
 /** Finds unknown fields and wrong types, as the API server would with strict validation. */
-export const createWalk = async (): Promise<(manifest: Manifest) => Finding[]> => {
-  const models = (await import(pathToFileURL(modelsFile).href)) as Record<string, Model | undefined>;
-
+export const createWalk = (): ((manifest: Manifest) => Finding[]) => {
   const walk = (value: unknown, type: string, path: string): string[] => {
     const list = /^Array<(.+)>$/.exec(type)?.[1];
     if (list !== undefined) {
