@@ -138,13 +138,9 @@ export const rules: readonly Rule[] = [
   {
     name: 'job-ttl',
     find: ({ manifests }) =>
-      manifests.flatMap((job): [Manifest, string][] => {
-        const spec: Part =
-          job.kind === 'Job' ? job['spec'] : job.kind === 'CronJob' ? job['spec'].jobTemplate.spec : undefined;
-        return spec !== undefined && spec.ttlSecondsAfterFinished === undefined
-          ? [[job, 'stays for ever when it has ended']]
-          : [];
-      }),
+      manifests
+        .filter(({ kind, ...job }) => kind === 'Job' && job['spec'].ttlSecondsAfterFinished === undefined)
+        .map((job): [Manifest, string] => [job, 'stays for ever when it has ended']),
   },
   {
     name: 'dangling-service',
