@@ -1,4 +1,5 @@
 import { defineChannel } from '@tillmesh/channel-kit';
+import { bills } from './bill.ts';
 import { UnionpayAccount } from './config.ts';
 import { lanes } from './lanes.ts';
 import { parseNotification } from './notification.ts';
@@ -14,6 +15,7 @@ export const unionpay = defineChannel<UnionpayAccount>({
   account: UnionpayAccount,
   lanes,
   pollPlans,
+  furtherHosts: ({ fileUrl }) => [{ baseUrl: fileUrl }],
 
   createPayment: (request, call) =>
     request.order.kind === 'payment_code' ? payByCode(request, call) : placeOrder(request, call),
@@ -21,5 +23,6 @@ export const unionpay = defineChannel<UnionpayAccount>({
   closePayment: endOrder,
   createRefund: refundOrder,
   queryRefund: askRefund,
+  bills,
   parseNotification,
 });
