@@ -1,4 +1,4 @@
-export { type CheckItem, checkEntry, createCheckQueue, fromMember, toMember } from './check-queue.ts';
+export { CHECK_QUEUE, type CheckItem, checkEntry, createCheckQueue, fromMember, toMember } from './check-queue.ts';
 export {
   type Added,
   type Claim,
