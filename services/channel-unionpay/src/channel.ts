@@ -16,6 +16,7 @@ export const unionpay = defineChannel<UnionpayAccount>({
   lanes,
   pollPlans,
   furtherHosts: ({ fileUrl }) => [{ baseUrl: fileUrl }],
+  queryTells: ['funding', 'discounts', 'payerPaid', 'settled'],
 
   createPayment: (request, call) =>
     request.order.kind === 'payment_code' ? payByCode(request, call) : placeOrder(request, call),
