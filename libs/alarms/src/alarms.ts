@@ -19,7 +19,9 @@ export const AlarmsConfig = z
       .min(1_000)
       .max(3_600_000)
       .default(60_000)
-      .describe('What stands is told again so often; an Alertmanager forgets what it does not hear of for three times as long.'),
+      .describe(
+        'What stands is told again so often; an Alertmanager forgets what it does not hear of for three times as long.',
+      ),
   })
   .describe('Where alarms are pushed to. Without it they are in the log, the metrics and AlarmService alone.');
 export type AlarmsConfig = z.output<typeof AlarmsConfig>;

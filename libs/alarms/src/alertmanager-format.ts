@@ -22,7 +22,8 @@ export const alertOf = (alarm: Alarm, service: string, standsUntilMs: number | u
   labels: { alertname: alarm.name, severity: alarm.severity, service, ...alarm.labels },
   annotations: { summary: alarm.summary, times: String(alarm.times) },
   startsAt: iso(alarm.raisedAtMs),
-  endsAt: alarm.endedAtMs === undefined ? (standsUntilMs === undefined ? NO_END : iso(standsUntilMs)) : iso(alarm.endedAtMs),
+  endsAt:
+    alarm.endedAtMs === undefined ? (standsUntilMs === undefined ? NO_END : iso(standsUntilMs)) : iso(alarm.endedAtMs),
   generatorURL: '',
 });
 

@@ -1,3 +1,4 @@
+import { bindAlarms, createAlarms } from '@tillmesh/alarms';
 import { systemClock } from '@tillmesh/clock';
 import { loadConfig } from '@tillmesh/config';
 import { createCheckQueue, openRedis } from '@tillmesh/delay-queue';
@@ -30,6 +31,7 @@ await runService({
     const channels = connectChannels(config.channels, lanes.channel, config.planTimeScale, clock);
     const redis = config.redis === undefined ? undefined : openRedis(config.redis, log);
     const queue = redis === undefined ? undefined : createCheckQueue(redis, clock);
+    const alarms = createAlarms({ service: 'syncer', config: config.alarms, clock, log });
     const counts: SyncCounts = { inFlight: 0, done: 0, settled: 0, failed: 0 };
     const report: SweepReport = { lastSweepAtMs: undefined, oldestOverdueMs: 0 };
     const check = createItemChecker({
@@ -38,6 +40,7 @@ await runService({
       checkRefund: createRefundChecker({ orderStore, channels, clock }),
       queue,
       counts,
+      alarms,
       budgetMs: config.checkMsMax,
       personAfterMs: { payment: config.personAfterMs, refund: config.refundPersonAfterMs },
       clock,
@@ -46,6 +49,7 @@ await runService({
     return {
       services: [
         bind(SyncService, createSyncService({ orderStore, check, counts, report, redis, queue, clock, log })),
+        bindAlarms(alarms),
         bindLanes({ service: 'syncer', instance: `${config.server.host}:${config.server.port}`, clock, log }),
       ],
       begin: async () => {
@@ -65,6 +69,7 @@ await runService({
         }
       },
       end: async () => {
+        await alarms.close();
         orderStore.close();
         channels.close();
         redis?.close();
