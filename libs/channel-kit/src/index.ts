@@ -46,6 +46,7 @@ export { type BillDay, billDayOf } from './bills/bill-day.ts';
 export { type BillSpool, openBillSpool } from './bills/bill-spool.ts';
 export { type BillEncoding, type TextLine, textLinesOf } from './bills/bill-text.ts';
 export { BillTotals } from './bills/bill-totals.ts';
+export { withZip, type ZipEntry } from './bills/bill-zip.ts';
 export { RepeatedLines } from './bills/repeated-lines.ts';
 export {
   type AttemptReport,

@@ -1,4 +1,5 @@
 import { defineChannel } from '@tillmesh/channel-kit';
+import { bills } from './bill.ts';
 import { AlipayAccount } from './config.ts';
 import { lanes } from './lanes.ts';
 import { parseNotification } from './notification.ts';
@@ -19,6 +20,7 @@ export const alipay = defineChannel<AlipayAccount>({
   account: AlipayAccount,
   lanes,
   pollPlans,
+  furtherHosts: ({ billUrl }) => [{ baseUrl: billUrl }],
 
   createPayment: (request, call) => {
     switch (request.order.kind) {
@@ -41,6 +43,7 @@ export const alipay = defineChannel<AlipayAccount>({
   reversePayment: cancelOrder,
   createRefund: refundOrder,
   queryRefund: askRefund,
+  bills,
   parseNotification,
   buildPayerAuth,
   resolvePayer,

@@ -12,3 +12,4 @@ export {
   verifyAnswer as verify,
   verifyNotification,
 } from './signature.ts';
+export { readTradeBill } from './trade-bill.ts';

@@ -105,6 +105,7 @@ export const account = (baseUrl: string, more: Partial<AlipayAccount> = {}): Ali
   sellerId: '2088102146225135',
   privateKeyFile: applicationKeys.privateKey,
   alipayPublicKeys: [alipayKeys.publicKey],
+  billUrl: baseUrl,
   payerAuth: { authorizeUrl: 'https://openauth.alipay.com/oauth2/publicAppAuthorize.htm' },
   ...more,
 });

@@ -29,7 +29,7 @@ const furtherHosts = (account: WechatAccount): readonly HttpHost[] => {
   return [...forPayers, ...baseUrls.map((baseUrl) => ({ baseUrl, clientCertificate }))];
 };
 
-/** WeChat Pay: payment codes over v2, orders to scan (Native), to pay inside WeChat (JSAPI), in a phone's browser (H5) and in an app over v3, refunds over v3. */
+/** WeChat Pay, for a merchant or for the merchants of a service provider: payment codes over v2 or v3, orders to scan (Native), to pay inside WeChat (JSAPI), in a phone's browser (H5) and in an app over v3, refunds over v3. */
 export const wechat = defineChannel<WechatAccount>({
   id: ID,
   wallets: ['wechat'],

@@ -17,6 +17,7 @@ import {
 import { unknownOutcome } from '@tillmesh/domain';
 import { type WechatCall, wechatpayKeysOf } from './client.ts';
 import type { WechatAccount } from './config.ts';
+import { isOurMerchant, isOurTransaction } from './merchant-ids.ts';
 import { moneyIn, toldTransaction } from './order-payment.ts';
 import { refundRuleOf, refundStateOfWord } from './refund.ts';
 import { openResource } from './resource.ts';
@@ -89,9 +90,9 @@ const refundNews = (eventType: string, content: JsonObject): News | undefined =>
   return { dedupeKey: `${eventType}:${refundNo}:${channelRefundId}`, payments: [], refunds: [{ refundNo, report }] };
 };
 
-/** True where the content names another merchant, or, for payments, another application. */
+/** True where the content names another merchant (or sub-merchant, or provider), or, for payments, another application. */
 const isForeign = (content: JsonObject, isPayment: boolean, account: WechatAccount): boolean =>
-  textAt(content, 'mchid') !== account.mchId || (isPayment && textAt(content, 'appid') !== account.appId);
+  !(isPayment ? isOurTransaction : isOurMerchant)(content, account);
 
 /** Verifies and reads a v3 notification: signature, time, account, content, in this order. */
 export const parseNotification = (notification: RawNotification, call: WechatCall): NotificationReport => {

@@ -36,6 +36,20 @@ const WechatAccountConfig = z.strictObject({
   apiV3KeyFile: keyOf32("the merchant's APIv3 key, 32 characters"),
   apiV2KeyFile: keyOf32("the merchant's v2 key, 32 characters"),
   appSecretFile: keyOf32("the application's secret, 32 characters, for web authorisation").optional(),
+  subMerchants: z
+    .array(
+      z.strictObject({
+        accountId: name("The mesh's name of the account."),
+        mchid: z
+          .string()
+          .regex(/^[0-9]{8,10}$/)
+          .describe('Number of the merchant, 8 to 10 digits (sub_mchid).'),
+        appid: name("The merchant's own application (sub_appid).").optional(),
+      }),
+    )
+    .max(100)
+    .default([])
+    .describe('The merchants that this one works for as a service provider.'),
 });
 
 const WechatConfig = z
@@ -243,9 +257,13 @@ export const SandboxConfig = z
   .refine(
     ({ wechat, alipay, stripe, unionpay }) =>
       isUnique(
-        [...wechat.accounts, ...alipay.accounts, ...stripe.accounts, ...unionpay.accounts].map(
-          ({ accountId }) => accountId,
-        ),
+        [
+          ...wechat.accounts,
+          ...wechat.accounts.flatMap(({ subMerchants }) => subMerchants),
+          ...alipay.accounts,
+          ...stripe.accounts,
+          ...unionpay.accounts,
+        ].map(({ accountId }) => accountId),
       ),
     'two accounts have the same accountId',
   )

@@ -18,6 +18,8 @@ export type WechatKeys = {
   readonly apiV2KeyFile: string;
   /** 32 characters, of the application; known to both sides. */
   readonly appSecretFile: string;
+  /** Whom it may work for as a service provider: one with an application of its own, one without. */
+  readonly subMerchants: readonly { readonly accountId: string; readonly mchid: string; readonly appid?: string }[];
 };
 
 export type AlipayKeys = {
@@ -126,6 +128,14 @@ const wechatKeys = (folder: string, accountId: string): WechatKeys => {
     apiV3KeyFile: secret32(folder, `${accountId}-api-v3-key`),
     apiV2KeyFile: secret32(folder, `${accountId}-api-v2-key`),
     appSecretFile: secret32(folder, `${accountId}-app-secret`),
+    subMerchants: [
+      {
+        accountId: `${accountId}-sub-1`,
+        mchid: `16${digitsOf(`mchid ${accountId}-sub-1`, 8)}`,
+        appid: `wx${digest(`appid ${accountId}-sub-1`).slice(0, 16)}`,
+      },
+      { accountId: `${accountId}-sub-2`, mchid: `16${digitsOf(`mchid ${accountId}-sub-2`, 8)}` },
+    ],
   };
 };
 

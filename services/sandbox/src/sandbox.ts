@@ -45,6 +45,8 @@ const wechatAccounts = (config: SandboxConfig): readonly WechatAccount[] =>
     apiV3Key: account.apiV3KeyFile.reveal(),
     apiV2Key: account.apiV2KeyFile.reveal(),
     appSecret: account.appSecretFile?.reveal(),
+    subMerchants: account.subMerchants.map(({ accountId, mchid, appid }) => ({ accountId, mchid, appid })),
+    sub: undefined,
   }));
 
 const stripeAccounts = (config: SandboxConfig): readonly StripeAccount[] =>
@@ -185,12 +187,17 @@ export const startSandbox = async (
           unionpay: unionpay.orders,
         }),
         accounts: [
-          ...config.wechat.accounts.map(({ accountId, mchid, appid }) => ({
-            channel: 'wechat',
-            accountId,
-            mchid,
-            appid,
-          })),
+          ...config.wechat.accounts.flatMap(({ accountId, mchid, appid, subMerchants }) => [
+            { channel: 'wechat', accountId, mchid, appid },
+            ...subMerchants.map((sub) => ({
+              channel: 'wechat',
+              accountId: sub.accountId,
+              mchid,
+              appid,
+              subMchid: sub.mchid,
+              subAppid: sub.appid,
+            })),
+          ]),
           ...config.alipay.accounts.map(({ accountId, appId, sellerId }) => ({
             channel: 'alipay',
             accountId,
@@ -205,11 +212,11 @@ export const startSandbox = async (
           ...config.unionpay.accounts.map(({ accountId, merId }) => ({ channel: 'unionpay', accountId, merId })),
         ],
         orderStates: (outTradeNo) => [
-          ...config.wechat.accounts.flatMap(({ accountId, mchid }) => {
+          ...config.wechat.accounts.flatMap(({ mchid }) => {
             const order = wechat.orders.find(mchid, outTradeNo);
             return order === undefined
               ? []
-              : [{ channel: 'wechat', account: accountId, outTradeNo, state: order.state }];
+              : [{ channel: 'wechat', account: order.accountId, outTradeNo, state: order.state }];
           }),
           ...config.alipay.accounts.flatMap(({ accountId, appId }) => {
             const trade = alipay.trades.find(appId, outTradeNo);

@@ -1,7 +1,7 @@
 import { bindAlarms, createAlarms } from '@tillmesh/alarms';
 import { systemClock } from '@tillmesh/clock';
 import { loadConfig } from '@tillmesh/config';
-import { createCheckQueue, openRedis } from '@tillmesh/delay-queue';
+import { createCheckQueue, createMemoryQueue, openRedis } from '@tillmesh/delay-queue';
 import { bindLanes } from '@tillmesh/lane-control';
 import { OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
 import { SyncService } from '@tillmesh/proto/tillmesh/sync/v1/sync_service_pb.ts';
@@ -14,6 +14,7 @@ import { SyncerConfig } from './config.ts';
 import { findWork, type SweepReport } from './find-work.ts';
 import { createLanes } from './lanes.ts';
 import { createSyncService } from './sync-service.ts';
+import { createTiers, NEAR_MAX } from './tiers.ts';
 
 await runService({
   name: 'syncer',
@@ -30,7 +31,8 @@ await runService({
     });
     const channels = connectChannels(config.channels, lanes.channel, config.planTimeScale, clock);
     const redis = config.redis === undefined ? undefined : openRedis(config.redis, log);
-    const queue = redis === undefined ? undefined : createCheckQueue(redis, clock);
+    const queue = redis === undefined ? undefined : createCheckQueue(redis);
+    const tiers = createTiers({ near: createMemoryQueue(clock, { shardEntriesMax: NEAR_MAX }), queue });
     const alarms = createAlarms({ service: 'syncer', config: config.alarms, clock, log });
     const counts: SyncCounts = { inFlight: 0, done: 0, settled: 0, failed: 0 };
     const report: SweepReport = { lastSweepAtMs: undefined, oldestOverdueMs: 0 };
@@ -38,7 +40,6 @@ await runService({
       orderStore,
       checkPayment: createPaymentChecker({ orderStore, channels, clock }),
       checkRefund: createRefundChecker({ orderStore, channels, clock }),
-      queue,
       counts,
       alarms,
       budgetMs: config.checkMsMax,
@@ -48,7 +49,7 @@ await runService({
     });
     return {
       services: [
-        bind(SyncService, createSyncService({ orderStore, check, counts, report, redis, queue, clock, log })),
+        bind(SyncService, createSyncService({ orderStore, check, counts, report, redis, tiers, clock, log })),
         bindAlarms(alarms),
         bindLanes({ service: 'syncer', instance: `${config.server.host}:${config.server.port}`, clock, log }),
       ],
@@ -57,7 +58,7 @@ await runService({
           config,
           orderStore,
           redis,
-          queue,
+          tiers,
           check,
           report,
           brownout,

@@ -1,12 +1,19 @@
 import { rfc3339InBeijing } from '../beijing-time.ts';
+import { applicationView, merchantView } from './account.ts';
 import { type Paid, tradeStateDescOf, tradeStateOf, type WechatOrder } from './order.ts';
 
 /** The simulated payers all pay from the balance of their wallet. */
 export const BANK_TYPE = 'OTHERS';
 
+// An openid is of one application: here a payer has the same name in all of them.
+const payerView = ({ payerId, sub }: Paid) => {
+  if (sub === undefined) return { openid: payerId };
+  return { sp_openid: payerId, ...(sub.appid === undefined ? {} : { sub_openid: payerId }) };
+};
+
 const termsView = (order: WechatOrder) => ({
-  appid: order.appid,
-  mchid: order.mchid,
+  ...applicationView(order),
+  ...merchantView(order),
   out_trade_no: order.outTradeNo,
   ...(order.attach === undefined ? {} : { attach: order.attach }),
   trade_state: tradeStateOf(order),
@@ -20,7 +27,7 @@ export const paidView = (order: Paid) => ({
   trade_type: order.tradeType,
   bank_type: BANK_TYPE,
   success_time: rfc3339InBeijing(order.paidAtMs),
-  payer: { openid: order.payerId },
+  payer: payerView(order),
   amount: {
     total: Number(order.amount),
     payer_total: Number(order.amount),

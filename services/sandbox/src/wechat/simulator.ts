@@ -10,6 +10,7 @@ import type { Scripts } from '../scripts.ts';
 import type { State } from '../state.ts';
 import type { Stats } from '../stats.ts';
 import type { PlatformKey, WechatAccount } from './account.ts';
+import { createCodeOrders } from './code-orders.ts';
 import { createWechatNews, wechatNotifying } from './notifications.ts';
 import { createWechatOauth } from './oauth.ts';
 import { createWechatOrders, type WechatOrders } from './orders.ts';
@@ -59,13 +60,14 @@ export const createWechatSimulator = (deps: {
   notifier.register('wechat', wechatNotifying({ ...deps, platform, accounts }));
   const news = createWechatNews(deps);
   const orders = createWechatOrders({ ...deps, ordersMax: settings.ordersMax, onPaid: news.paid });
+  const codeOrders = createCodeOrders({ ...deps, ...settings, orders });
   const refunds = createWechatRefunds({ ...deps, ...settings, orders, news });
   const v3 = createV3Simulator({
     ...deps,
     accounts,
     platform,
     orders,
-    transactions: createV3Transactions({ ...deps, orders }),
+    transactions: createV3Transactions({ ...deps, orders, codeOrders }),
     refunds: createV3Refunds({ orders, refunds }),
     bills: createV3Bills(deps),
   });
@@ -73,9 +75,9 @@ export const createWechatSimulator = (deps: {
     ...deps,
     accounts,
     operations: new Map([
-      ['/pay/micropay', createMicropay({ ...deps, ...settings, orders })],
+      ['/pay/micropay', createMicropay({ ...deps, orders, codeOrders })],
       ['/pay/orderquery', createOrderQuery(orders)],
-      ['/secapi/pay/reverse', createReverse({ ...deps, orders })],
+      ['/secapi/pay/reverse', createReverse({ orders, codeOrders })],
       ['/secapi/pay/refund', createV2Refund({ orders, refunds })],
       ['/pay/refundquery', createV2RefundQuery({ orders, refunds })],
     ]),

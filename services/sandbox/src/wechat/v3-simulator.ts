@@ -51,15 +51,20 @@ export const createV3Simulator = (deps: {
   const { clock, scripts, stats, orders, transactions, refunds, bills, log } = deps;
   const gate = createV3Gate(deps);
   const render = createV3Renderer(deps);
-  const orderPath = '/v3/pay/transactions/out-trade-no/([^/]+)';
+  // A service provider has the same under /partner/; the gate says for whom it asks.
+  const ordersPath = '/v3/pay/(?:partner/)?transactions';
+  const orderPath = `${ordersPath}/out-trade-no/([^/]+)`;
+  const placing = (product: string) => new RegExp(`^${ordersPath}/${product}$`);
   const routes: readonly Route[] = [
-    { method: 'POST', path: /^\/v3\/pay\/transactions\/native$/, read: transactions.placeNative },
-    { method: 'POST', path: /^\/v3\/pay\/transactions\/jsapi$/, read: transactions.placeJsapi },
-    { method: 'POST', path: /^\/v3\/pay\/transactions\/h5$/, read: transactions.placeH5 },
-    { method: 'POST', path: /^\/v3\/pay\/transactions\/app$/, read: transactions.placeApp },
+    { method: 'POST', path: placing('native'), read: transactions.placeNative },
+    { method: 'POST', path: placing('jsapi'), read: transactions.placeJsapi },
+    { method: 'POST', path: placing('h5'), read: transactions.placeH5 },
+    { method: 'POST', path: placing('app'), read: transactions.placeApp },
+    { method: 'POST', path: placing('codepay'), read: transactions.codepay },
     { method: 'GET', path: new RegExp(`^${orderPath}$`), read: transactions.queryByOutTradeNo },
-    { method: 'GET', path: /^\/v3\/pay\/transactions\/id\/([^/]+)$/, read: transactions.queryById },
+    { method: 'GET', path: new RegExp(`^${ordersPath}/id/([^/]+)$`), read: transactions.queryById },
     { method: 'POST', path: new RegExp(`^${orderPath}/close$`), read: transactions.close },
+    { method: 'POST', path: new RegExp(`^${orderPath}/reverse$`), read: transactions.reverse },
     { method: 'POST', path: /^\/v3\/refund\/domestic\/refunds$/, read: refunds.ask },
     { method: 'GET', path: /^\/v3\/bill\/tradebill$/, read: bills.trade },
     { method: 'GET', path: /^\/v3\/bill\/fundflowbill$/, read: bills.fundFlow },
@@ -98,7 +103,7 @@ export const createV3Simulator = (deps: {
     }
     const { account, spendNonce } = passed;
     if (route === undefined) {
-      const given = bills.download(account, request);
+      const given = await bills.download(account, request);
       return { ...('kind' in given ? given : render(answerOfError(given), 'right')), onSent: spendNonce };
     }
     const read = route.read(account, request, decodedName(route.path.exec(request.path)?.[1]));
@@ -110,7 +115,7 @@ export const createV3Simulator = (deps: {
     const { call } = read;
     stats.request('wechat', call.name);
     const context = contextOf(account, request.host, call);
-    const acts = scripts.take(context);
+    const acts = [...scripts.take(context), ...(call.codeActs ?? [])];
     const over = stats.exchange(account.accountId, call.operation);
     return exchangeWithFaults({
       faults: wireFaultsOf(acts),
@@ -124,7 +129,7 @@ export const createV3Simulator = (deps: {
           : undefined,
       isFailure: ({ status }) => status >= 400,
       perform: () => call.perform(acts),
-      decline: (code) => answerOfError(v3Error(code)),
+      decline: (code) => call.decline?.(code, acts) ?? answerOfError(v3Error(code)),
       errorAnswer: (code) => answerOfError(v3Error(code)),
       render: (answer, signature) => ({ ...render(answer, signature), onSent: spendNonce }),
     }).finally(over);
