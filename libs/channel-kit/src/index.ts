@@ -96,6 +96,16 @@ export {
   wholeNumberAt,
 } from './json-text.ts';
 export { parsePrivateKey, parsePublicKey, privateKeyFile, publicKeyFile } from './keys.ts';
+export {
+  type ReadDetails,
+  readDetails,
+  settledWithout,
+  type ToldDetails,
+  toldList,
+  toldText,
+  toldValue,
+  unreadable,
+} from './payment-details.ts';
 export { refundReport, refundStateOf, type ToldRefund } from './refund-report.ts';
 export { runChannel } from './run-channel.ts';
 export { type ServeChannelOptions, type ServedChannel, serveChannel } from './serve-channel.ts';

@@ -20,6 +20,7 @@ export const alipay = defineChannel<AlipayAccount>({
   account: AlipayAccount,
   lanes,
   pollPlans,
+  queryTells: ['payerId', 'payerAccount', 'funding', 'discounts', 'payerPaid', 'settled'],
   furtherHosts: ({ billUrl }) => [{ baseUrl: billUrl }],
 
   createPayment: (request, call) => {

@@ -37,6 +37,7 @@ export const wechat = defineChannel<WechatAccount>({
   account: WechatAccount,
   lanes,
   pollPlans,
+  queryTells: ['payerId', 'funding', 'discounts', 'payerPaid', 'settled'],
   furtherHosts,
 
   createPayment: (request, call) => (isByCode(request.order) ? payByCode(request, call) : placeOrder(request, call)),

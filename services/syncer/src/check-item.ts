@@ -38,7 +38,7 @@ export type SyncCounts = { inFlight: number; done: number; settled: number; fail
 /** Checks one item within a budget of its own, as a part of its payment's trace, and says when to look again. */
 export const createItemChecker = (deps: {
   readonly orderStore: RpcClient<typeof OrderStoreService>;
-  readonly checkPayment: (payment: Payment, checkCount: number) => Promise<Checked>;
+  readonly checkPayment: (payment: Payment, checkCount: number, hasNextLook: boolean) => Promise<Checked>;
   readonly checkRefund: (refund: Refund, payment: Payment, checkCount: number) => Promise<Checked>;
   readonly counts: SyncCounts;
   readonly alarms: Pick<Alarms, 'raise' | 'end'>;
@@ -66,11 +66,11 @@ export const createItemChecker = (deps: {
         () => orderStore.getOrder({ payment: { ref: { case: 'orderNo', value: number } } }),
         clock,
       );
-      const { payment, traceparent, checkCount } = order;
+      const { payment, traceparent, checkCount, nextCheckAt } = order;
       if (payment === undefined) throw new Error('the order store answered without a payment');
       return {
         traceparent,
-        check: () => deps.checkPayment(payment, checkCount),
+        check: () => deps.checkPayment(payment, checkCount, nextCheckAt !== undefined),
         timeOverAtMs: timeOverAtMs(payment, clock),
         needsPerson: payment.needsPerson,
         surplus: undefined,
@@ -127,9 +127,11 @@ export const createItemChecker = (deps: {
       async () => {
         const checked = await checkedOrFailed(loaded);
         annotate({ 'tillmesh.settled': checked.settled, 'tillmesh.note': checked.note });
-        const { settled } = checked;
-        const call = settled ? '' : callForPerson(item, loaded, checked.note);
-        raiseAlarms(deps.alarms, item, { settled, needsPerson: call || loaded.needsPerson, surplus: loaded.surplus });
+        // A payment that lacks a detail only is at its end.
+        const isOpen = !checked.settled && checked.forDetails !== true;
+        const call = isOpen ? callForPerson(item, loaded, checked.note) : '';
+        const needsPerson = call || loaded.needsPerson;
+        raiseAlarms(deps.alarms, item, { settled: !isOpen, needsPerson, surplus: loaded.surplus });
         await schedule(item, checked, call);
         if (checked.error !== undefined) throw checked.error;
         return checked;
