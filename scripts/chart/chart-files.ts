@@ -1,5 +1,6 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { sharedMariadbConfig } from '@tillmesh/local-stack';
 import { root } from '../run-program.ts';
 import { alerts } from './alerts.ts';
 import { dashboards } from './dashboards.ts';
@@ -20,9 +21,21 @@ export const generatedChartFiles = async (): Promise<ReadonlyMap<string, string>
   return new Map([
     ['files/edges.json', json({ edges: edgesOf(schemas) })],
     ['files/evaluation/mesh.json', json(await evaluationMesh())],
+    ['files/evaluation/group.cnf', sharedMariadbConfig()],
     ['files/alerts.json', json(alerts())],
     ...dashboards().map(({ name, dashboard }): [string, string] => [`files/dashboards/${name}.json`, json(dashboard)]),
     ['values.schema.json', json(valuesSchema(schemas))],
     ['README.md', readmeText(readFileSync(join(chartFolder, 'values.yaml'), 'utf8'))],
   ]);
+};
+
+/** Writes them. @returns their paths in the chart. */
+export const writeChartFiles = async (): Promise<readonly string[]> => {
+  const files = await generatedChartFiles();
+  for (const [path, text] of files) {
+    const file = join(chartFolder, path);
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, text);
+  }
+  return [...files.keys()];
 };

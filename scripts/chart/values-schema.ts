@@ -103,6 +103,7 @@ const pod: Json = {
   tolerations: openList('As in Kubernetes.'),
   priorityClassName: text('As in Kubernetes.', { pattern: NAME }),
   extraEnv: openList('As in Kubernetes.'),
+  extraEgress: openList('As in a NetworkPolicy.'),
 };
 
 const secret: Json = {

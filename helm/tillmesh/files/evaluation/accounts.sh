@@ -1,5 +1,5 @@
 # Run once by the image's entrypoint on each server for itself, before anybody can connect: nothing of it goes into the binary log.
-password() { cat "/etc/tillmesh/passwords/$1.password"; }
+password() { cat "${PASSWORDS:-/etc/tillmesh/passwords}/$1.password"; }
 {
   echo "SET SESSION sql_log_bin = 0; SET GLOBAL read_only = OFF;"
   while read -r account grants; do
@@ -16,4 +16,4 @@ replication REPLICATION SLAVE ON *.*
 GRANTS
   # What the entrypoint itself has written is no part of the group's history.
   echo "RESET MASTER; SET GLOBAL read_only = ON;"
-} | docker_process_sql --dont-use-mysql-root-password 2>/dev/null || exit 1
+} | docker_process_sql || exit 1
