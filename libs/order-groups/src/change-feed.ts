@@ -1,7 +1,7 @@
 import type { Clock } from '@tillmesh/clock';
-import type { GroupTag, OrderKey } from '@tillmesh/domain';
+import type { GroupTag, OrderKey, OrderNo } from '@tillmesh/domain';
 import type { Log } from '@tillmesh/telemetry';
-import { big, optionalText, optionalWhole, whole } from './columns.ts';
+import { big, optionalText, optionalWhole, orderNoOf, whole } from './columns.ts';
 import { bigintParameter, type Deadline, type Parameter, type Row, type Statement } from './connection.ts';
 import type { ReadFrom } from './group-client.ts';
 import type { GroupClients } from './group-clients.ts';
@@ -17,6 +17,16 @@ import { readPayments } from './read-payments.ts';
 import type { RowTampered } from './row-seal.ts';
 import type { StoredPayment } from './stored-payment.ts';
 
+/** What a line of the outbox says of the change itself. */
+export type ChangeLine = {
+  /** Such as `payment_moved` or `refund_moved`. */
+  readonly event: string;
+  /** Of the payment, or of the refund where one is named, after the change. */
+  readonly state: string;
+  readonly version: number;
+  readonly refundNo: OrderNo | undefined;
+};
+
 /** A row of a group's outbox: this payment is at this version, or beyond. */
 export type Change = {
   /** Its place in the stream. Ids become visible in the order of commits, which is not quite theirs. */
@@ -26,6 +36,8 @@ export type Change = {
   readonly version: number;
   /** Ms since 1970; undefined for a new order, whose own row tells. */
   readonly happenedAtMs: number | undefined;
+  /** Undefined for a new order. */
+  readonly line: ChangeLine | undefined;
 };
 
 /** Ids of a stream, both ends included. */
@@ -65,11 +77,19 @@ export type ChangeFeed = {
 export const CHANGES_READ_MAX = 1_000;
 export const RANGES_READ_MAX = RANGES_IN_STATEMENT;
 
+const lineOf = (row: Row): ChangeLine | undefined => {
+  const event = optionalText(row, 'event');
+  if (event === undefined) return undefined;
+  const refundNo = optionalText(row, 'refund_no') === undefined ? undefined : orderNoOf(row, 'refund_no');
+  return { event, state: optionalText(row, 'state') ?? '', version: whole(row, 'line_version'), refundNo };
+};
+
 const changeOf = (row: Row): Change => ({
   id: big(row, 'id'),
   key: big(row, 'order_no') as OrderKey,
   version: whole(row, 'version'),
   happenedAtMs: optionalWhole(row, 'happened_at'),
+  line: lineOf(row),
 });
 
 const orZero = (row: Row | undefined, column: string): bigint => BigInt(optionalText(row, column) ?? '0');

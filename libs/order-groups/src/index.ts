@@ -1,5 +1,12 @@
 export type { Created } from './bounce.ts';
-export { CHANGES_READ_MAX, type Change, type ChangeFeed, type IdRange, RANGES_READ_MAX } from './change-feed.ts';
+export {
+  CHANGES_READ_MAX,
+  type Change,
+  type ChangeFeed,
+  type ChangeLine,
+  type IdRange,
+  RANGES_READ_MAX,
+} from './change-feed.ts';
 export type { MapChange, MapChanged } from './change-map.ts';
 export { type ColumnCipher, createColumnCipher } from './column-cipher.ts';
 export { big, optionalBytes, optionalText, text, whole } from './columns.ts';
@@ -17,6 +24,8 @@ export { type ConnectionPool, createConnectionPool } from './connection-pool.ts'
 export { DatabaseError, OWN_CODES } from './database-error.ts';
 export { differingField } from './differing-field.ts';
 export type { DueItem, DueWork } from './due-work.ts';
+export type { Follower, FollowerPlaces, FollowSettings } from './follow/follow-group.ts';
+export { followGroups } from './follow/follow-groups.ts';
 export {
   createGroupAdministration,
   type GroupAdministration,

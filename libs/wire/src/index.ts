@@ -5,6 +5,7 @@ export {
   type EnumMap,
   kindMap,
   learnedByMap,
+  merchantEventKindMap,
   outcomeKindMap,
   paymentStateMap,
   refundCauseMap,
