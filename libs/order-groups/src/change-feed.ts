@@ -1,8 +1,15 @@
 import type { Clock } from '@tillmesh/clock';
-import type { GroupTag, OrderKey, OrderNo } from '@tillmesh/domain';
+import { type GroupTag, type OrderKey, type OrderNo, toOrderKey } from '@tillmesh/domain';
 import type { Log } from '@tillmesh/telemetry';
 import { big, optionalText, optionalWhole, orderNoOf, whole } from './columns.ts';
-import { bigintParameter, type Deadline, type Parameter, type Row, type Statement } from './connection.ts';
+import {
+  bigintParameter,
+  type Connection,
+  type Deadline,
+  type Parameter,
+  type Row,
+  type Statement,
+} from './connection.ts';
 import type { ReadFrom } from './group-client.ts';
 import type { GroupClients } from './group-clients.ts';
 import {
@@ -12,10 +19,12 @@ import {
   STREAMS,
   type StreamName,
 } from './list-statements.ts';
+import { SELECT_PAYMENT } from './order-statements.ts';
 import type { RowCodec } from './payment-rows.ts';
 import { readPayments } from './read-payments.ts';
+import { SELECT_REFUNDS_OF_ORDER } from './refund-statements.ts';
 import type { RowTampered } from './row-seal.ts';
-import type { StoredPayment } from './stored-payment.ts';
+import type { StoredPayment, StoredRefund } from './stored-payment.ts';
 
 /** What a line of the outbox says of the change itself. */
 export type ChangeLine = {
@@ -52,6 +61,8 @@ export type PaymentRun = {
   readonly isEnd: boolean;
 };
 
+export type PaymentWithRefunds = { readonly stored: StoredPayment; readonly refunds: readonly StoredRefund[] };
+
 /** What has changed in each group, in order, for whoever keeps something that follows the groups. */
 export type ChangeFeed = {
   /** The groups that are not retired. */
@@ -68,6 +79,12 @@ export type ChangeFeed = {
     keys: readonly OrderKey[],
     way: 'nearby' | 'primary',
   ): Promise<ReadonlyMap<bigint, StoredPayment>>;
+  /** One payment with its refunds as they are now, at a replica (`nearby`) or at the primary. @throws {RowTampered} */
+  paymentWithRefunds(
+    tag: GroupTag,
+    orderNo: OrderNo,
+    way: 'nearby' | 'primary',
+  ): Promise<PaymentWithRefunds | undefined>;
   /** All payments in the order of their keys, at the primary alone: it has every one that is acknowledged. */
   paymentsAfter(tag: GroupTag, key: bigint, limit: number): Promise<PaymentRun>;
   /** The latest key of a group; 0 for none. */
@@ -135,6 +152,17 @@ export const createChangeFeed = (options: {
       const deadline = deadlineNow();
       const client = groups.of(tag);
       const work = readPayments(rows, keys, onTampered);
+      return way === 'nearby' ? (await client.readNearby(deadline, work)).value : client.write(deadline, work);
+    },
+    paymentWithRefunds: async (tag, orderNo, way) => {
+      const deadline = deadlineNow();
+      const client = groups.of(tag);
+      const work = async (connection: Connection, until: Deadline): Promise<PaymentWithRefunds | undefined> => {
+        const key = [bigintParameter(toOrderKey(orderNo))];
+        const refunds = (await connection.run(SELECT_REFUNDS_OF_ORDER, key, until)).rows;
+        const stored = rows.readPayment((await connection.run(SELECT_PAYMENT, key, until)).rows);
+        return stored && { stored, refunds: refunds.flatMap((row) => rows.readRefund([row]) ?? []) };
+      };
       return way === 'nearby' ? (await client.readNearby(deadline, work)).value : client.write(deadline, work);
     },
     paymentsAfter: async (tag, key, limit) => {

@@ -5,11 +5,12 @@ export {
   type ChangeFeed,
   type ChangeLine,
   type IdRange,
+  type PaymentWithRefunds,
   RANGES_READ_MAX,
 } from './change-feed.ts';
 export type { MapChange, MapChanged } from './change-map.ts';
 export { type ColumnCipher, createColumnCipher } from './column-cipher.ts';
-export { big, optionalBytes, optionalText, text, whole } from './columns.ts';
+export { big, optionalBytes, optionalText, optionalWhole, text, whole } from './columns.ts';
 export {
   type Account,
   bigintParameter,
@@ -17,6 +18,7 @@ export {
   type Deadline,
   openConnection,
   type Parameter,
+  type Row,
   type Statement,
 } from './connection.ts';
 export { budgetLine } from './connection-budget.ts';

@@ -14,6 +14,7 @@ export {
   transportMap,
   walletMap,
 } from './enums.ts';
+export { merchantEventToWire, type ToldEvent } from './merchant-event.ts';
 export { moneyFromWire, moneyToWire } from './money.ts';
 export {
   type AttemptFacts,
