@@ -86,7 +86,8 @@ export type EventStore = FollowerPlaces & {
   prepare(): Promise<void>;
   /** Records events in this order, each once; what happened before the store began, or longer ago than it keeps events, is passed over. @returns what is to be told because of them. */
   record(events: readonly NewEvent[]): Promise<readonly Due[]>;
-  claim(chain: Chain, claimer: string): Promise<ClaimAnswer>;
+  /** @param forMs longer than any telling takes: a claimer that lives has settled before. */
+  claim(chain: Chain, claimer: string, forMs: number): Promise<ClaimAnswer>;
   /** Ends a telling that was claimed. */
   settle(event: Due, claimer: string, state: 'delivered' | 'dead', told: Told): Promise<void>;
   /** Puts off a telling that was claimed. @param countsAs attempts that this was: 0 where nothing was sent. */
@@ -129,8 +130,6 @@ const HOUR_MS = 3_600_000;
 export const GIVES_UP_AFTER_MS = 24 * HOUR_MS;
 /** Events are kept for so long after they were recorded. */
 export const KEPT_MS = 30 * 24 * HOUR_MS;
-/** Longer than any telling takes: a claimer that lives has settled before. */
-export const CLAIM_MS = 30_000;
 /** `next_at` of what waits until its merchant is resumed: a time that never comes. */
 const PAUSED_UNTIL_MS = 9_000_000_000_000;
 const SIZES = [64, 16, 4, 1];
@@ -266,7 +265,7 @@ export const createEventStore = (options: { readonly config: EventStoreConfig; r
           return { commit: true, value: fresh.length === 0 ? [] : await recordNew(connection, deadline, fresh) };
         }),
       ),
-    claim: (chain, claimer) =>
+    claim: (chain, claimer, forMs) =>
       connections.use(async (connection, deadline): Promise<ClaimAnswer> => {
         const { merchantId, endpointId } = chain;
         const [row] = (await connection.run(sql.SELECT_HEAD, [merchantId, endpointId, keyOf(chain.orderNo)], deadline))
@@ -277,7 +276,7 @@ export const createEventStore = (options: { readonly config: EventStoreConfig; r
         const seq = big(row, 'seq');
         const { affectedRows } = await connection.run(
           sql.CLAIM,
-          [nowMs + CLAIM_MS, claimer, bigintParameter(seq), endpointId, nowMs, nowMs],
+          [nowMs + forMs, claimer, bigintParameter(seq), endpointId, nowMs, nowMs],
           deadline,
         );
         if (affectedRows === 0) return { kind: 'nothing' };

@@ -1,6 +1,5 @@
 export {
   type Chain,
-  CLAIM_MS,
   type Claimed,
   createEventStore,
   type DeadLetter,

@@ -20,6 +20,8 @@ import { createTeller, type DeadLetterAlarm } from './tell-merchant.ts';
 import { createWebhookSender } from './webhook-sender.ts';
 
 const PREPARE_EVERY_MS = 1_000;
+/** Beside the sending itself: reading the payment at two servers, a second in the lane's queue, and writing what came of it. */
+const AROUND_SENDING_MS = 8_000;
 
 const lagGauge = gauge('tillmesh_notifier_lag_ms', 'How far what merchants are told of is behind a group.', ['group']);
 const gapsGauge = gauge('tillmesh_notifier_gaps', 'Ids of a group that were passed over and are looked for.', [
@@ -64,6 +66,7 @@ await runService({
       laneOf: lanes.of,
       sender,
       keys,
+      claimMs: timeoutMs + AROUND_SENDING_MS,
       retryTimeScale,
       onDead,
       claimer: systemRandom.hex(16),

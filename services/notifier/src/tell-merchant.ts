@@ -51,6 +51,8 @@ export const createTeller = (options: {
   readonly laneOf: (merchantId: string, endpointId: string) => Lane;
   readonly sender: Pick<WebhookSender, 'send'>;
   readonly keys: readonly SigningKey[];
+  /** For how long an event is claimed: longer than any telling takes. */
+  readonly claimMs: number;
   readonly retryTimeScale: number;
   /** Told of every event that is given up. */
   readonly onDead: (alarm: DeadLetterAlarm) => void;
@@ -59,7 +61,8 @@ export const createTeller = (options: {
   readonly clock: Clock;
   readonly random: Random;
 }): ((chain: Chain) => Promise<number | undefined>) => {
-  const { store, changes, endpoints, laneOf, sender, retryTimeScale, onDead, claimer, clock, random } = options;
+  const { store, changes, endpoints, laneOf, sender, claimMs, retryTimeScale, onDead, claimer, clock, random } =
+    options;
   const keys = new Map(options.keys.map((key) => [key.keyId, key]));
   const sickSinceMs = new Map<string, number>();
 
@@ -170,7 +173,7 @@ export const createTeller = (options: {
 
   return async (chain) => {
     for (let told = 0; told < IN_A_ROW_MAX; told += 1) {
-      const answer = await store.claim(chain, claimer);
+      const answer = await store.claim(chain, claimer, claimMs);
       if (answer.kind === 'nothing') return undefined;
       const againAtMs = await tell(chain, answer.event);
       if (againAtMs !== undefined) return againAtMs;
