@@ -1,4 +1,4 @@
-import { type z } from '@tillmesh/config';
+import type { z } from '@tillmesh/config';
 import { ListStoreConfig } from '@tillmesh/merchant-lists';
 
 /** Where merchants' events are kept; part of the configuration of who tells merchants and of who lets them watch. */

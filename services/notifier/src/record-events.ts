@@ -7,7 +7,7 @@ import { type Endpoints, wants } from './endpoints.ts';
 
 const recorded = counter('tillmesh_merchant_events_total', 'Events that merchants are told of.', ['kind']);
 
-type Told = EventFacts & { readonly key: OrderKey; readonly id: bigint };
+type Told = { readonly key: OrderKey; readonly id: bigint; readonly facts: EventFacts };
 
 /** The changes that merchants are told of, in the order in which they were begun. */
 export const toldOf = (changes: readonly Change[]): readonly Told[] =>
@@ -16,7 +16,8 @@ export const toldOf = (changes: readonly Change[]): readonly Told[] =>
       const kind = line === undefined ? undefined : merchantEventKindOf(line);
       if (line === undefined || kind === undefined || happenedAtMs === undefined) return [];
       const orderNo = fromOrderKey(key);
-      return [{ id, key, orderNo, number: line.refundNo ?? orderNo, version: line.version, kind, happenedAtMs }];
+      const facts = { orderNo, number: line.refundNo ?? orderNo, version: line.version, kind, happenedAtMs };
+      return [{ id, key, facts }];
     })
     .toSorted((a, b) => (a.id < b.id ? -1 : 1));
 
@@ -45,7 +46,7 @@ export const createRecorder = (options: {
     const told = toldOf(found);
     if (told.length === 0) return;
     const payments = await paymentsOf(groupTag(tag), [...new Set(told.map(({ key }) => key))]);
-    const events = told.flatMap(({ key, id: _, ...facts }): readonly NewEvent[] => {
+    const events = told.flatMap(({ key, facts }): readonly NewEvent[] => {
       const merchantId = payments.get(key)?.payment.merchantId;
       if (merchantId === undefined) return [];
       const endpointIds = endpoints

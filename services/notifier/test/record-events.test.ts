@@ -25,7 +25,7 @@ test('merchants are told of ends, in the order in which they were begun', () => 
     change(7n, 'refund_created', 'requested', 1, REFUND_NO),
     { ...change(8n, 'x', 'y', 1), line: undefined },
   ]);
-  expect(told.map(({ number, version, kind }) => [number, version, kind])).toEqual([
+  expect(told.map(({ facts: { number, version, kind } }) => [number, version, kind])).toEqual([
     [ORDER_NO, 3, 'payment_succeeded'],
     [REFUND_NO, 2, 'refund_succeeded'],
   ]);
@@ -39,7 +39,7 @@ test('an event goes to the endpoints that want such events, and is recorded wher
     changes: {
       // Not yet at the replica.
       payments: async (_, __, way) =>
-        new Map(way === 'nearby' ? [] : [[KEY as bigint, { payment: { merchantId } } as unknown as StoredPayment]]),
+        new Map(way === 'nearby' ? [] : [[KEY, { payment: { merchantId } } as unknown as StoredPayment]]),
     },
     store: {
       record: async (events) => {
