@@ -7,7 +7,14 @@ import { parseArgs, promisify } from 'node:util';
 import { systemClock } from '@tillmesh/clock';
 import { root } from './run-program.ts';
 
-const PORTS = { control: 7_400, wechat: 7_401, alipay: 7_402, stripe: 7_403, unionpay: 7_404 };
+const PORTS = {
+  control: 7_400,
+  wechat: 7_401,
+  alipay: 7_402,
+  stripe: 7_403,
+  unionpay: 7_404,
+  second: { wechat: 7_411, alipay: 7_412, unionpay: 7_414 },
+};
 const READY_WITHIN_MS = 30_000;
 const LOOK_EVERY_MS = 50;
 
@@ -19,7 +26,8 @@ const HELP = `npm run sandbox [-- options]
   --stripe <a,b>         account names at the simulated Stripe (default stripe-a)
   --unionpay <a,b>       account names at the simulated UnionPay (default unionpay-a)
   --stripe-webhook <url> where every Stripe account's events go; without it nothing is told
-  --free-ports           take free ports instead of ${Object.values(PORTS).join(', ')}
+  --tls                  WeChat Pay, Alipay and UnionPay speak TLS, with a certificate of an authority of its own
+  --free-ports           take free ports instead of 7400 to 7404, 7411, 7412 and 7414
   --time-scale <factor>  on the waits between notifications (default 1; 0.01 makes seconds of minutes)`;
 
 const { values: options } = parseArgs({
@@ -30,6 +38,7 @@ const { values: options } = parseArgs({
     stripe: { type: 'string', default: 'stripe-a' },
     unionpay: { type: 'string', default: 'unionpay-a' },
     'stripe-webhook': { type: 'string' },
+    tls: { type: 'boolean', default: false },
     'free-ports': { type: 'boolean', default: false },
     'time-scale': { type: 'string', default: '1' },
     help: { type: 'boolean', default: false },
@@ -63,14 +72,16 @@ const main = async (): Promise<number> => {
   const words = [generate, '--out', keys, ...names];
   await promisify(execFile)(process.execPath, words);
   const accountsFile = join(keys, 'accounts.json');
-  const { sandbox, stripe } = JSON.parse(readFileSync(accountsFile, 'utf8')) as {
+  const { sandbox, stripe, tls } = JSON.parse(readFileSync(accountsFile, 'utf8')) as {
     sandbox: { stripe: { accounts: readonly object[] } };
     stripe: { certificateFile: string };
+    tls: { rootFile: string; certificateFile: string; certificateKeyFile: string };
   };
   const portFile = join(folder, 'ports.json');
   rmSync(portFile, { force: true });
   const config = {
     ...sandbox,
+    tls: options.tls ? { certificateFile: tls.certificateFile, certificateKeyFile: tls.certificateKeyFile } : undefined,
     stripe: {
       ...sandbox.stripe,
       accounts: sandbox.stripe.accounts.map((account) => ({ ...account, webhookUrl: options['stripe-webhook'] })),
@@ -92,15 +103,16 @@ const main = async (): Promise<number> => {
   const ports = await Promise.race([portsIn(portFile), ended]);
   if (typeof ports === 'number') return ports === 0 ? 1 : ports;
   say();
-  say(`WeChat Pay   http://127.0.0.1:${ports.wechat}`);
-  say(`Alipay       http://127.0.0.1:${ports.alipay}/gateway.do`);
+  const scheme = options.tls ? 'https' : 'http';
+  say(`WeChat Pay   ${scheme}://127.0.0.1:${ports.wechat}   second ${ports.second.wechat}`);
+  say(`Alipay       ${scheme}://127.0.0.1:${ports.alipay}/gateway.do   second ${ports.second.alipay}`);
   say(`Stripe       https://127.0.0.1:${ports.stripe}`);
-  say(`to trust     ${stripe.certificateFile}`);
-  say(`UnionPay     http://127.0.0.1:${ports.unionpay}`);
+  say(`to trust     ${[stripe.certificateFile, ...(options.tls ? [tls.rootFile] : [])].join('   ')}`);
+  say(`UnionPay     ${scheme}://127.0.0.1:${ports.unionpay}   second ${ports.second.unionpay}`);
   say(`control      http://127.0.0.1:${ports.control}/control/health`);
   say(`keys         ${accountsFile}`);
   say();
-  say('The control API and everything that is simulated: services/sandbox/README.md. Ctrl-C ends it.');
+  say('The control API and everything that is simulated: docs/sandbox.md. Ctrl-C ends it.');
   return ended;
 };
 

@@ -1,4 +1,5 @@
 import type { Secret } from '@tillmesh/config';
+import type { BillReport } from './bills/bill.ts';
 import type { AttemptReport, CloseReport, NotificationReport, PayerReport, RefundReport } from './channel.ts';
 import type { CallSummary } from './observe-call.ts';
 
@@ -10,6 +11,7 @@ export const attemptSummary = (report: AttemptReport): CallSummary => ({
   code: codeLabel(report.ruleId, report.channelCode),
   facts: report.facts,
   configAlarm: report.configAlarm,
+  leftOut: report.details?.leftOut ?? [],
 });
 /** Of a close or a reverse. */
 export const closeSummary = (report: CloseReport): CallSummary => ({
@@ -29,6 +31,8 @@ export const notificationSummary = (report: NotificationReport): CallSummary => 
   code: '',
   facts: undefined,
   configAlarm: false,
+  leftOut:
+    report.kind === 'refused' ? [] : report.payments.flatMap(({ report: { details } }) => details?.leftOut ?? []),
 });
 
 /** Of a question who pays. */
@@ -37,6 +41,14 @@ export const payerSummary = (report: PayerReport): CallSummary => ({
   code: codeLabel('', report.channelCode),
   facts: report.facts,
   configAlarm: false,
+});
+
+/** Of fetching a bill. */
+export const billSummary = (report: BillReport): CallSummary => ({
+  outcome: report.kind,
+  code: codeLabel('', report.channelCode),
+  facts: report.facts,
+  configAlarm: report.kind === 'rejected',
 });
 
 /** The report without what was sent in confidence: a channel may repeat it in its text. */

@@ -2,6 +2,7 @@ import type { Clock, Random } from '@tillmesh/clock';
 import type { Secret, z } from '@tillmesh/config';
 import type {
   ClientAction,
+  DetailField,
   Money,
   Outcome,
   PaymentKind,
@@ -11,8 +12,11 @@ import type {
   Wallet,
 } from '@tillmesh/domain';
 import type { AccountSettings } from './account-settings.ts';
+import type { BillKind, BillLimits, BillLine, BillRead, BillReport, BillRequest } from './bills/bill.ts';
+import type { BillSpool } from './bills/bill-spool.ts';
 import type { ChannelHttp, HttpHost } from './channel-http.ts';
 import type { ChannelLanes } from './channel-lanes.ts';
+import type { ReadDetails } from './payment-details.ts';
 
 /** Names an attempt at the channel. */
 export type OrderRef = {
@@ -97,6 +101,8 @@ export type AttemptReport = {
   readonly queryNow: boolean;
   readonly configAlarm: boolean;
   readonly orderNotFound: boolean;
+  /** What a success tells beyond itself; see readDetails. Undefined for any other outcome. */
+  readonly details: ReadDetails | undefined;
 };
 
 /** How a close or a reverse ended. */
@@ -188,6 +194,32 @@ export type ChannelCall<Account> = {
   readonly signal: AbortSignal;
 };
 
+/** The bills that a channel has. */
+export type ChannelBills<Account> = {
+  readonly kinds: readonly BillKind[];
+  /** How far the zone of its days is ahead of UTC, without summer time: 8 h for China, 0 for UTC. */
+  readonly dayAheadOfUtcMs: number;
+  /** From the end of the day until the channel promises the bill. */
+  readonly readyAfterMs: number;
+  /** Brings the bill into the spool, and checks the digest that the channel tells. Resolves for everything that a channel can do to it; @throws {BrokenBill} */
+  readonly fetch: (
+    request: BillRequest,
+    spool: BillSpool,
+    limits: BillLimits,
+    call: ChannelCall<Account>,
+  ) => Promise<BillReport>;
+  /**
+   * Reads what lies in the spool, in batches and in the file's order, without the channel. It returns when it has seen the whole file and everything in
+   * it agrees. @throws {BrokenBill}
+   */
+  readonly read: (
+    request: BillRequest,
+    spool: Pick<BillSpool, 'path' | 'read'>,
+    limits: BillLimits,
+    account: Account,
+  ) => AsyncGenerator<readonly BillLine[], BillRead>;
+};
+
 type Operation<Account, Request, Report> = (request: Request, call: ChannelCall<Account>) => Promise<Report>;
 
 /**
@@ -206,6 +238,8 @@ export type Channel<Account extends AccountSettings> = {
   readonly lanes: ChannelLanes;
   /** One for each kind. */
   readonly pollPlans: readonly PollPlan[];
+  /** What of a payment's details a query tells: where other news lacks one of them, one later query completes it. None unless told. */
+  readonly queryTells?: readonly DetailField[];
   /** What a probe of a domain asks for, by GET: anything that it answers while it is well. `/` unless told. */
   readonly probePath?: string;
   /** The hosts of an account beyond its base addresses: those that ask for its client certificate, or where payers are asked for. */
@@ -225,6 +259,8 @@ export type Channel<Account extends AccountSettings> = {
   readonly buildPayerAuth?: (request: PayerAuthRequest, account: Account) => string;
   /** Turns the wallet's one-time code into the payer's id, as CreatePayment of kind jsapi wants it. */
   readonly resolvePayer?: Operation<Account, Secret, PayerReport>;
+  /** Left out where the channel has no bills; with it `lanes.bill` is needed. */
+  readonly bills?: ChannelBills<Account>;
   /** Works without the channel; synchronous. */
   readonly parseNotification?: (notification: RawNotification, call: ChannelCall<Account>) => NotificationReport;
 };

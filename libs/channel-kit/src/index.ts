@@ -28,9 +28,31 @@ export {
   toBeijingText,
 } from './beijing-time.ts';
 export {
+  BILL_LIMITS,
+  type BillFlaw,
+  type BillKind,
+  type BillLimits,
+  type BillLine,
+  type BillLineKind,
+  type BillLineState,
+  type BillRead,
+  type BillReport,
+  type BillRequest,
+  BrokenBill,
+} from './bills/bill.ts';
+export { parseBillAmount, roundedCents, wholeCents } from './bills/bill-amount.ts';
+export { plainBytesOf, sha1Of } from './bills/bill-bytes.ts';
+export { type BillDay, billDayOf } from './bills/bill-day.ts';
+export { type BillSpool, openBillSpool } from './bills/bill-spool.ts';
+export { type BillEncoding, type TextLine, textLinesOf } from './bills/bill-text.ts';
+export { BillTotals } from './bills/bill-totals.ts';
+export { withZip, type ZipEntry } from './bills/bill-zip.ts';
+export { RepeatedLines } from './bills/repeated-lines.ts';
+export {
   type AttemptReport,
   type CallFacts,
   type Channel,
+  type ChannelBills,
   type ChannelCall,
   type CloseEnd,
   type CloseReport,
@@ -62,7 +84,7 @@ export {
   unsignedIsCredible,
 } from './code-table.ts';
 export { parseFlatXml, writeFlatXml, xmlSafe } from './flat-xml.ts';
-export { type HttpAnswer, type HttpExchange, type HttpRequest, headerOf } from './http-exchange.ts';
+export { type BodySink, type HttpAnswer, type HttpExchange, type HttpRequest, headerOf } from './http-exchange.ts';
 export {
   isJsonObject,
   type JsonObject,
@@ -74,6 +96,16 @@ export {
   wholeNumberAt,
 } from './json-text.ts';
 export { parsePrivateKey, parsePublicKey, privateKeyFile, publicKeyFile } from './keys.ts';
+export {
+  type ReadDetails,
+  readDetails,
+  settledWithout,
+  type ToldDetails,
+  toldList,
+  toldText,
+  toldValue,
+  unreadable,
+} from './payment-details.ts';
 export { refundReport, refundStateOf, type ToldRefund } from './refund-report.ts';
 export { runChannel } from './run-channel.ts';
 export { type ServeChannelOptions, type ServedChannel, serveChannel } from './serve-channel.ts';

@@ -12,7 +12,7 @@ const NOTIFICATION_MS_MAX = 15_000;
 /** What a channel has to say to be put beside the sandbox. */
 export type SandboxWorldOptions<Account extends AccountSettings> = Pick<
   WorldOptions<Account>,
-  'channel' | 'instantKind' | 'signsAnswers' | 'declineCode' | 'canWithdraw'
+  'channel' | 'instantKind' | 'signsAnswers' | 'declineCode' | 'canWithdraw' | 'billFaults'
 > & {
   readonly wallet: 'wechat' | 'alipay' | 'stripe' | 'unionpay';
   /** The settings of two accounts, as they stand in a configuration file. */
@@ -48,10 +48,13 @@ const OPERATIONS_OF: Readonly<Record<FaultyOperation, readonly string[]>> = {
   refund_query: ['refund_query'],
 };
 
+const discountOf = (merchantDiscountFen: number | undefined): Act[] =>
+  merchantDiscountFen === undefined ? [] : [{ do: 'discount', fen: merchantDiscountFen, by: 'merchant' }];
+
 const scriptOf = (payer: Payer): Act[] => {
   switch (payer.kind) {
     case 'pays':
-      return [];
+      return discountOf(payer.merchantDiscountFen);
     case 'types_password':
       return [{ do: 'payer_types_password', seconds: payer.seconds, then: 'pays' }];
     case 'declined':
@@ -123,9 +126,15 @@ export const startSandboxWorld = async <Account extends AccountSettings>(
         script: [ACT_OF[fault]],
       });
     },
-    scanAndPay: async (qrCode) => {
-      const { status } = await control('POST', '/scan', { code: qrCode });
+    scanAndPay: async (qrCode, merchantDiscountFen) => {
+      const { status } = await control('POST', '/scan', { code: qrCode, script: discountOf(merchantDiscountFen) });
       return status < 300;
+    },
+    breakBill: async (day, fault) => {
+      const [account] = accountsOf(keys, sandbox.urls[wallet]);
+      const accountId = 'accountId' in account ? account.accountId : '';
+      const discrepancies = [{ do: fault }];
+      await succeedingPost('/bills/plants', { channel: wallet, account: accountId, day, discrepancies, uses: 1 });
     },
     balanceOf: async (channelOrderNo) => {
       type Orders = { orders: { charges: number; chargedFen: number; returnedFen: number }[] };
@@ -155,6 +164,8 @@ export const startSandboxWorld = async <Account extends AccountSettings>(
   };
   return startWorld(simulator, {
     ...options,
+    // Stripe has none on a payment: they are a matter of its invoices.
+    knowsDiscounts: wallet !== 'stripe',
     accountsOf: (baseUrl) => accountsOf(keys, baseUrl),
     settings: options.settingsOf?.(keys) ?? {},
     secrets: options.secretsOf(keys),

@@ -57,6 +57,11 @@ export const ServerConfig = z
     host: z.string().min(1).default('127.0.0.1').describe('Address to listen on; 0.0.0.0 inside a container.'),
     port: port.describe('Port of the gRPC server.'),
     metricsPort: port.describe('Port of GET /metrics; 0 takes a free one.').default(0),
+    probePort: port
+      .optional()
+      .describe(
+        'Port of the health service for Kubernetes’ probes (startup, readiness, liveness), without TLS; 0 takes a free one. Without it there is none.',
+      ),
     reflection: z.boolean().default(false).describe('Offer gRPC server reflection, for grpcurl and the like.'),
     drainMs: z.int().min(0).max(60_000).default(10_000).describe('How long calls under way may take after SIGTERM.'),
     inFlightMax: z.int().min(1).max(10_000).default(512).describe('Calls under way at once; more are refused.'),

@@ -119,6 +119,34 @@ export {
   type VisiblePaymentState,
 } from './payment.ts';
 export {
+  DETAIL_CHARACTERS_MAX,
+  DETAIL_FIELDS,
+  type DetailField,
+  type Discount,
+  type DiscountFunder,
+  type DiscountKind,
+  detailsFrom,
+  detailsOf,
+  equalDetails,
+  type Funding,
+  type FundingKind,
+  type KnownDetails,
+  type LeftOut,
+  type LeftOutWhy,
+  mergeDetails,
+  type PaymentDetails,
+  soundDetails,
+} from './payment-details.ts';
+export {
+  type Agreement,
+  agreementOf,
+  type PersonStatement,
+  STATED_OUTCOMES,
+  type StatedItem,
+  type StatedOutcome,
+  samePerson,
+} from './person-statement.ts';
+export {
   REFUND_CAUSES,
   REFUND_MOVES,
   REFUND_STATES,

@@ -51,6 +51,14 @@ export { type MigrationReport, migrateGroup, migrateGroups } from './migrate.ts'
 export type { MoveProgress, MoveReport } from './move/move-group.ts';
 export { MoveRefused } from './move/move-refused.ts';
 export { createProgressLines, progressLine } from './move/progress-line.ts';
+export {
+  OPEN_PAGE_MAX,
+  type OpenItem,
+  type OpenWorkCount,
+  type OpenWorkFilter,
+  type OpenWorkPage,
+  type OpenWorkPlace,
+} from './open-work.ts';
 export type { AttemptPlan, NewPayment } from './order-group.ts';
 export {
   createOrderGroups,
@@ -74,6 +82,7 @@ export { RowTampered } from './row-seal.ts';
 export type { NodeFinding } from './safety-watch.ts';
 export { SCHEMA_VERSION } from './schema.ts';
 export { assertSchemas, type GroupSchema, SchemaBehind } from './schema-version.ts';
+export { type KeptStatement, STATEMENTS_MAX, type Stated, type StatementStore } from './statement-store.ts';
 export { paymentAsWritten, type StoredPayment, type StoredRefund } from './stored-payment.ts';
 export { TRAJECTORY_LINES_MAX, type Trajectory, type TrajectoryRow } from './trajectory.ts';
 export { transaction } from './transaction.ts';

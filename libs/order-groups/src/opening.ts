@@ -6,8 +6,6 @@ import type { GroupStatus } from './group-watch.ts';
 const GRACE_MS = 5_000;
 /** Between looks while some group cannot. */
 const AGAIN_MS = 200;
-/** Between words about what is waited for. */
-const TELL_EVERY_MS = 10_000;
 
 /**
  * Waits until new orders can be written: in every group, or in at least one when the others have not come within 5 s. An instance
@@ -15,18 +13,19 @@ const TELL_EVERY_MS = 10_000;
  *
  * @param signal ends the wait.
  * @param look asks every server once, and takes this instance's place in each group that answers.
+ * @param waitsFor told of what is waited for, whenever it looks.
  * @param takesOrders the open groups and whether orders can be written there now.
  */
 export const untilOrdersAreTaken = async (options: {
+  readonly waitsFor: (what: string) => void;
   readonly look: () => Promise<void>;
   readonly takesOrders: () => readonly { readonly group: GroupStatus; readonly yes: boolean }[];
   readonly signal: AbortSignal;
   readonly clock: Clock;
   readonly log: Log;
 }): Promise<void> => {
-  const { look, takesOrders, signal, clock, log } = options;
+  const { waitsFor, look, takesOrders, signal, clock, log } = options;
   const beganMs = clock.monotonicMs();
-  let toldMs = beganMs;
   while (!signal.aborted) {
     await look();
     const groups = takesOrders();
@@ -37,10 +36,8 @@ export const untilOrdersAreTaken = async (options: {
       log.warn({ waiting }, 'begins without groups that do not take orders; look at their servers');
       return;
     }
-    if (nowMs - toldMs >= TELL_EVERY_MS) {
-      toldMs = nowMs;
-      log.warn({ waiting }, 'no order can be written yet: waits for the order groups');
-    }
+    const which = waiting.map(({ tag, note }) => `group ${tag} (${note})`).join(', ');
+    waitsFor(`no order can be written yet: waits for ${which}`);
     // An abort ends the wait by a rejection; the loop’s condition sees it.
     await clock.sleep(AGAIN_MS, signal).catch(() => undefined);
   }

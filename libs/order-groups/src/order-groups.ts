@@ -15,6 +15,14 @@ import type { GroupStatus } from './group-watch.ts';
 import { keepPaymentNews, keepRefundNews } from './keep-news.ts';
 import { keepRowKeys } from './keep-row-keys.ts';
 import { createMapKeeper, type MapKeeper } from './map-keeper.ts';
+import {
+  countOpenWork,
+  listOpenWork,
+  type OpenWorkCount,
+  type OpenWorkFilter,
+  type OpenWorkPage,
+  type OpenWorkPlace,
+} from './open-work.ts';
 import { untilOrdersAreTaken } from './opening.ts';
 import type { NewPayment, OrderGroup } from './order-group.ts';
 import { createOrderNumberSource } from './order-number-source.ts';
@@ -28,6 +36,7 @@ import { openRowKeys, RowKeysConfig } from './row-keys.ts';
 import { type NodeFinding, watchSafety } from './safety-watch.ts';
 import { type GroupSchema, readSchemas } from './schema-version.ts';
 import { createSqlOrderGroup } from './sql-order-group.ts';
+import { createStatementStore, type StatementStore } from './statement-store.ts';
 import { createSweeper, type SweepRound } from './sweeper.ts';
 import { createWorkerSeats } from './worker-seats.ts';
 
@@ -119,6 +128,7 @@ const GO_ON_EVERY_MS = 2_000;
 export type OrderGroups = {
   readonly payments: PaymentStore;
   readonly refunds: RefundStore;
+  readonly statements: StatementStore;
   /** Writes a new payment, around faulty groups. */
   create(payment: NewPayment): Promise<Created>;
   claimDue(work: {
@@ -126,14 +136,23 @@ export type OrderGroups = {
     readonly visibilityMs: number;
     readonly overdueByMs: number;
   }): Promise<DueWork>;
+  /** A page of the payments and refunds that are not at their end. */
+  listOpenWork(filter: OpenWorkFilter, place: OpenWorkPlace | undefined, limit: number): Promise<OpenWorkPage>;
+  countOpenWork(till: { readonly tillMs: number; readonly warnMs: number }): Promise<OpenWorkCount>;
   status(): readonly GroupStatus[];
+  /** Why no payment can even be read: no database server of any group has answered when it was looked at last. */
+  whyUnreachable(): string | undefined;
   /** The map in force, and those that are still consulted. */
   map(): MapView;
   changeMap(change: MapChange): Promise<MapChanged>;
   /** Brings to their end what failures have left; happens by itself as well. */
   sweep(): Promise<SweepRound>;
-  /** Resolves when new orders can be written: in every open group, or after 5 s in at least one. */
-  open(): Promise<void>;
+  /**
+   * Resolves when new orders can be written: in every open group, or after 5 s in at least one.
+   *
+   * @param waitsFor told of what is waited for.
+   */
+  open(waitsFor?: (what: string) => void): Promise<void>;
   /** What of the database servers' settings and grants is not as it has to be. Told by itself in logs and metrics as well. */
   findings(): Promise<readonly NodeFinding[]>;
   /** The version of every group's schema. */
@@ -144,7 +163,7 @@ export type OrderGroups = {
 };
 
 /** What a reader may do. */
-export type OrderReader = Pick<OrderGroups, 'look' | 'close' | 'map' | 'findings'> & {
+export type OrderReader = Pick<OrderGroups, 'look' | 'close' | 'map' | 'findings' | 'whyUnreachable'> & {
   readonly payments: PaymentReader;
   readonly lists: PaymentLists;
   readonly changes: ChangeFeed;
@@ -165,6 +184,12 @@ const watch = (
   const { keeper, ...rest } = options;
   const account = { user, password: password.reveal(), database };
   return watchSafety({ ...rest, map: () => keeper.current().map, account, statementMsMax });
+};
+
+const whyUnreachable = (groups: GroupClients): string | undefined => {
+  const silent = groups.all().map((client) => client.status());
+  if (silent.some(({ primary, replicas }) => primary !== '' || replicas.length > 0)) return undefined;
+  return `no database server answers: look at the servers of group ${silent.map(({ tag }) => tag).join(', ')} and at the way there`;
 };
 
 type Opened = { readonly groups: GroupClients; readonly keeper: MapKeeper };
@@ -222,6 +247,7 @@ export const createOrderReader = (options: {
     payments: createPaymentReader({ maps: keeper, groups, rows, statementMsMax, clock }),
     lists: createPaymentLists({ groups, rows, groupMsMax: options.listMsMax ?? statementMsMax, clock }),
     changes: createChangeFeed({ groups, rows, statementMsMax, clock, log }),
+    whyUnreachable: () => whyUnreachable(groups),
     map: keeper.current,
     findings: safety.look,
     look: async () => {
@@ -266,6 +292,7 @@ export const createOrderGroups = (options: {
   };
   const payments = createPaymentStore({ maps: keeper, groups, rows, numbers, statementMsMax, clock, log });
   const refunds = createRefundStore({ groups, payments, rows, numbers, statementMsMax, clock, log });
+  const statements = createStatementStore({ groups, statementMsMax, clock });
   const pending = createPendingEvents({ groups, rows, statementMsMax, clock, log });
   const bounce = createBounce({
     maps: keeper,
@@ -316,6 +343,7 @@ export const createOrderGroups = (options: {
       continueWith: (...of) => acrossSwitch(() => payments.continueWith(...of)),
       close: (...of) => acrossSwitch(() => payments.close(...of)),
       schedule: (...of) => acrossSwitch(() => payments.schedule(...of)),
+      stopChecks: (...of) => acrossSwitch(() => payments.stopChecks(...of)),
     },
     refunds: {
       ...refunds,
@@ -327,13 +355,18 @@ export const createOrderGroups = (options: {
       schedule: (...of) => acrossSwitch(() => refunds.schedule(...of)),
     },
     create: bounce.create,
+    statements: { state: (...of) => acrossSwitch(() => statements.state(...of)) },
+    listOpenWork: (...of) => listOpenWork({ groups, statementMsMax, clock }, ...of),
+    countOpenWork: (till) => countOpenWork({ groups, statementMsMax, clock }, till),
     claimDue: (work) => claimDue({ groups, statementMsMax, clock, ...work }),
     status: () => groups.all().map((client) => client.status()),
+    whyUnreachable: () => whyUnreachable(groups),
     map: keeper.current,
     changeMap: changer.change,
     sweep: sweeper.sweep,
-    open: () =>
+    open: (waitsFor = () => undefined) =>
       untilOrdersAreTaken({
+        waitsFor,
         look,
         takesOrders: () =>
           groups

@@ -6,7 +6,7 @@ import type { Connection, Deadline, Statement } from './connection.ts';
 export const LATER_PARTITION = 'later';
 
 /** The tables whose rows go by the day of their order number. */
-export const DAILY_TABLES = ['payment', 'attempt', 'refund', 'trajectory'] as const;
+export const DAILY_TABLES = ['payment', 'attempt', 'refund', 'trajectory', 'person_statement'] as const;
 
 /** Days that have their partition in advance: so long may nobody run the command that makes them. */
 export const DAYS_AHEAD = 35;
@@ -29,13 +29,16 @@ const SELECT_PARTITIONS: Statement = {
 
 const alter = (sql: string): Statement => ({ summary: 'ALTER TABLE partitions', sql, text: true });
 
-/** The days that have a partition of their own, by table, in order. */
+/** The days that have a partition of their own, by table, in order. A table that a later version of the schema brings is not among them. */
 export const partitionedDays = async (
   connection: Connection,
   deadline: Deadline,
 ): Promise<ReadonlyMap<string, readonly number[]>> => {
   const { rows } = await connection.run(SELECT_PARTITIONS, [], deadline);
-  const days = new Map<string, number[]>(DAILY_TABLES.map((table) => [table, []]));
+  const present = new Set(rows.map((row) => text(row, 'table_name')));
+  const days = new Map<string, number[]>(
+    DAILY_TABLES.filter((table) => present.has(table)).map((table) => [table, []]),
+  );
   for (const row of rows) {
     const name = optionalText(row, 'partition_name') ?? '';
     if (/^d\d+$/.test(name)) days.get(text(row, 'table_name'))?.push(Number(name.slice(1)));

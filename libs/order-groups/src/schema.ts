@@ -6,12 +6,13 @@ import {
   PAYMENT_STATES,
   REFUND_CAUSES,
   REFUND_STATES,
+  STATED_OUTCOMES,
   WALLETS,
 } from '@tillmesh/domain';
 import type { Statement } from './connection.ts';
 import { ddl } from './ddl.ts';
 import { LATER_PARTITION } from './partitions.ts';
-import { KEEPERS, TRIGGERS } from './triggers.ts';
+import { KEEPERS, STATEMENT_TRIGGERS, TRIGGERS } from './triggers.ts';
 
 /** One step of the schema; the same in every group, run in order, never changed once released. */
 export type Migration = { readonly version: number; readonly title: string; readonly statements: readonly Statement[] };
@@ -137,6 +138,20 @@ const trajectory = `CREATE TABLE trajectory (
   KEY by_order (order_no, id)
 ) ${INNODB} ${BY_DAY}`;
 
+const personStatement = `CREATE TABLE person_statement (
+  order_no BIGINT UNSIGNED NOT NULL,
+  item BIGINT UNSIGNED NOT NULL COMMENT 'the attempt, 1 to 9, or the number of the refund',
+  statement_no SMALLINT UNSIGNED NOT NULL,
+  person VARCHAR(64) NOT NULL,
+  outcome ${oneOf(STATED_OUTCOMES)} NOT NULL,
+  channel_transaction_id VARCHAR(64) NOT NULL COMMENT 'empty where no money moved',
+  happened_at BIGINT NULL COMMENT 'when the money moved, ms since 1970',
+  evidence VARCHAR(1000) NOT NULL COMMENT 'where it can be seen',
+  said_at BIGINT NOT NULL,
+  said_through VARCHAR(64) ${ASCII} NOT NULL COMMENT 'the service that was told',
+  PRIMARY KEY (order_no, item, statement_no)
+) ${INNODB} ${BY_DAY}`;
+
 // Narrow, and not partitioned: a number is unique over all days. Its clustered index is the unique key itself.
 const merchantOrder = `CREATE TABLE merchant_order (
   merchant_id VARCHAR(32) ${ASCII} NOT NULL,
@@ -240,6 +255,22 @@ export const MIGRATIONS: readonly Migration[] = [
     ],
   },
   { version: 2, title: 'money, numbers and trajectory that nobody changes', statements: KEEPERS },
+  {
+    version: 3,
+    title: 'what persons say of payments that no channel settles',
+    statements: [ddl('CREATE TABLE person_statement', personStatement), ...STATEMENT_TRIGGERS],
+  },
+  {
+    version: 4,
+    title: 'what is known of a payment beyond that it is paid',
+    statements: [
+      // Last, so that the server adds it without writing a row again; programs of the version before do not name it.
+      ddl(
+        'ALTER TABLE payment ADD details',
+        `ALTER TABLE payment ADD COLUMN details BLOB NULL COMMENT 'encrypted JSON: payer, discounts, settled amount'`,
+      ),
+    ],
+  },
 ];
 
 /** The version that this program needs in every group. */

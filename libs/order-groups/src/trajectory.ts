@@ -4,6 +4,7 @@ import { bigintParameter, type Connection, type Deadline, type Row, type Stateme
 import { SELECT_PAYMENT } from './order-statements.ts';
 import type { RowCodec } from './payment-rows.ts';
 import { SELECT_REFUNDS_OF_ORDER } from './refund-statements.ts';
+import { type KeptStatement, statementOf } from './statement-store.ts';
 import type { StoredPayment, StoredRefund } from './stored-payment.ts';
 
 /** So many lines of one payment are read; a payment with 9 attempts that is asked after for a day has some hundred. */
@@ -36,6 +37,8 @@ export type Trajectory = {
   /** The service that wrote the order. */
   readonly createdBy: string;
   readonly refunds: readonly StoredRefund[];
+  /** What persons said, of whatever item, in the order in which they said it. */
+  readonly statements: readonly KeptStatement[];
   /** In order; the creation itself has no row. */
   readonly rows: readonly TrajectoryRow[];
   /** Whether there are more rows than are read. */
@@ -51,6 +54,12 @@ const SELECT_TRAJECTORY: Statement = {
   summary: 'SELECT trajectory',
   sql: `SELECT id, refund_no, happened_at, event, state, version, attempt_no, attempt_state, learned_by, code, source
         FROM trajectory WHERE order_no = ? ORDER BY id LIMIT ${TRAJECTORY_LINES_MAX + 1}`,
+};
+
+const SELECT_STATEMENTS_OF_ORDER: Statement = {
+  summary: 'SELECT person_statement',
+  sql: `SELECT person, outcome, channel_transaction_id, happened_at, evidence, said_at FROM person_statement
+        WHERE order_no = ? ORDER BY said_at, item, statement_no`,
 };
 
 const rowOf = (row: Row): TrajectoryRow => ({
@@ -79,6 +88,7 @@ export const selectTrajectory =
     // The lines first: whatever they tell of, the payment that is read behind them shows it.
     const lines = (await connection.run(SELECT_TRAJECTORY, key, deadline)).rows;
     const refunds = (await connection.run(SELECT_REFUNDS_OF_ORDER, key, deadline)).rows;
+    const statements = (await connection.run(SELECT_STATEMENTS_OF_ORDER, key, deadline)).rows;
     const stored = codec.readPayment((await connection.run(SELECT_PAYMENT, key, deadline)).rows);
     const [creation] = (await connection.run(SELECT_CREATED_BY, key, deadline)).rows;
     if (stored === undefined || creation === undefined) return undefined;
@@ -86,6 +96,7 @@ export const selectTrajectory =
       stored,
       createdBy: text(creation, 'created_by'),
       refunds: refunds.flatMap((row) => codec.readRefund([row]) ?? []),
+      statements: statements.map(statementOf),
       rows: lines.slice(0, TRAJECTORY_LINES_MAX).map(rowOf),
       isCut: lines.length > TRAJECTORY_LINES_MAX,
     };

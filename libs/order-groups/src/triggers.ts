@@ -187,3 +187,38 @@ export const KEEPERS: readonly Statement[] = [
     refuse('@tillmesh_moving IS NULL', 'what has happened stays told until its day is dropped'),
   ),
 ];
+
+/** What a person said stays said, and is a line of the trajectory. */
+export const STATEMENT_TRIGGERS: readonly Statement[] = [
+  trigger(
+    'statement_in_time',
+    'BEFORE INSERT',
+    'person_statement',
+    `IF @tillmesh_moving IS NULL THEN
+    ${REFUSE_READ_ONLY}
+  END IF;`,
+  ),
+  trigger(
+    'statement_made',
+    'AFTER INSERT',
+    'person_statement',
+    `IF @tillmesh_moving IS NULL THEN
+    ${TRACK}
+    VALUES (NEW.order_no, IF(NEW.item < 10, NULL, NEW.item), NEW.said_at, 'person_said', NEW.outcome,
+            (SELECT version FROM payment WHERE order_no = NEW.order_no), IF(NEW.item < 10, NEW.item, NULL), NULL, 'person', NEW.person,
+            NEW.said_through);
+  END IF;`,
+  ),
+  trigger(
+    'statement_keeps',
+    'BEFORE UPDATE',
+    'person_statement',
+    "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'what a person said is not changed';",
+  ),
+  trigger(
+    'statement_stays',
+    'BEFORE DELETE',
+    'person_statement',
+    refuse('@tillmesh_moving IS NULL', 'what a person said stays until its day is dropped'),
+  ),
+];

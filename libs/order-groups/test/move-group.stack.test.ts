@@ -127,6 +127,14 @@ const query = async (at: GroupTag, sql: string): Promise<RowDataPacket[]> => {
   });
 };
 
+const unpaidSays = (person: string) =>
+  orders.statements.state(
+    { kind: 'attempt', orderNo: before.waiting[0]?.orderNo ?? ('' as OrderNo), attemptNo: 1 as AttemptNo },
+    { person, outcome: 'failed_definite', channelTransactionId: '', happenedAtMs: undefined },
+    'a call with the channel',
+    'test',
+  );
+
 const stateOf = (of: GroupTag) => orders.map().map.groups.find((group) => group.tag === of)?.state;
 /** Orders of group 3 that the tests go on with after it is gone. */
 const before = { waiting: [] as Kept[], paid: [] as Kept[], declined: [] as Kept[] };
@@ -150,6 +158,7 @@ test('a copy that was changed is found before the switch and named; nothing is s
     await orders.payments.apply(kept.orderNo, attemptNews(declined()));
     before.declined.push(kept);
   }
+  expect(await unpaidSays('Ann')).toEqual({ kind: 'stated', agreement: { kind: 'awaits_second' }, isNew: true });
   const broken = await paidAt(tag(3));
   const intact = await paidAt(tag(3));
   await change('closed', tag(3));
@@ -325,4 +334,14 @@ test('a run that dies in its last step leaves changes refused for a while, loses
   expect((await orders.payments.read(orderNo))?.stored.payment.state).toBe('succeeded');
   expect(await refund(paid.orderNo, 'R-closed', 100n)).toMatchObject({ kind: 'created' });
   expect(await query(tag(1), `SELECT * FROM jump_claim WHERE merchant_order_no = '${home}'`)).toHaveLength(1);
+});
+
+test('what a person said went along with its payment, once and with its line of the trajectory', async () => {
+  expect(stateOf(tag(3))).toBe('retired');
+  expect(await unpaidSays('Ann')).toMatchObject({ agreement: { kind: 'awaits_second' }, isNew: false });
+  expect(await unpaidSays('Bob')).toMatchObject({ agreement: { kind: 'agreed', persons: ['Ann', 'Bob'] } });
+  const told = await orders.payments.readTrajectory(before.waiting[0]?.orderNo ?? ('' as OrderNo));
+  expect(told?.trajectory.statements.map(({ person }) => person)).toContain('Ann');
+  const lines = told?.trajectory.rows.filter(({ event, code }) => event === 'person_said' && code === 'Ann');
+  expect(lines).toHaveLength(1);
 });

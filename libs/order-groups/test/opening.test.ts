@@ -23,7 +23,9 @@ const opening = (afterMs: readonly number[]) => {
   const stop = new AbortController();
   const beganMs = clock.monotonicMs();
   let openedMs: number | undefined;
+  const waits: string[] = [];
   const opened = untilOrdersAreTaken({
+    waitsFor: (what) => waits.push(what),
     look: async () => undefined,
     takesOrders: () =>
       afterMs.map((ms, place) => ({ group: groupAt(place + 1), yes: clock.monotonicMs() - beganMs >= ms })),
@@ -40,7 +42,7 @@ const opening = (afterMs: readonly number[]) => {
     stop.abort();
     await opened;
   };
-  return { clock, openedMs: () => openedMs, end };
+  return { clock, openedMs: () => openedMs, waits, end };
 };
 
 test('is over at once where every group takes orders', async () => {
@@ -58,8 +60,9 @@ test('waits for a group that comes within the grace', async () => {
 });
 
 test('goes on without a group that does not come', async () => {
-  const { clock, openedMs, end } = opening([0, Infinity, 0]);
+  const { clock, openedMs, waits, end } = opening([0, Infinity, 0]);
   await clock.advance(4_900);
+  expect(new Set(waits)).toEqual(new Set(['no order can be written yet: waits for group 2 (no single writable node)']));
   expect(openedMs()).toBeUndefined();
   await clock.advance(5_000);
   expect(openedMs()).toBe(5_000);

@@ -21,6 +21,7 @@ const columns = (payment: readonly string[]): OrderColumns => ({
   attempt: ['order_no'],
   refund: ['order_no'],
   trajectory: ['order_no'],
+  person_statement: ['order_no'],
 });
 
 test('groups of two versions of the schema are told apart, by the column', () => {

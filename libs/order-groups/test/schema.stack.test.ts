@@ -282,4 +282,16 @@ describe('the database keeps', () => {
     const { rows } = await run(`SELECT COUNT(*) AS n FROM trajectory WHERE order_no = ${no}`);
     expect(String(rows[0]?.['n'])).toBe('1');
   });
+
+  test('every word of a person: it stays as it was said, and is a line of the trajectory', async () => {
+    const no = await payment();
+    await run(`INSERT INTO person_statement (order_no, item, statement_no, person, outcome, channel_transaction_id, evidence, said_at, said_through)
+               VALUES (${no}, 1, 1, 'Ann', 'failed_definite', '', 'e', 5, 'test')`);
+    expect(await outcomeOf(`UPDATE person_statement SET person = 'Bob' WHERE order_no = ${no}`)).toBe(
+      'ER_SIGNAL_EXCEPTION',
+    );
+    expect(await outcomeOf(`DELETE FROM person_statement WHERE order_no = ${no}`)).toBe('ER_SIGNAL_EXCEPTION');
+    const { rows } = await run(`SELECT event, state, code, learned_by FROM trajectory WHERE order_no = ${no}`);
+    expect(rows).toMatchObject([{ event: 'person_said', state: 'failed_definite', code: 'Ann', learned_by: 'person' }]);
+  });
 });

@@ -1,5 +1,7 @@
-import { systemClock } from '@tillmesh/clock';
+import { repeat, systemClock } from '@tillmesh/clock';
 import { counter, createLog, type Log, type LogLevel, serveMetrics, startTelemetry } from '@tillmesh/telemetry';
+import { type ProbeServer, serveProbes } from './probe-server.ts';
+import { createReadiness, LOOK_EVERY_MS, type WhyNotReady } from './readiness.ts';
 import { type Binding, type ServeOptions, serve } from './serve.ts';
 
 const escaped = counter('tillmesh_escaped_errors_total', 'Errors that no handler caught: bugs to mend.', ['kind']);
@@ -7,8 +9,13 @@ const escaped = counter('tillmesh_escaped_errors_total', 'Errors that no handler
 export type ServiceParts = {
   readonly services: readonly Binding[];
   readonly serve?: Partial<ServeOptions>;
-  /** Called once the server listens; the service is ready when it resolves. */
-  readonly begin?: () => Promise<void>;
+  /**
+   * Called once the server listens; the service is ready when it resolves. What a neighbour can mend is waited for, and told by
+   * `waitsFor`; a rejection ends the process.
+   */
+  readonly begin?: (waitsFor: (what: string) => void) => Promise<void>;
+  /** Asked every second from then on: takes the instance out of rotation, by its probes alone. */
+  readonly whyNotReady?: WhyNotReady;
   /** Called when the last call has ended: close pools, stop loops. */
   readonly end?: () => Promise<void>;
 };
@@ -18,6 +25,8 @@ export type ServiceSettings = {
     readonly host: string;
     readonly port: number;
     readonly metricsPort: number;
+    /** Of Kubernetes' probes; without it there are none. */
+    readonly probePort?: number | undefined;
     readonly reflection: boolean;
     readonly drainMs: number;
     readonly inFlightMax: number;
@@ -39,6 +48,22 @@ const withinEndMs = async (end: () => Promise<void>): Promise<void> => {
   } finally {
     cancel();
   }
+};
+
+/** Looks every second until the service leaves. */
+const watchReadiness = (options: {
+  readonly probes: ProbeServer | undefined;
+  readonly why: WhyNotReady;
+  readonly signal: AbortSignal;
+  readonly log: Log;
+}): void => {
+  const { probes, why, signal, log } = options;
+  const tell = (ready: boolean): void => probes?.setReady(ready && !signal.aborted);
+  const readiness = createReadiness({ why, tell, clock: systemClock, log });
+  const onError = (error: unknown): void => log.error({ err: error }, 'cannot tell whether it is ready');
+  repeat({ clock: systemClock, everyMs: LOOK_EVERY_MS, signal, task: async () => readiness.look(), onError }).catch(
+    onError,
+  );
 };
 
 /**
@@ -72,9 +97,10 @@ export const runService = async <Settings extends ServiceSettings>(options: {
 
   const stop = new AbortController();
   try {
+    const { host, port, reflection, drainMs, inFlightMax, metricsPort, probePort } = settings.server;
     const stopTelemetry = await startTelemetry({ service: name, version, env: process.env, log });
+    const probes = probePort === undefined ? undefined : await serveProbes({ host, port: probePort });
     const parts = await options.build(settings, log, stop.signal);
-    const { host, port, reflection, drainMs, inFlightMax, metricsPort } = settings.server;
     const metrics = await serveMetrics({ host, port: metricsPort });
     const server = await serve({
       services: parts.services,
@@ -87,17 +113,22 @@ export const runService = async <Settings extends ServiceSettings>(options: {
       ...parts.serve,
     });
 
+    probes?.setStarted();
+
     const leaving = new AbortController();
     const leave = async (signal: string) => {
       if (leaving.signal.aborted) return;
       leaving.abort();
       log.info({ signal }, 'draining');
+      probes?.setReady(false);
       await server.drain(drainMs);
       stop.abort(new Error('the service stops'));
       await withinEndMs(async () => {
         await parts.end?.();
         await metrics.close();
         await stopTelemetry();
+        // The last to go: a probe that finds nobody would have the process killed while it still closes.
+        probes?.close();
       });
       log.info('stopped');
       process.exit(0);
@@ -110,11 +141,17 @@ export const runService = async <Settings extends ServiceSettings>(options: {
         });
       });
     }
-    await parts.begin?.();
+    let waitsFor: string | undefined = 'it has not begun yet';
+    watchReadiness({ probes, why: () => waitsFor ?? parts.whyNotReady?.(), signal: leaving.signal, log });
+    await parts.begin?.((what) => {
+      waitsFor = what;
+    });
     // Told to end while it began: it ends by itself.
     if (leaving.signal.aborted) return;
+    waitsFor = undefined;
     server.setReady(true);
-    log.info({ host, port: server.port, metricsPort: metrics.port }, 'ready');
+    probes?.setReady(parts.whyNotReady?.() === undefined);
+    log.info({ host, port: server.port, metricsPort: metrics.port, probePort: probes?.port }, 'ready');
   } catch (error) {
     log.fatal({ err: error }, 'cannot start');
     process.stderr.write(`${name} cannot start: ${error instanceof Error ? error.message : String(error)}\n`);

@@ -17,7 +17,7 @@ import {
   type UntypedHandleCall,
 } from '@grpc/grpc-js';
 import { type Clock, systemClock } from '@tillmesh/clock';
-import { activeTraceparent, errorTypeOf, type Log, traceIdOf } from '@tillmesh/telemetry';
+import { activeTraceparent, errorTypeOf, type Log, scraped, traceIdOf } from '@tillmesh/telemetry';
 import { type AdmissionRules, createAdmission } from './admission.ts';
 import type { CallContext, Priority } from './call-context.ts';
 import { addHealth } from './health.ts';
@@ -128,6 +128,22 @@ const REFUSALS_MAX = 2 ** 31 - 1;
  */
 const STREAMS_PER_CALL = 8;
 
+/** Of this process's servers; one goes when it has drained. */
+const inFlights = new Set<{ readonly count: number; readonly max: number }>();
+const sumOfInFlights = (of: 'count' | 'max'): number => [...inFlights].reduce((sum, each) => sum + each[of], 0);
+scraped({
+  name: 'tillmesh_rpc_in_flight',
+  help: 'Calls and streams under way in this process; what autoscaling looks at.',
+  type: 'gauge',
+  read: () => [{ labels: {}, value: sumOfInFlights('count') }],
+});
+scraped({
+  name: 'tillmesh_rpc_in_flight_max',
+  help: 'Calls that may be under way in this process at once.',
+  type: 'gauge',
+  read: () => [{ labels: {}, value: sumOfInFlights('max') }],
+});
+
 /** Starts a gRPC server with health service, validation, budgets, metrics and traces. */
 export const serve = async (options: ServeOptions): Promise<RpcServer> => {
   const { services, host, port, log, clock = systemClock } = options;
@@ -139,7 +155,7 @@ export const serve = async (options: ServeOptions): Promise<RpcServer> => {
   );
   let draining = false;
   const streams = new Set<ServerCall>();
-  const inFlight = { count: 0 };
+  const inFlight = { count: 0, max: inFlightMax };
   const admission = createAdmission(clock, options.admission);
   const priorities = new Map(
     services.flatMap(({ service, priorities: own }) =>
@@ -205,6 +221,7 @@ export const serve = async (options: ServeOptions): Promise<RpcServer> => {
     ),
   );
 
+  inFlights.add(inFlight);
   return {
     port: boundPort,
     setReady: health.setReady,
@@ -221,6 +238,7 @@ export const serve = async (options: ServeOptions): Promise<RpcServer> => {
       await ended.promise;
       cancel();
       server.forceShutdown();
+      inFlights.delete(inFlight);
       admission.close();
     },
   };

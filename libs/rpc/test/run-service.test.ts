@@ -1,16 +1,35 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { isServing } from '../src/index.ts';
 import { aQueryClient, failureOf, PAYMENT, targetOf } from './a-server.ts';
 
-type Line = { readonly msg: string; readonly port?: number; readonly metricsPort?: number; readonly level: string };
+type Line = {
+  readonly msg: string;
+  readonly port?: number;
+  readonly metricsPort?: number;
+  readonly probePort?: number;
+  readonly why?: string;
+  readonly level: string;
+};
+
+/** A port that nobody listens on. */
+const aFreePort = async (): Promise<number> => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+};
 
 /** Starts service-program.ts, until the test ends. */
-const start = (behaviour: string) => {
+const start = (behaviour: string, probePort = 0) => {
   const child: ChildProcess = spawn(process.execPath, [join(import.meta.dirname, 'service-program.ts')], {
-    env: { PATH: process.env['PATH'], TEST_BEHAVIOUR: behaviour },
+    env: { PATH: process.env['PATH'], TEST_BEHAVIOUR: behaviour, TEST_PROBE_PORT: String(probePort) },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const lines: Line[] = [];
@@ -32,7 +51,8 @@ const start = (behaviour: string) => {
     return lines.find(({ msg }) => msg === 'ready') ?? expect.fail('it is ready');
   };
   const stop = (signal: 'SIGTERM' | 'SIGINT' = 'SIGTERM') => child.kill(signal);
-  return { lines, errors: () => errors, exited, ready, stop };
+  const databaseComes = () => child.kill('SIGUSR2');
+  return { lines, databaseComes, errors: () => errors, exited, ready, stop };
 };
 
 describe('the process of a service', () => {
@@ -77,6 +97,53 @@ describe('the process of a service', () => {
       });
     }, 30_000);
   }
+
+  test('answers probes by name on a port of its own: one that waits for its database is alive, not ready, and says why', async () => {
+    const probePort = await aFreePort();
+    const service = start('waits', probePort);
+    const probe = async () => {
+      const [startup, readiness, liveness] = await Promise.all(
+        ['startup', 'readiness', 'liveness'].map((name) => isServing(targetOf(probePort), name)),
+      );
+      return { startup, readiness, liveness };
+    };
+    const whys = () => service.lines.filter(({ msg }) => msg === 'not ready').map(({ why }) => why);
+    await expect.poll(probe, { timeout: 15_000 }).toEqual({ startup: true, readiness: false, liveness: true });
+    await expect.poll(whys, { timeout: 5_000 }).toEqual(['the database at db-1:3306 does not answer']);
+    service.databaseComes();
+    await expect.poll(probe).toEqual({ startup: true, readiness: true, liveness: true });
+
+    const { port = 0 } = await service.ready();
+    const client = aQueryClient(targetOf(port));
+    const underWay = client.getPayment({ payment: PAYMENT }, { merchant: 'slow' });
+    await client.getPayment({ payment: PAYMENT }, { merchant: 'loses-database' });
+    await expect.poll(probe, { timeout: 5_000 }).toEqual({ startup: true, readiness: false, liveness: true });
+    // Who knows the instance may still call it: it is taken out of rotation, and not ended.
+    expect(await isServing(targetOf(port))).toBe(true);
+    expect((await underWay).payment?.subject).toBe('slow');
+    await expect.poll(whys, { timeout: 5_000 }).toContain('the database has gone');
+
+    const last = client.getPayment({ payment: PAYMENT }, { merchant: 'slow' });
+    await expect.poll(() => isServing(targetOf(port))).toBe(true);
+    service.stop();
+    await expect.poll(() => service.lines.some(({ msg }) => msg === 'draining')).toBe(true);
+    // A probe that failed while the last calls end would have the process killed in the middle of them.
+    expect(await probe()).toEqual({ startup: true, readiness: false, liveness: true });
+    await last;
+    expect(await service.exited).toBe(0);
+  }, 60_000);
+
+  test('tells how many calls are under way, for autoscaling', async () => {
+    const service = start('good');
+    const { port = 0, metricsPort = 0 } = await service.ready();
+    const client = aQueryClient(targetOf(port));
+    const underWay = [1, 2].map(() => client.getPayment({ payment: PAYMENT }, { merchant: 'slow' }));
+    const metrics = async () => (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text();
+    await expect.poll(metrics).toMatch(/^tillmesh_rpc_in_flight\{\} 2$/m);
+    await Promise.all(underWay);
+    expect(await metrics()).toMatch(/^tillmesh_rpc_in_flight\{\} 0$/m);
+    expect(await metrics()).toMatch(/^tillmesh_rpc_in_flight_max\{\} 64$/m);
+  }, 30_000);
 
   test('exits with 1 and tells every problem of its configuration', async () => {
     const service = start('bad_config');

@@ -3,7 +3,7 @@ import { systemClock } from '@tillmesh/clock';
 import { QueryService } from '@tillmesh/proto/tillmesh/query/v1/query_service_pb.ts';
 import { bind, notYet, notYetStream, runService } from '../src/index.ts';
 
-type Behaviour = 'good' | 'bad_config' | 'build_fails' | 'begin_fails' | 'end_hangs' | 'end_fails';
+type Behaviour = 'good' | 'waits' | 'bad_config' | 'build_fails' | 'begin_fails' | 'end_hangs' | 'end_fails';
 const behaviour = (process.env['TEST_BEHAVIOUR'] ?? 'good') as Behaviour;
 
 /** What merchants can make this service do, by their id. */
@@ -27,7 +27,13 @@ const mischief: Readonly<Record<string, () => Promise<void>>> = {
     });
   },
   slow: () => systemClock.sleep(1_000),
+  'loses-database': async () => {
+    isDatabaseAway = true;
+  },
 };
+let isDatabaseAway = false;
+/** SIGUSR2: the neighbour that is waited for is there. */
+const told = new Promise<void>((resolve) => process.once('SIGUSR2', () => resolve()));
 
 await runService({
   name: 'test-service',
@@ -37,7 +43,15 @@ await runService({
       throw new Error('2 problems in test.json\n  server.port: is missing\n  colour: is not a setting');
     }
     return {
-      server: { host: '127.0.0.1', port: 0, metricsPort: 0, reflection: false, drainMs: 3_000, inFlightMax: 64 },
+      server: {
+        host: '127.0.0.1',
+        port: 0,
+        metricsPort: 0,
+        probePort: Number(process.env['TEST_PROBE_PORT'] ?? 0),
+        reflection: false,
+        drainMs: 3_000,
+        inFlightMax: 64,
+      },
       logLevel: 'info',
     };
   },
@@ -55,9 +69,13 @@ await runService({
           watchMerchant: notYetStream('WatchMerchant'),
         }),
       ],
-      begin: async () => {
+      begin: async (waitsFor) => {
         if (behaviour === 'begin_fails') throw new Error('no schema');
+        if (behaviour !== 'waits') return;
+        waitsFor('the database at db-1:3306 does not answer');
+        await told;
       },
+      whyNotReady: () => (isDatabaseAway ? 'the database has gone' : undefined),
       end: async () => {
         log.info('closed everything');
         if (behaviour === 'end_fails') throw new Error('no farewell');

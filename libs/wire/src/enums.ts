@@ -1,6 +1,9 @@
 import type {
   AttemptState,
   DeclineReason,
+  DiscountFunder,
+  DiscountKind,
+  FundingKind,
   LearnedBy,
   MerchantEventKind,
   Outcome,
@@ -16,6 +19,7 @@ import type {
 import * as notify from '@tillmesh/proto/tillmesh/notify/v1/merchant_event_pb.ts';
 import * as attempt from '@tillmesh/proto/tillmesh/payment/v1/attempt_pb.ts';
 import * as outcome from '@tillmesh/proto/tillmesh/payment/v1/outcome_pb.ts';
+import * as details from '@tillmesh/proto/tillmesh/payment/v1/payment_details_pb.ts';
 import * as payment from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
 import * as refund from '@tillmesh/proto/tillmesh/payment/v1/refund_pb.ts';
 import * as routing from '@tillmesh/proto/tillmesh/routing/v1/routing_table_pb.ts';
@@ -138,4 +142,25 @@ export const merchantEventKindMap = enumMap<MerchantEventKind, notify.MerchantEv
 export const webhookSigningMap = enumMap<WebhookSigning, routing.WebhookSigning>({
   ed25519: routing.WebhookSigning.ED25519,
   'hmac-sha256': routing.WebhookSigning.HMAC_SHA256,
+});
+
+export const fundingKindMap = enumMap<FundingKind, details.FundingKind>({
+  balance: details.FundingKind.BALANCE,
+  debit: details.FundingKind.DEBIT,
+  credit: details.FundingKind.CREDIT,
+  prepaid: details.FundingKind.PREPAID,
+  mixed: details.FundingKind.MIXED,
+  other: details.FundingKind.OTHER,
+});
+
+export const discountKindMap = enumMap<DiscountKind, details.DiscountKind>({
+  coupon: details.DiscountKind.COUPON,
+  reduction: details.DiscountKind.REDUCTION,
+  points: details.DiscountKind.POINTS,
+});
+
+export const discountFunderMap = enumMap<DiscountFunder, details.DiscountFunder>({
+  channel: details.DiscountFunder.CHANNEL,
+  merchant: details.DiscountFunder.MERCHANT,
+  other: details.DiscountFunder.OTHER,
 });

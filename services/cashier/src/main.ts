@@ -58,7 +58,7 @@ await runService({
     });
     const channels = connectChannels(config.channels, lanes.channel, clock);
     const redis = config.redis === undefined ? undefined : openRedis(config.redis, log);
-    const checkLater = createCheckLater(redis, clock);
+    const checkLater = createCheckLater(redis);
     const { snapshotFile } = config.routing;
     // Another start counts what it lets accounts take anew.
     const reporter = `${instance}.${random.hex(4)}`;
@@ -145,7 +145,8 @@ await runService({
         bindLanes({ service: 'cashier', instance, clock, log }),
       ],
       // A payment under way at SIGTERM is carried to its answer.
-      begin: () => {
+      begin: (waitsFor) => {
+        waitsFor('no routing table was heard yet, and none is kept from an earlier start: waits for routing');
         followLimits().catch((error: unknown) => log.fatal({ err: error }, 'limits are followed no more'));
         return feed.ready();
       },

@@ -115,7 +115,7 @@ export const createMemoryOrderStore = (): MemoryOrderStore => {
     return refund;
   };
   const shown = ({ payment }: Order): MessageInitShape<typeof PaymentSchema> =>
-    paymentToWire(payment, { traceId: '', fromReplica: false });
+    paymentToWire(payment, { traceId: '', fromReplica: false, withDetails: true });
   const move = (order: Order, changes: Partial<Payment>): void => {
     order.payment = { ...order.payment, ...changes, version: order.payment.version + 1 };
   };
@@ -317,6 +317,9 @@ export const createMemoryOrderStore = (): MemoryOrderStore => {
       required(durationMs(required(request.nextCheckAfter, 'next_check_after')), 'next_check_after');
       return {};
     },
+    listOpenWork: notYet('ListOpenWork'),
+    countOpenWork: notYet('CountOpenWork'),
+    recordStatement: notYet('RecordStatement'),
     getGroupStatus: notYet('GetGroupStatus'),
     changeGroupMap: notYet('ChangeGroupMap'),
   };

@@ -1,5 +1,6 @@
 import { defineChannel, type HttpHost, type OrderRef } from '@tillmesh/channel-kit';
 import { rpcErrors } from '@tillmesh/rpc';
+import { bills } from './bill.ts';
 import { askByCode, payByCode, reverseByCode } from './code-payment.ts';
 import { WechatAccount } from './config.ts';
 import { lanes } from './lanes.ts';
@@ -28,7 +29,7 @@ const furtherHosts = (account: WechatAccount): readonly HttpHost[] => {
   return [...forPayers, ...baseUrls.map((baseUrl) => ({ baseUrl, clientCertificate }))];
 };
 
-/** WeChat Pay: payment codes over v2, orders to scan (Native), to pay inside WeChat (JSAPI), in a phone's browser (H5) and in an app over v3, refunds over v3. */
+/** WeChat Pay, for a merchant or for the merchants of a service provider: payment codes over v2 or v3, orders to scan (Native), to pay inside WeChat (JSAPI), in a phone's browser (H5) and in an app over v3, refunds over v3. */
 export const wechat = defineChannel<WechatAccount>({
   id: ID,
   wallets: ['wechat'],
@@ -36,6 +37,7 @@ export const wechat = defineChannel<WechatAccount>({
   account: WechatAccount,
   lanes,
   pollPlans,
+  queryTells: ['payerId', 'funding', 'discounts', 'payerPaid', 'settled'],
   furtherHosts,
 
   createPayment: (request, call) => (isByCode(request.order) ? payByCode(request, call) : placeOrder(request, call)),
@@ -51,6 +53,7 @@ export const wechat = defineChannel<WechatAccount>({
   },
   createRefund: refundOrder,
   queryRefund: askRefund,
+  bills,
   parseNotification,
   buildPayerAuth,
   resolvePayer,

@@ -14,8 +14,9 @@ import {
   writeFlatXml,
   xmlSafe,
 } from '@tillmesh/channel-kit';
-import type { SignatureState } from '@tillmesh/domain';
+import { assert, type SignatureState } from '@tillmesh/domain';
 import type { WechatAccount } from './config.ts';
+import { v2MerchantIds } from './merchant-ids.ts';
 import { signV2, type V2Fields, verifyV2 } from './v2-signature.ts';
 import { isFresh, signV3, type V3Stamp, v3SignatureHeaders, verifyV3, type WechatpayKeys } from './v3-signature.ts';
 
@@ -47,7 +48,7 @@ export const wechatpayKeysOf = (account: WechatAccount): WechatpayKeys => {
 };
 
 /** The host of an account to call, and the path that its base address puts before every other. */
-const placeOf = (account: WechatAccount): { readonly baseUrl: string; readonly pathPrefix: string } => {
+export const placeOf = (account: WechatAccount): { readonly baseUrl: string; readonly pathPrefix: string } => {
   const [baseUrl = ''] = account.baseUrls;
   const { pathname } = new URL(baseUrl);
   return { baseUrl, pathPrefix: pathname === '/' ? '' : pathname };
@@ -78,7 +79,7 @@ const trustOf = (
 /**
  * Calls v2: XML both ways, signed with the API key.
  *
- * @param options.fields what the operation needs besides appid, mch_id, nonce_str and sign; empty values are left out.
+ * @param options.fields what the operation needs besides merchant, application, nonce_str and sign; empty values are left out.
  * @param options.withCertificate true for operations under /secapi.
  * @param options.repeatable true for what may go to the second domain after a lost answer; a payment code is not sent twice.
  */
@@ -94,10 +95,10 @@ export const callV2 = async (
   const { account, http, random, signal } = call;
   const { path, withCertificate = false, repeatable = false } = options;
   const { baseUrl, pathPrefix } = placeOf(account);
-  const key = account.apiV2KeyFile.reveal();
+  const key = account.apiV2KeyFile?.reveal();
+  assert(key !== undefined, `account ${account.accountId} has no key of v2`);
   const named = {
-    appid: account.appId,
-    mch_id: account.mchId,
+    ...v2MerchantIds(account),
     nonce_str: random.hex(NONCE_BYTES),
     sign_type: account.v2SignType,
     ...options.fields,
@@ -140,6 +141,7 @@ export const callV2 = async (
  * Calls v3: JSON both ways, signed with the merchant's key, verified with WeChat Pay's.
  *
  * @param options.pathTemplate the path with `{names}` in the place of numbers.
+ * @param options.repeatable false for what must not go to the second domain after a lost answer; a payment code is not sent twice.
  */
 export const callV3 = async (
   call: WechatCall,
@@ -148,6 +150,7 @@ export const callV3 = async (
     readonly path: string;
     readonly pathTemplate: string;
     readonly body?: JsonObject;
+    readonly repeatable?: boolean;
   },
 ): Promise<Answered<JsonObject>> => {
   const { account, http, clock, signal } = call;
@@ -170,7 +173,7 @@ export const callV3 = async (
       ...(options.body === undefined ? {} : { 'content-type': 'application/json; charset=utf-8' }),
     },
     // Questions, and orders and refunds of one number: WeChat Pay's own SDK repeats them at the second domain with the same bytes.
-    repeatable: true,
+    repeatable: options.repeatable ?? true,
     signal,
     ...(options.body === undefined ? {} : { body: Buffer.from(bodyText, 'utf8') }),
   };

@@ -1,123 +1,27 @@
-import {
-  type AttemptReport,
-  attemptReport,
-  type CloseReport,
-  codeReport,
-  fromBeijingText,
-  type OrderRef,
-  outcomeOfEnd,
-  outcomeOfSuccess,
-  type PaymentRequest,
-  unanswered,
-  unansweredPayment,
-} from '@tillmesh/channel-kit';
-import { parseMoney, unknownOutcome } from '@tillmesh/domain';
-import { type Answered, callV2, type WechatCall } from './client.ts';
-import { classify, type V2Operation } from './code-table.ts';
-import type { WechatAccount } from './config.ts';
-import { orderReport, type ToldOrder } from './trade-state.ts';
-import type { V2Fields } from './v2-signature.ts';
+import type { AttemptReport, CloseReport, OrderRef, PaymentRequest } from '@tillmesh/channel-kit';
+import type { WechatCall } from './client.ts';
+import { askOverV2, payOverV2, reverseOverV2 } from './code-payment-v2.ts';
+import { payOverV3, reverseOverV3 } from './code-payment-v3.ts';
+import { askOrder } from './order-payment.ts';
 
-// Payment codes go over v2: v3 knows them for selected merchants only (the official sources contradict each other on it).
+// Payment codes go over v2 unless the account says otherwise: v3 knows them for selected merchants only, and the official sources
+// contradict each other on it. Both APIs know each other's orders by their numbers, so an account may change over.
 
-type V2Answer = Extract<Answered<V2Fields>, { kind: 'answered' }>;
+/** Takes a payment by the payer's code. Success is final; v2 sends no notification for code payments. */
+export const payByCode = (request: PaymentRequest, call: WechatCall): Promise<AttemptReport> =>
+  (call.account.codePayments === 'v3' ? payOverV3 : payOverV2)(request, call);
 
-const isOurs = (fields: V2Fields, account: WechatAccount): boolean =>
-  fields['appid'] === account.appId && fields['mch_id'] === account.mchId;
+/** Asks how a code payment stands. */
+export const askByCode = (order: OrderRef, call: WechatCall): Promise<AttemptReport> =>
+  (call.account.codePayments === 'v3' ? askOrder : askOverV2)(order, call);
 
-const toldOrder = (fields: V2Fields, account: WechatAccount): ToldOrder => {
-  const totalFee = fields['total_fee'] ?? '';
-  return {
-    channelOrderNo: fields['out_trade_no'],
-    paid: /^[0-9]{1,12}$/.test(totalFee) ? parseMoney(fields['fee_type'] ?? 'CNY', BigInt(totalFee)) : undefined,
-    channelTransactionId: fields['transaction_id'],
-    paidAtMs: fromBeijingText(fields['time_end'] ?? ''),
-    isOurs: isOurs(fields, account),
-    state: fields['trade_state'],
-    stateText: fields['trade_state_desc'] ?? '',
-  };
-};
-
-/** The report of an answer that is no success: return_code FAIL, result_code FAIL, or nothing that can be read. */
-const refusal = (answer: V2Answer, operation: V2Operation, account: WechatAccount): AttemptReport => {
-  const { facts, trust, content } = answer;
-  if (content === undefined) return attemptReport(facts, unknownOutcome('the answer cannot be read'));
-  const code = content['err_code'] ?? '';
-  const message = content['err_code_des'] ?? content['return_msg'] ?? '';
-  // A verified answer to somebody else says nothing of our order. Without a signature there need not be ids.
-  if (trust.signature === 'verified' && !isOurs(content, account)) {
-    return attemptReport(facts, unknownOutcome('an answer to another merchant or application'), { channelCode: code });
-  }
-  return codeReport(facts, classify({ api: 'v2', operation, code, trust }), { code, message });
-};
-
-const succeeded = (content: V2Fields | undefined): content is V2Fields =>
-  content?.['return_code'] === 'SUCCESS' && content['result_code'] === 'SUCCESS';
-
-/** Takes a payment by the payer's code (/pay/micropay). Success is final; there is no notification for code payments. */
-export const payByCode = async (request: PaymentRequest, call: WechatCall): Promise<AttemptReport> => {
-  const { order } = request;
-  const answer = await callV2(call, {
-    path: '/pay/micropay',
-    fields: {
-      body: request.subject,
-      out_trade_no: order.channelOrderNo,
-      total_fee: order.amount.minorUnits.toString(),
-      fee_type: order.amount.currency,
-      // Required; a till that tells none is behind our own address.
-      spbill_create_ip: request.clientIp.reveal() || '127.0.0.1',
-      auth_code: request.paymentCode.reveal(),
-      device_info: request.terminalId,
-    },
-  });
-  if (answer.kind === 'unanswered') return unansweredPayment(answer.facts, answer.cause);
-  const { facts, content, trust } = answer;
-  if (!succeeded(content)) return refusal(answer, 'pay', call.account);
-  const told = toldOrder(content, call.account);
-  return attemptReport(facts, outcomeOfSuccess(told, order, trust.signature), {
-    channelTransactionId: told.channelTransactionId ?? '',
-  });
-};
-
-/** Asks how a code payment stands (/pay/orderquery). */
-export const askByCode = async (order: OrderRef, call: WechatCall): Promise<AttemptReport> => {
-  const answer = await callV2(call, {
-    path: '/pay/orderquery',
-    fields: { out_trade_no: order.channelOrderNo },
-    repeatable: true,
-  });
-  if (answer.kind === 'unanswered') return unanswered(answer.facts, answer.cause);
-  if (!succeeded(answer.content)) return refusal(answer, 'query', call.account);
-  return orderReport('wechat-v2', toldOrder(answer.content, call.account), order, answer.facts);
-};
-
-const reverse = async (order: OrderRef, call: WechatCall): Promise<CloseReport> => {
-  const answer = await callV2(call, {
-    path: '/secapi/pay/reverse',
-    fields: { out_trade_no: order.channelOrderNo },
-    withCertificate: true,
-  });
-  if (answer.kind === 'unanswered') {
-    return { end: 'undecided', repeat: true, seen: unanswered(answer.facts, answer.cause) };
-  }
-  const { facts, content, trust } = answer;
-  const verified = trust.signature === 'verified';
-  if (succeeded(content) && content['recall'] === 'N' && verified && isOurs(content, call.account)) {
-    const end = { ruleId: 'wechat-v2.reverse.SUCCESS', closed: true };
-    const seen = attemptReport(facts, outcomeOfEnd(end, { isOurs: true }, trust.signature));
-    return { end: 'closed', repeat: false, seen };
-  }
-  const seen = succeeded(content)
-    ? attemptReport(facts, unknownOutcome(`a reverse with recall ${content['recall'] ?? 'missing'}`))
-    : refusal(answer, 'reverse', call.account);
-  // Reversing while the payer types is refused and changes nothing.
-  return { end: seen.outcome.kind === 'pending_payer' ? 'payer_paying' : 'undecided', repeat: true, seen };
-};
+const reverse = (order: OrderRef, call: WechatCall): Promise<CloseReport> =>
+  (call.account.codePayments === 'v3' ? reverseOverV3 : reverseOverV2)(order, call);
 
 /**
- * Takes a code payment back (/secapi/pay/reverse). The channel would close an unpaid order and give back a paid one, and its
- * answer does not tell which: so we look first, and leave a paid order as it is. A payer who pays between the look and the
- * reverse gets the money back, and the end is told as closed.
+ * Takes a code payment back. The channel would close an unpaid order and give back a paid one, and its answer does not tell
+ * which: so we look first, and leave a paid order as it is. A payer who pays between the look and the reverse gets the money
+ * back, and the end is told as closed.
  */
 export const reverseByCode = async (order: OrderRef, call: WechatCall): Promise<CloseReport> => {
   const look = await askByCode(order, call);

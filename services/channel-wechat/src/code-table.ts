@@ -10,8 +10,8 @@ import type { DeclineReason } from '@tillmesh/domain';
 
 /** What v2 is asked: micropay, orderquery, reverse. */
 export type V2Operation = 'pay' | 'query' | 'reverse';
-/** What v3 is asked: place an order, ask about it, close it; refund, ask about the refund. */
-export type V3Operation = 'place' | 'query' | 'close' | 'refund' | 'query_refund';
+/** What v3 is asked: place an order, take a payment code, ask about an order, close it, reverse it; refund, ask about the refund. */
+export type V3Operation = 'place' | 'codepay' | 'query' | 'close' | 'reverse' | 'refund' | 'query_refund';
 
 const MICROPAY = 'pay.weixin.qq.com/wiki/doc/api/micropay.php?chapter=9_10, column 支付状态';
 const ORDERQUERY = 'pay.weixin.qq.com/wiki/doc/api/micropay.php?chapter=9_2';
@@ -105,28 +105,35 @@ const v3Open = (
   ...aliases: string[]
 ): CodeRow<V3Operation> => ({ operation, code, aliases, httpStatus, class: openClass, source: V3_ORDERS });
 
+/** The page knows one table for all ways to pay. */
+const v3Paying = (operation: 'place' | 'codepay'): readonly CodeRow<V3Operation>[] => [
+  v3Open(operation, 'USERPAYING', 202, 'pending_payer', 'USER_PAYING'),
+  v3Failed(operation, 'PARAM_ERROR', 400, 'other'),
+  v3Open(operation, 'INVALID_REQUEST', 400, 'query_now'),
+  v3Open(operation, 'ORDER_CLOSED', 400, 'query_now', 'ORDERCLOSED'),
+  v3Open(operation, 'ORDERPAID', 400, 'query_now', 'ORDER_PAID'),
+  v3Failed(operation, 'MCH_NOT_EXISTS', 400, 'account_refused', { configAlarm: true }),
+  v3Failed(operation, 'APPID_MCHID_NOT_MATCH', 400, 'account_refused', { configAlarm: true }),
+  v3Failed(operation, 'SIGN_ERROR', 401, 'account_refused', { configAlarm: true }),
+  v3Open(operation, 'TRADE_ERROR', 403, 'query_now'),
+  v3Open(operation, 'RULELIMIT', 403, 'unknown', 'RULE_LIMIT'),
+  v3Open(operation, 'OUT_TRADE_NO_USED', 403, 'query_now'),
+  v3Failed(operation, 'NOTENOUGH', 403, 'insufficient_funds', { aliases: ['NOT_ENOUGH'] }),
+  v3Failed(operation, 'NOAUTH', 403, 'account_refused', { aliases: ['NO_AUTH'], configAlarm: true }),
+  v3Failed(operation, 'ACCOUNTERROR', 403, 'payer_refused'),
+  v3Open(operation, 'ORDERNOTEXIST', 404, 'unknown', 'ORDER_NOT_EXIST'),
+  v3Open(operation, 'FREQUENCY_LIMITED', 429, 'unknown', 'RATELIMIT_EXCEEDED'),
+  v3Open(operation, 'SYSTEMERROR', 500, 'query_now', 'SYSTEM_ERROR'),
+  v3Open(operation, 'BANKERROR', 500, 'query_now', 'BANK_ERROR'),
+  v3Open(operation, 'OPENID_MISMATCH', 500, 'unknown'),
+  v3Open(operation, 'INVALID_TRANSACTIONID', 500, 'unknown'),
+];
+
 /** WeChat Pay v3. */
 export const v3Codes: CodeTable<V3Operation> = createCodeTable('wechat-v3', [
-  v3Open('place', 'USERPAYING', 202, 'pending_payer', 'USER_PAYING'),
-  v3Failed('place', 'PARAM_ERROR', 400, 'other'),
-  v3Open('place', 'INVALID_REQUEST', 400, 'query_now'),
-  v3Open('place', 'ORDER_CLOSED', 400, 'query_now', 'ORDERCLOSED'),
-  v3Open('place', 'ORDERPAID', 400, 'query_now', 'ORDER_PAID'),
-  v3Failed('place', 'MCH_NOT_EXISTS', 400, 'account_refused', { configAlarm: true }),
-  v3Failed('place', 'APPID_MCHID_NOT_MATCH', 400, 'account_refused', { configAlarm: true }),
-  v3Failed('place', 'SIGN_ERROR', 401, 'account_refused', { configAlarm: true }),
-  v3Open('place', 'TRADE_ERROR', 403, 'query_now'),
-  v3Open('place', 'RULELIMIT', 403, 'unknown', 'RULE_LIMIT'),
-  v3Open('place', 'OUT_TRADE_NO_USED', 403, 'query_now'),
-  v3Failed('place', 'NOTENOUGH', 403, 'insufficient_funds', { aliases: ['NOT_ENOUGH'] }),
-  v3Failed('place', 'NOAUTH', 403, 'account_refused', { aliases: ['NO_AUTH'], configAlarm: true }),
-  v3Failed('place', 'ACCOUNTERROR', 403, 'payer_refused'),
-  v3Open('place', 'ORDERNOTEXIST', 404, 'unknown', 'ORDER_NOT_EXIST'),
-  v3Open('place', 'FREQUENCY_LIMITED', 429, 'unknown', 'RATELIMIT_EXCEEDED'),
-  v3Open('place', 'SYSTEMERROR', 500, 'query_now', 'SYSTEM_ERROR'),
-  v3Open('place', 'BANKERROR', 500, 'query_now', 'BANK_ERROR'),
-  v3Open('place', 'OPENID_MISMATCH', 500, 'unknown'),
-  v3Open('place', 'INVALID_TRANSACTIONID', 500, 'unknown'),
+  ...v3Paying('place'),
+  // The same page lists what a payment code is told; what it does not list (a code that has expired, too) has to be asked for.
+  ...v3Paying('codepay'),
 
   {
     operation: 'query',
@@ -147,6 +154,11 @@ export const v3Codes: CodeTable<V3Operation> = createCodeTable('wechat-v3', [
   // On close it may mean that the user is paying at this moment (community thread oCJUsw5FUOCHBKRtevasAq85LY7s).
   v3Open('close', 'FREQUENCY_LIMITED', 429, 'unknown', 'RATELIMIT_EXCEEDED'),
   v3Open('close', 'SYSTEMERROR', 500, 'query_now', 'SYSTEM_ERROR'),
+
+  v3Open('reverse', 'USERPAYING', 202, 'pending_payer', 'USER_PAYING'),
+  v3Open('reverse', 'ORDERNOTEXIST', 404, 'unknown', 'ORDER_NOT_EXIST'),
+  v3Open('reverse', 'FREQUENCY_LIMITED', 429, 'unknown', 'RATELIMIT_EXCEEDED'),
+  v3Open('reverse', 'SYSTEMERROR', 500, 'query_now', 'SYSTEM_ERROR'),
 
   // Refused before the order was looked at. NOT_ENOUGH (the merchant's balance) is not here: the same refund number is to be
   // sent again when there is money.

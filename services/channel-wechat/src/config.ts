@@ -12,25 +12,37 @@ const symmetricKeyFile = (what: string) =>
     )
     .describe(`Path of a file that holds ${what}, 32 letters and digits, relative to the configuration file.`);
 
+const merchantNumber = z.string().regex(/^[0-9]{6,32}$/, 'is not 6 to 32 digits');
+const application = z.string().regex(/^wx[0-9a-zA-Z]{1,30}$/, 'does not look like wx...');
+
 /** One merchant account at WeChat Pay. */
 export const WechatAccount = z
   .strictObject({
     ...accountSettings,
-    mchId: z
-      .string()
-      .regex(/^[0-9]{6,32}$/, 'is not 6 to 32 digits')
-      .describe('The merchant number (mchid).'),
-    appId: z
-      .string()
-      .regex(/^wx[0-9a-zA-Z]{1,30}$/, 'does not look like wx...')
-      .describe('The application (appid) that orders are placed for.'),
+    mchId: merchantNumber.describe('The merchant number (mchid) that signs; of a service provider its own (sp_mchid).'),
+    appId: application.describe(
+      'The application (appid) that orders are placed for; of a service provider its own (sp_appid).',
+    ),
+    subMerchant: z
+      .strictObject({
+        mchId: merchantNumber.describe('The merchant that is paid (sub_mchid).'),
+        appId: application
+          .optional()
+          .describe("The merchant's own application (sub_appid); payers are then known by its openids."),
+      })
+      .optional()
+      .describe('For whom a service provider works. Without it the account is a merchant of its own.'),
+    codePayments: z
+      .enum(['v2', 'v3'])
+      .default('v2')
+      .describe('The API that takes payment codes; v3 is granted to selected merchants.'),
     merchantSerialNo: z
       .string()
       .regex(/^[0-9A-Fa-f]{1,64}$/, 'is not hexadecimal')
       .describe("Serial number of the merchant's API certificate."),
     privateKeyFile: privateKeyFile("the merchant's private key"),
     apiV3KeyFile: symmetricKeyFile('the APIv3 key'),
-    apiV2KeyFile: symmetricKeyFile('the API key of v2, for payment codes'),
+    apiV2KeyFile: symmetricKeyFile('the API key of v2, for payment codes over v2').optional(),
     v2SignType: z.enum(['HMAC-SHA256', 'MD5']).default('HMAC-SHA256').describe('How v2 requests are signed.'),
     wechatpayKeys: z
       .array(
@@ -66,6 +78,14 @@ export const WechatAccount = z
       })
       .optional()
       .describe('What proves the merchant in TLS to /secapi (reverse). WeChat Pay itself demands it.'),
+  })
+  .superRefine((account, context) => {
+    const note = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });
+    const { codePayments, apiV2KeyFile, subMerchant, mchId } = account;
+    if (codePayments === 'v2' && apiV2KeyFile === undefined) {
+      note(['apiV2KeyFile'], 'is needed: payment codes go over v2 unless codePayments is v3');
+    }
+    if (subMerchant?.mchId === mchId) note(['subMerchant', 'mchId'], 'is the service provider itself (mchId)');
   })
   .describe('One merchant account at WeChat Pay.');
 

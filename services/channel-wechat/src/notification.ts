@@ -9,6 +9,7 @@ import {
   outcomeOfSuccess,
   parseJsonObject,
   type RawNotification,
+  readDetails,
   refundReport,
   refundStateOf,
   textAt,
@@ -17,6 +18,7 @@ import {
 import { unknownOutcome } from '@tillmesh/domain';
 import { type WechatCall, wechatpayKeysOf } from './client.ts';
 import type { WechatAccount } from './config.ts';
+import { isOurMerchant, isOurTransaction } from './merchant-ids.ts';
 import { moneyIn, toldTransaction } from './order-payment.ts';
 import { refundRuleOf, refundStateOfWord } from './refund.ts';
 import { openResource } from './resource.ts';
@@ -65,6 +67,7 @@ const paymentNews = (eventType: string, content: JsonObject, account: WechatAcco
     channelState: state,
     channelMessage: stateText,
     channelTransactionId,
+    details: readDetails(outcome, told.details),
   });
   return {
     dedupeKey: `${eventType}:${channelOrderNo}:${channelTransactionId}`,
@@ -89,9 +92,9 @@ const refundNews = (eventType: string, content: JsonObject): News | undefined =>
   return { dedupeKey: `${eventType}:${refundNo}:${channelRefundId}`, payments: [], refunds: [{ refundNo, report }] };
 };
 
-/** True where the content names another merchant, or, for payments, another application. */
+/** True where the content names another merchant (or sub-merchant, or provider), or, for payments, another application. */
 const isForeign = (content: JsonObject, isPayment: boolean, account: WechatAccount): boolean =>
-  textAt(content, 'mchid') !== account.mchId || (isPayment && textAt(content, 'appid') !== account.appId);
+  !(isPayment ? isOurTransaction : isOurMerchant)(content, account);
 
 /** Verifies and reads a v3 notification: signature, time, account, content, in this order. */
 export const parseNotification = (notification: RawNotification, call: WechatCall): NotificationReport => {

@@ -19,6 +19,15 @@ import { type ClientAction, type Money, parseMoney, unknownOutcome } from '@till
 import { type Answered, callV3, stampOf, type WechatCall } from './client.ts';
 import { classify, type V3Operation } from './code-table.ts';
 import type { WechatAccount } from './config.ts';
+import {
+  isOurTransaction,
+  ordersPathOf,
+  payerOf,
+  payersAppOf,
+  v3MerchantIds,
+  v3MerchantNumbers,
+} from './merchant-ids.ts';
+import { detailsOfTransaction } from './payment-details.ts';
 import { orderReport, type ToldOrder } from './trade-state.ts';
 import { appParameters, jsapiParameters } from './v3-signature.ts';
 
@@ -35,9 +44,10 @@ export const moneyIn = (content: JsonObject, name: string): Money | undefined =>
 export const toldTransaction = (content: JsonObject, account: WechatAccount): ToldOrder => ({
   channelOrderNo: textAt(content, 'out_trade_no'),
   paid: moneyIn(content, 'total'),
+  details: detailsOfTransaction(content, moneyIn(content, 'total')),
   channelTransactionId: textAt(content, 'transaction_id'),
   paidAtMs: fromRfc3339(textAt(content, 'success_time') ?? ''),
-  isOurs: textAt(content, 'mchid') === account.mchId && textAt(content, 'appid') === account.appId,
+  isOurs: isOurTransaction(content, account),
   state: textAt(content, 'trade_state'),
   stateText: textAt(content, 'trade_state_desc') ?? '',
 });
@@ -51,7 +61,8 @@ export const refusalReport = (answer: V3Answer, operation: V3Operation): Attempt
   return codeReport(facts, meaning, { code, message: textAt(content, 'message') ?? '' });
 };
 
-const isVerifiedSuccess = (answer: V3Answer, status: number): boolean =>
+/** True for a verified answer that says with this status that it was done. */
+export const isVerifiedSuccess = (answer: V3Answer, status: number): boolean =>
   answer.facts.httpStatus === status && answer.trust.signature === 'verified' && answer.content !== undefined;
 
 const CODE_URL = /^weixin:\/\/wxpay\/[!-~]{1,500}$/;
@@ -70,7 +81,9 @@ const actionIn = (content: JsonObject, kind: OrderRef['kind'], call: WechatCall)
   }
   const prepayId = textAt(content, 'prepay_id');
   if (prepayId === undefined || !PREPAY_ID.test(prepayId)) return undefined;
-  const { appId, mchId, privateKeyFile } = call.account;
+  const { mchId, privateKeyFile } = call.account;
+  const appId = payersAppOf(call.account);
+  // A provider's app names the provider's number here, as the official SDK does (WX-JAVA partnerpayments/app/AppServiceExtension).
   if (kind === 'app') {
     return { kind: 'app', parameters: appParameters(appId, mchId, prepayId, stampOf(call), privateKeyFile) };
   }
@@ -103,20 +116,19 @@ const sceneOf = (request: PaymentRequest): JsonObject => {
 export const placeOrder = async (request: PaymentRequest, call: WechatCall): Promise<AttemptReport> => {
   const { order } = request;
   const { account } = call;
-  const path = `/v3/pay/transactions/${PRODUCTS.get(order.kind) ?? 'native'}`;
+  const path = `${ordersPathOf(account)}/${PRODUCTS.get(order.kind) ?? 'native'}`;
   const answer = await callV3(call, {
     method: 'POST',
     path,
     pathTemplate: path,
     body: {
-      appid: account.appId,
-      mchid: account.mchId,
+      ...v3MerchantIds(account),
       description: request.subject,
       out_trade_no: order.channelOrderNo,
       time_expire: toBeijingRfc3339(request.expireAtMs),
       ...(request.notifyUrl === '' ? {} : { notify_url: request.notifyUrl }),
       amount: { total: Number(order.amount.minorUnits), currency: order.amount.currency },
-      ...(isInWechat(order) ? { payer: { openid: request.payerId.reveal() } } : {}),
+      ...(isInWechat(order) ? { payer: payerOf(account, request.payerId.reveal()) } : {}),
       ...sceneOf(request),
     },
   });
@@ -130,16 +142,17 @@ export const placeOrder = async (request: PaymentRequest, call: WechatCall): Pro
     : attemptReport(facts, { kind: 'pending_payer' }, { action });
 };
 
-const orderPath = (order: OrderRef): string => `/v3/pay/transactions/out-trade-no/${order.channelOrderNo}`;
-const ORDER_TEMPLATE = '/v3/pay/transactions/out-trade-no/{out_trade_no}';
+/** Where v3 has an order, and the same with a name in the place of its number. */
+export const orderPathOf = (order: OrderRef, account: WechatAccount) => {
+  const orders = `${ordersPathOf(account)}/out-trade-no`;
+  return { path: `${orders}/${order.channelOrderNo}`, pathTemplate: `${orders}/{out_trade_no}` };
+};
 
 /** Asks how an order stands. */
 export const askOrder = async (order: OrderRef, call: WechatCall): Promise<AttemptReport> => {
-  const answer = await callV3(call, {
-    method: 'GET',
-    path: `${orderPath(order)}?mchid=${call.account.mchId}`,
-    pathTemplate: ORDER_TEMPLATE,
-  });
+  const { path, pathTemplate } = orderPathOf(order, call.account);
+  const merchant = new URLSearchParams(v3MerchantNumbers(call.account));
+  const answer = await callV3(call, { method: 'GET', path: `${path}?${merchant.toString()}`, pathTemplate });
   if (answer.kind === 'unanswered') return unanswered(answer.facts, answer.cause);
   const { facts, content } = answer;
   if (facts.httpStatus !== 200 || content === undefined) return refusalReport(answer, 'query');
@@ -157,11 +170,12 @@ const closedReport = (facts: CallFacts): CloseReport => ({
 
 /** Closes an order that is not paid: 204, also when it is closed already. */
 export const closeOrder = async (order: OrderRef, call: WechatCall): Promise<CloseReport> => {
+  const { path, pathTemplate } = orderPathOf(order, call.account);
   const answer = await callV3(call, {
     method: 'POST',
-    path: `${orderPath(order)}/close`,
-    pathTemplate: `${ORDER_TEMPLATE}/close`,
-    body: { mchid: call.account.mchId },
+    path: `${path}/close`,
+    pathTemplate: `${pathTemplate}/close`,
+    body: v3MerchantNumbers(call.account),
   });
   if (answer.kind === 'unanswered') {
     return { end: 'undecided', repeat: true, seen: unanswered(answer.facts, answer.cause) };

@@ -11,6 +11,7 @@ import { Secret } from '@tillmesh/config';
 import { rpcErrors } from '@tillmesh/rpc';
 import type { WechatCall } from './client.ts';
 import type { WechatAccount } from './config.ts';
+import { payersAppOf } from './merchant-ids.ts';
 
 const TOKEN_PATH = '/sns/oauth2/access_token';
 const OPENID = /^[0-9A-Za-z_-]{1,128}$/;
@@ -30,7 +31,7 @@ const payerAuthOf = (account: WechatAccount) => {
 /** WeChat's web authorisation, without asking its owner (snsapi_base). Source: developers.weixin.qq.com, "网页授权". */
 export const buildPayerAuth = ({ returnUrl, state }: PayerAuthRequest, account: WechatAccount): string => {
   const url = new URL(payerAuthOf(account).authorizeUrl);
-  url.searchParams.set('appid', account.appId);
+  url.searchParams.set('appid', payersAppOf(account));
   url.searchParams.set('redirect_uri', returnUrl);
   url.searchParams.set('response_type', 'code');
   url.searchParams.set('scope', 'snsapi_base');
@@ -43,7 +44,7 @@ export const buildPayerAuth = ({ returnUrl, state }: PayerAuthRequest, account: 
 export const resolvePayer = async (code: Secret, { account, http, signal }: WechatCall): Promise<PayerReport> => {
   const { apiUrl, appSecretFile } = payerAuthOf(account);
   const query = new URLSearchParams({
-    appid: account.appId,
+    appid: payersAppOf(account),
     secret: appSecretFile.reveal(),
     code: code.reveal(),
     grant_type: 'authorization_code',

@@ -10,6 +10,8 @@ import {
 } from '@tillmesh/channel-kit';
 import { type Answered, callV3, type WechatCall } from './client.ts';
 import { classify } from './code-table.ts';
+import type { WechatAccount } from './config.ts';
+import { namesOnlyUs, refundMerchantIds } from './merchant-ids.ts';
 import { moneyIn } from './order-payment.ts';
 
 // All refunds go over v3, those of code payments too: v3 takes any order of the merchant by its number, its answers are signed
@@ -32,16 +34,17 @@ export const refundStateOfWord = (word: string | undefined): RefundReport['state
 export const refundRuleOf = (state: RefundReport['state'], word: string | undefined): string =>
   state === 'failed' ? `wechat-v3.refund.status.${word}` : '';
 
-const toldRefund = (content: JsonObject, refund: RefundRef): ToldRefund => ({
+const toldRefund = (content: JsonObject, refund: RefundRef, account: WechatAccount): ToldRefund => ({
   refundNo: textAt(content, 'out_refund_no'),
   refunded: moneyIn(content, 'refund'),
-  isOurs: textAt(content, 'out_trade_no') === refund.order.channelOrderNo,
+  isOurs: textAt(content, 'out_trade_no') === refund.order.channelOrderNo && namesOnlyUs(content, account),
 });
 
 const reportOf = (
   answer: Answered<JsonObject>,
   operation: 'refund' | 'query_refund',
   refund: RefundRef,
+  account: WechatAccount,
 ): RefundReport => {
   if (answer.kind === 'unanswered') {
     return refundReport(answer.facts, 'unknown', { channelMessage: answer.cause });
@@ -59,7 +62,7 @@ const reportOf = (
     });
   }
   const word = textAt(content, 'status');
-  const told = toldRefund(content, refund);
+  const told = toldRefund(content, refund, account);
   const state = refundStateOf(refundStateOfWord(word), told, refund, facts.signature);
   return refundReport(facts, state, {
     ruleId: refundRuleOf(state, word),
@@ -78,6 +81,7 @@ export const refundOrder = async (request: RefundRequest, call: WechatCall): Pro
     path,
     pathTemplate: path,
     body: {
+      ...refundMerchantIds(call.account),
       out_trade_no: order.channelOrderNo,
       out_refund_no: request.refundNo,
       ...(request.reason === '' ? {} : { reason: request.reason }),
@@ -89,15 +93,16 @@ export const refundOrder = async (request: RefundRequest, call: WechatCall): Pro
       },
     },
   });
-  return reportOf(answer, 'refund', request);
+  return reportOf(answer, 'refund', request, call.account);
 };
 
 /** Asks how a refund stands. */
 export const askRefund = async (refund: RefundRef, call: WechatCall): Promise<RefundReport> => {
+  const merchant = new URLSearchParams(refundMerchantIds(call.account)).toString();
   const answer = await callV3(call, {
     method: 'GET',
-    path: `/v3/refund/domestic/refunds/${refund.refundNo}`,
+    path: `/v3/refund/domestic/refunds/${refund.refundNo}${merchant === '' ? '' : `?${merchant}`}`,
     pathTemplate: '/v3/refund/domestic/refunds/{out_refund_no}',
   });
-  return reportOf(answer, 'query_refund', refund);
+  return reportOf(answer, 'query_refund', refund, call.account);
 };

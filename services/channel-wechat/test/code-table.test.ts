@@ -23,12 +23,14 @@ describe.skipIf(official === undefined)('the classification table (skipped where
   }
   for (const { code, aliases = [], http = 0, ours } of v3Rows) {
     for (const spelling of [code, ...aliases]) {
-      test(`placing an order: ${http} ${spelling} is ${ours}`, () => {
-        const meaning = classify({ api: 'v3', operation: 'place', code: spelling, trust: verified(http) });
-        expect(meaning.class === 'failed_definite').toBe(ours === 'FAILED_DEFINITE');
-        if (ours === 'UNKNOWN_QUERY_NOW') expect(meaning.class).toBe('query_now');
-        if (ours === 'UNKNOWN') expect(meaning.class).toBe('unknown');
-        if (ours === 'PROCESSING') expect(meaning.class).toBe('pending_payer');
+      test(`placing an order, and a payment code over v3: ${http} ${spelling} is ${ours}`, () => {
+        for (const operation of ['place', 'codepay'] as const) {
+          const meaning = classify({ api: 'v3', operation, code: spelling, trust: verified(http) });
+          expect(meaning.class === 'failed_definite').toBe(ours === 'FAILED_DEFINITE');
+          if (ours === 'UNKNOWN_QUERY_NOW') expect(meaning.class).toBe('query_now');
+          if (ours === 'UNKNOWN') expect(meaning.class).toBe('unknown');
+          if (ours === 'PROCESSING') expect(meaning.class).toBe('pending_payer');
+        }
       });
     }
   }
@@ -43,13 +45,15 @@ describe.skipIf(official === undefined)('the classification table (skipped where
         .filter((row) => row.operation === operation && row.class === 'failed_definite')
         .flatMap(({ code, aliases = [] }) => [code, ...aliases]);
     expect(definite(v2Codes.rows, 'pay').filter((code) => !allowed(v2Rows).has(code))).toEqual([]);
-    expect(definite(v3Codes.rows, 'place').filter((code) => !allowed(v3Rows).has(code))).toEqual([]);
+    for (const operation of ['place', 'codepay']) {
+      expect(definite(v3Codes.rows, operation).filter((code) => !allowed(v3Rows).has(code))).toEqual([]);
+    }
   });
 });
 
 test('no code of a query, a close or a reverse is definite: only a state of the order is', () => {
   const definite = [...v2Codes.rows, ...v3Codes.rows].filter((row) => row.class === 'failed_definite');
-  expect(new Set(definite.map(({ operation }) => operation))).toEqual(new Set(['pay', 'place', 'refund']));
+  expect(new Set(definite.map(({ operation }) => operation))).toEqual(new Set(['pay', 'place', 'codepay', 'refund']));
 });
 
 test('every row names its source', () => {

@@ -40,7 +40,14 @@ const start = (settings?: object) => startAndStop(join(import.meta.dirname, '../
 const server = { port: 0 };
 
 test('a good configuration starts, serves and stops in order', async () => {
-  const { code, output } = await start({ server, accounts: [goodAccount] });
+  const { apiV2KeyFile: _v2, ...withoutV2 } = goodAccount;
+  const subMerchant = { mchId: '1600000001', appId: 'wxd678efh567hg6999' };
+  const accounts = [
+    goodAccount,
+    { ...goodAccount, accountId: 'wechat-b', subMerchant },
+    { ...withoutV2, accountId: 'wechat-c', subMerchant, codePayments: 'v3' },
+  ];
+  const { code, output } = await start({ server, accounts });
   expect(output).toContain('"msg":"ready"');
   expect(code).toBe(0);
 });
@@ -62,6 +69,14 @@ test('a wrong configuration ends with exit status 1 and every problem by name', 
         wechatpayKeys: [{ id: 'PUB_KEY_ID_1', keyFile: files.private }],
       },
       { ...goodAccount, baseUrls: ['api.mch.weixin.qq.com'], typo: 1 },
+      {
+        ...goodAccount,
+        accountId: 'wechat-c',
+        subMerchant: { mchId: 'sub', appId: 'mine', name: 'x' },
+        codePayments: 'v4',
+      },
+      { ...goodAccount, accountId: 'wechat-d', subMerchant: { mchId: goodAccount.mchId } },
+      { ...goodAccount, accountId: 'wechat-e', apiV2KeyFile: undefined },
     ],
   });
   expect(code).toBe(1);
@@ -75,6 +90,12 @@ test('a wrong configuration ends with exit status 1 and every problem by name', 
     'accounts.0.wechatpayKeys.0.keyFile: the key file is not',
     'accounts.1.baseUrls.0',
     'accounts.1.typo: is not a setting',
+    'accounts.2.subMerchant.mchId: is not 6 to 32 digits',
+    'accounts.2.subMerchant.appId: does not look like wx...',
+    'accounts.2.subMerchant.name: is not a setting',
+    'accounts.2.codePayments',
+    'accounts.3.subMerchant.mchId: is the service provider itself (mchId)',
+    'accounts.4.apiV2KeyFile: is missing',
   ]) {
     expect(output).toContain(problem);
   }

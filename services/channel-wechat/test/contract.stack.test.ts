@@ -38,6 +38,14 @@ contractSuite(wechat, () =>
     wallet: 'wechat',
     accountsOf: (keys, baseUrl) => [accountOf(keys, 0, baseUrl), accountOf(keys, 1, baseUrl)],
     declineCode: 'NOTENOUGH',
+    billFaults: [
+      ['truncated', 'truncated'],
+      ['wrong_hash', 'wrong_hash'],
+      ['wrong_encoding', 'wrong_encoding'],
+      ['wrong_totals', 'totals_differ'],
+      ['bad_archive', 'bad_archive'],
+      ['not_ready', undefined],
+    ],
     secretsOf: ({ wechat: { accounts } }) =>
       accounts.flatMap(({ apiV2KeyFile, apiV3KeyFile }) =>
         [apiV2KeyFile, apiV3KeyFile].map((path) => readFileSync(path, 'utf8').trim()),

@@ -138,6 +138,7 @@ export const account = (baseUrl: string, more: Partial<WechatAccount> = {}): Wec
   apiV3KeyFile: new Secret(API_V3_KEY),
   apiV2KeyFile: new Secret(API_V2_KEY),
   v2SignType: 'HMAC-SHA256',
+  codePayments: 'v2',
   wechatpayKeys: KEY_IDS.map((id, index) => ({ id, keyFile: wechatpayKeyPairs[index === 0 ? 0 : 1].publicKey })),
   ...more,
 });
@@ -145,7 +146,7 @@ export const account = (baseUrl: string, more: Partial<WechatAccount> = {}): Wec
 export const httpFor = (baseUrl: string, authority?: string): ChannelHttp =>
   createChannelHttp({
     channelId: 'wechat',
-    hosts: [authority === undefined ? { baseUrl } : { baseUrl, authority }],
+    hosts: [authority === undefined ? { baseUrl } : { baseUrl, trustedRoots: [authority] }],
     limits: {
       connectionsMax: 8,
       waitingMax: 8,

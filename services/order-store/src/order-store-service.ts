@@ -7,6 +7,7 @@ import {
   type ChannelId,
   equalMoney,
   isVisible,
+  type LearnedBy,
   type MerchantId,
   type MerchantOrderNo,
   type MerchantRefundNo,
@@ -25,6 +26,7 @@ import { traceIdOf } from '@tillmesh/telemetry';
 import {
   actionFromWire,
   attemptToWire,
+  detailsFromWire,
   kindMap,
   learnedByMap,
   moneyFromWire,
@@ -37,7 +39,9 @@ import {
 import { changeGroupMap, GROUP_STATE } from './change-group-map.ts';
 import { createOrder } from './create-order.ts';
 import { withDatabaseErrors } from './database-failure.ts';
+import { listOpenWork } from './open-work.ts';
 import { orderNoOf, refOf } from './order-ref.ts';
+import { recordStatement } from './record-statement.ts';
 
 const PRIMARY = { fromReplica: false, staleMs: 0 };
 
@@ -45,7 +49,7 @@ const shown = (
   payment: Payment,
   from: { readonly fromReplica: boolean; readonly staleMs: number | undefined } = PRIMARY,
 ): MessageInitShape<typeof PaymentSchema> =>
-  paymentToWire(payment, { traceId: traceIdOf(payment.traceparent), ...from });
+  paymentToWire(payment, { traceId: traceIdOf(payment.traceparent), ...from, withDetails: true });
 
 const ms = (duration: { readonly seconds: bigint; readonly nanos: number } | undefined): number =>
   duration === undefined ? 0 : durationMs({ $typeName: 'google.protobuf.Duration', ...duration });
@@ -89,6 +93,11 @@ const newPaymentOf = (request: CreateOrderRequest, createdAtMs: number) => {
   };
 };
 
+/** Money is settled by hand by two persons, never by a caller that says so. */
+const refusePerson = (learnedBy: LearnedBy): void => {
+  if (learnedBy === 'person') throw rpcErrors.requestInvalid('what a person found out goes to RecordStatement');
+};
+
 const UNKNOWN_PAYMENT = 'no such payment';
 
 /** The wire's side of the order store; every decision is in libs/order-groups and libs/domain. */
@@ -107,9 +116,17 @@ export const createOrderStoreService = (
       const learnedBy = learnedByMap.fromWire(request.learnedBy);
       if (learnedBy === undefined || request.result === undefined)
         throw rpcErrors.requestInvalid('result and learned_by have to be set');
+      const outcome = outcomeFromWire(request.result);
+      refusePerson(learnedBy);
       const applied = await orders.payments.apply(orderNoOf(request.orderNo), {
         attemptNo: request.attemptNo as AttemptNo,
-        outcome: outcomeFromWire(request.result),
+        outcome,
+        ...(outcome.kind === 'succeeded'
+          ? {
+              details: detailsFromWire(request.result.details, outcome.paid),
+              queryTellsMore: request.result.queryTellsMore,
+            }
+          : {}),
         learnedBy,
         channelCode: request.result.channelSubCode || request.result.channelCode || request.result.channelState,
         action: actionFromWire(request.result.action),
@@ -236,6 +253,7 @@ export const createOrderStoreService = (
       const { result } = request;
       if (learnedBy === undefined || result === undefined)
         throw rpcErrors.requestInvalid('result and learned_by have to be set');
+      refusePerson(learnedBy);
       const state = refundStateMap.fromWire(result.state) ?? 'unknown';
       const applied = await orders.refunds.apply(orderNoOf(request.refundNo), {
         // `requested` is our own word; from a channel it says nothing.
@@ -294,10 +312,37 @@ export const createOrderStoreService = (
   scheduleCheck: (request) =>
     withDatabaseErrors(async () => {
       const { item } = request;
+      if (request.stop) {
+        // Of a refund there is nothing to stop: its looks end with it.
+        if (item.case === 'orderNo') await orders.payments.stopChecks(orderNoOf(item.value));
+        return {};
+      }
       const store = item.case === 'refundNo' ? orders.refunds : orders.payments;
       await store.schedule(orderNoOf(item.value ?? ''), ms(request.nextCheckAfter), request.needsPerson);
       return {};
     }),
+
+  listOpenWork: (request) => withDatabaseErrors(() => listOpenWork(orders, request)),
+
+  countOpenWork: (request) =>
+    withDatabaseErrors(async () => {
+      const [tillMs, warnMs] = [ms(request.tillPatience), ms(request.warnBefore)];
+      if (warnMs <= 0 || warnMs >= tillMs)
+        throw rpcErrors.requestInvalid('warn_before has to be more than nothing and less than till_patience');
+      const count = await orders.countOpenWork({ tillMs, warnMs });
+      const { oldestCreatedAtMs, unreachable } = count;
+      return {
+        payments: BigInt(count.payments),
+        refunds: BigInt(count.refunds),
+        withPerson: BigInt(count.withPerson),
+        ...(oldestCreatedAtMs === undefined ? {} : { oldestCreatedAt: timestampFromMs(oldestCreatedAtMs) }),
+        aboutToBreach: BigInt(count.aboutToBreach),
+        breached: BigInt(count.breached),
+        unreachableGroupTags: [...unreachable],
+      };
+    }),
+
+  recordStatement: (request) => withDatabaseErrors(() => recordStatement(orders, request, { clock, source: source() })),
 
   getGroupStatus: async () => ({
     groups: orders.status().map((group) => ({

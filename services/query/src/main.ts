@@ -51,6 +51,7 @@ await runService({
         }),
       ],
       begin: () => orders.look(),
+      whyNotReady: orders.whyUnreachable,
       end: async () => {
         projected?.watch.close();
         store?.close();

@@ -60,7 +60,30 @@ const refundFactsOf = (refunds: readonly StoredRefund[], row: TrajectoryRow): Fa
   };
 };
 
-const changeOf = (row: TrajectoryRow, { stored: { payment }, refunds }: Trajectory): Line => {
+const saidOf = (row: TrajectoryRow, { statements }: Trajectory): Line => {
+  const said = statements.find(({ person, saidAtMs }) => person === row.code && saidAtMs === row.happenedAtMs);
+  return {
+    atMs: row.happenedAtMs,
+    source: row.source,
+    event: row.event,
+    facts: {
+      refund_no: row.refundNo,
+      attempt_no: row.attemptNo,
+      outcome: row.state,
+      person: row.code,
+      channel_transaction_id: said?.channelTransactionId,
+      money_moved_at: said?.happenedAtMs === undefined ? undefined : new Date(said.happenedAtMs).toISOString(),
+      evidence: said?.evidence,
+    },
+  };
+};
+
+const changeOf = (row: TrajectoryRow, trajectory: Trajectory): Line => {
+  if (row.event === 'person_said') return saidOf(row, trajectory);
+  const {
+    stored: { payment },
+    refunds,
+  } = trajectory;
   const attempt = payment.attempts.find(({ attemptNo }) => attemptNo === row.attemptNo);
   const isStart = row.refundNo === undefined && row.attemptState === 'started' && attempt !== undefined;
   return {

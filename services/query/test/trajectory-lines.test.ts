@@ -64,6 +64,7 @@ const trajectory = (rows: readonly TrajectoryRow[], change: object = {}): Trajec
   },
   createdBy: 'cashier',
   refunds: [],
+  statements: [],
   rows,
   isCut: false,
 });
@@ -150,4 +151,28 @@ test('a refund is told with its amount where it begins, and a call for a person 
   expect(lines[0]?.facts).not.toHaveProperty('channel_refund_id');
   expect(lines[1]?.facts).toMatchObject({ refund_no: refundNo, channel_refund_id: '99', state: 'succeeded' });
   expect(lines[2]?.facts).toMatchObject({ code: 'needs_person', needs_person: 'the channel never said' });
+});
+
+test('what a person said is told with the evidence and with nothing of the payment’s state', () => {
+  const lines = linesOf({
+    ...trajectory([row({ event: 'person_said', state: 'succeeded', attemptNo: 1, learnedBy: 'person', code: 'Ann' })]),
+    statements: [
+      {
+        person: 'Ann',
+        outcome: 'succeeded',
+        channelTransactionId: '42' as never,
+        happenedAtMs: 1_500,
+        evidence: 'bill, line 7',
+        saidAtMs: 2_000,
+      },
+    ],
+  }).slice(2);
+  expect(lines[0]?.facts).toEqual({
+    attempt_no: '1',
+    outcome: 'succeeded',
+    person: 'Ann',
+    channel_transaction_id: '42',
+    money_moved_at: '1970-01-01T00:00:01.500Z',
+    evidence: 'bill, line 7',
+  });
 });

@@ -36,6 +36,20 @@ const WechatAccountConfig = z.strictObject({
   apiV3KeyFile: keyOf32("the merchant's APIv3 key, 32 characters"),
   apiV2KeyFile: keyOf32("the merchant's v2 key, 32 characters"),
   appSecretFile: keyOf32("the application's secret, 32 characters, for web authorisation").optional(),
+  subMerchants: z
+    .array(
+      z.strictObject({
+        accountId: name("The mesh's name of the account."),
+        mchid: z
+          .string()
+          .regex(/^[0-9]{8,10}$/)
+          .describe('Number of the merchant, 8 to 10 digits (sub_mchid).'),
+        appid: name("The merchant's own application (sub_appid).").optional(),
+      }),
+    )
+    .max(100)
+    .default([])
+    .describe('The merchants that this one works for as a service provider.'),
 });
 
 const WechatConfig = z
@@ -164,6 +178,9 @@ const UnionpayConfig = z
   })
   .describe('The simulated UnionPay.');
 
+const feePerTenThousand = (usual: number) =>
+  z.int().min(0).max(10_000).default(usual).describe('What the channel takes of a payment.');
+
 const isUnique = (values: readonly string[]): boolean => new Set(values).size === values.length;
 
 export const SandboxConfig = z
@@ -176,6 +193,10 @@ export const SandboxConfig = z
         alipay: port.default(0),
         stripe: port.default(0),
         unionpay: port.default(0),
+        second: z
+          .strictObject({ wechat: port.default(0), alipay: port.default(0), unionpay: port.default(0) })
+          .prefault({})
+          .describe('The second addresses of the channels that have two, over the same orders.'),
       })
       .prefault({})
       .describe('A port for each; 0 takes a free one.'),
@@ -186,6 +207,34 @@ export const SandboxConfig = z
     alipay: AlipayConfig,
     stripe: StripeConfig,
     unionpay: UnionpayConfig,
+    tls: z
+      .strictObject({
+        certificateFile: secretFile('the certificate that WeChat Pay, Alipay and UnionPay show'),
+        certificateKeyFile: secretFile("that certificate's private key"),
+      })
+      .optional()
+      .describe('Without it these channels speak plain HTTP.'),
+    bills: z
+      .strictObject({
+        timeScale: z
+          .number()
+          .min(0)
+          .max(1)
+          .default(1)
+          .describe(
+            "Factor on the time from a day's beginning to its bill; 1 is the channels' real pace, 0 gives today's bill, of what has moved so far.",
+          ),
+        feesPerTenThousand: z
+          .strictObject({
+            wechat: feePerTenThousand(60),
+            alipay: feePerTenThousand(60),
+            stripe: feePerTenThousand(290),
+            unionpay: feePerTenThousand(38),
+          })
+          .prefault({}),
+      })
+      .prefault({})
+      .describe('What the bills say, and when.'),
     notifications: z
       .strictObject({
         timeScale: z
@@ -215,9 +264,13 @@ export const SandboxConfig = z
   .refine(
     ({ wechat, alipay, stripe, unionpay }) =>
       isUnique(
-        [...wechat.accounts, ...alipay.accounts, ...stripe.accounts, ...unionpay.accounts].map(
-          ({ accountId }) => accountId,
-        ),
+        [
+          ...wechat.accounts,
+          ...wechat.accounts.flatMap(({ subMerchants }) => subMerchants),
+          ...alipay.accounts,
+          ...stripe.accounts,
+          ...unionpay.accounts,
+        ].map(({ accountId }) => accountId),
       ),
     'two accounts have the same accountId',
   )

@@ -1,10 +1,13 @@
 import type { z } from '@tillmesh/config';
+import { PLANTS_MAX, PlantRequest, type Plants } from './bills/plants.ts';
 import { ListQuery, OutageRequest, PaymentCodesRequest, ScanRequest } from './control-requests.ts';
 import { fen } from './fen.ts';
 import type { HttpAnswer, HttpListener, HttpReply, HttpRequest } from './http-server.ts';
 import type { Ledger } from './ledger.ts';
 import { checkLedger, shownMovement, shownSum } from './ledger-report.ts';
+import { LIMITS_MAX, type Limits, NewLimit } from './limits.ts';
 import type { Notifier } from './notifier.ts';
+import { HOSTS, type HostName } from './outage.ts';
 import type { Payers } from './payers.ts';
 import type { Scan, Scanned } from './scan.ts';
 import { type Act, CHANNELS, type ChannelName } from './script.ts';
@@ -45,21 +48,38 @@ const page = <Item, Shown>(
   return { items: shown, nextAfter: undefined };
 };
 
-/** The sandbox' own interface for tests, demos and drills: plain JSON, documented in README.md. */
+/** A channel's addresses; what has one alone has no second. */
+export type ChannelHosts = { readonly first: HttpListener; readonly second?: HttpListener };
+
+/** The sandbox' own interface for tests, demos and drills: plain JSON, documented in docs/sandbox.md. */
 export const createControlApi = (deps: {
   readonly state: State;
   readonly payers: Payers;
   readonly ledger: Ledger;
   readonly scripts: Scripts;
   readonly stats: Stats;
+  readonly limits: Limits;
   readonly notifier: Notifier;
-  readonly channels: Readonly<Record<ChannelName, HttpListener>>;
+  readonly plants: Plants;
+  readonly channels: Readonly<Record<ChannelName, ChannelHosts>>;
   readonly scan: (scan: Scan) => Scanned;
   readonly accounts: readonly object[];
   readonly orderStates: (outTradeNo: string) => readonly object[];
 }): ((request: HttpRequest) => Promise<HttpReply>) => {
-  const { payers, ledger, scripts, stats, notifier, channels } = deps;
-  const outages: Record<ChannelName, string> = { wechat: 'off', alipay: 'off', stripe: 'off', unionpay: 'off' };
+  const { payers, ledger, scripts, stats, limits, notifier, plants, channels } = deps;
+
+  const hostsOf = (channel: ChannelName): readonly (readonly [HostName, HttpListener])[] =>
+    HOSTS.flatMap((name) => {
+      const listener = channels[channel][name];
+      return listener === undefined ? [] : [[name, listener] as const];
+    });
+  const outages = () =>
+    Object.fromEntries(
+      CHANNELS.map((channel) => [
+        channel,
+        Object.fromEntries(hostsOf(channel).map(([name, { outage }]) => [name, outage.mode])),
+      ]),
+    );
 
   /** Runs `work` on a body of the right form, or names what is wrong with it. */
   const withBody = async <Schema extends z.ZodType>(
@@ -125,8 +145,13 @@ export const createControlApi = (deps: {
 
   const routes: Readonly<Record<string, (request: HttpRequest, name: string) => Result | Promise<Result>>> = {
     'GET /control/health': () => {
-      const underWay = Object.fromEntries(CHANNELS.map((channel) => [channel, channels[channel].underWay]));
-      return ok({ status: 'ready', outages, underWay });
+      const underWay = Object.fromEntries(
+        CHANNELS.map((channel) => [
+          channel,
+          hostsOf(channel).reduce((sum, [, listener]) => sum + listener.underWay, 0),
+        ]),
+      );
+      return ok({ status: 'ready', outages: outages(), underWay });
     },
     'GET /control/accounts': () => ok({ accounts: deps.accounts }),
     'POST /control/payment-codes': (request) => withBody(PaymentCodesRequest, request, issueCodes),
@@ -143,6 +168,16 @@ export const createControlApi = (deps: {
     },
     'DELETE /control/scripts/*': (_request, scriptId) =>
       scripts.remove(scriptId) ? ok({ removed: 1 }) : problem(404, 'there is no such script'),
+    'GET /control/limits': () => ok({ limits: limits.list() }),
+    'POST /control/limits': (request) =>
+      withBody(NewLimit, request, (wish) => {
+        const limit = limits.add(wish);
+        return limit === undefined ? problem(409, `there are ${LIMITS_MAX} limits already`) : ok(limit);
+      }),
+    'DELETE /control/limits': () =>
+      ok({ removed: limits.list().filter(({ limitId }) => limits.remove(limitId)).length }),
+    'DELETE /control/limits/*': (_request, limitId) =>
+      limits.remove(limitId) ? ok({ removed: 1 }) : problem(404, 'there is no such limit'),
     'GET /control/orders/*': (_request, outTradeNo) => ok({ orders: deps.orderStates(outTradeNo) }),
     'GET /control/ledger': (request) =>
       withQuery(request, (query) => {
@@ -161,21 +196,29 @@ export const createControlApi = (deps: {
         const { items, nextAfter } = page(notifier.list(), query, fitsQuery(query), (notification) => notification);
         return ok({ notifications: items.map(({ content: _content, ...shown }) => shown), nextAfter });
       }),
+    'POST /control/bills/plants': (request) =>
+      withBody(PlantRequest, request, (wish) => {
+        const planted = plants.add(wish);
+        return planted === undefined ? problem(409, `there are ${PLANTS_MAX} at most`) : ok({ plants: planted });
+      }),
+    'GET /control/bills/plants': () => ok({ plants: plants.list() }),
+    'DELETE /control/bills/plants': () => ok({ removed: plants.clear() }),
     'GET /control/stats': () => ok(stats.read()),
     'DELETE /control/stats/most': () => {
       stats.forgetMost();
       return ok(stats.read());
     },
     'POST /control/outage': (request) =>
-      withBody(OutageRequest, request, async ({ channel, mode }) => {
-        await channels[channel].setOutage(mode);
-        outages[channel] = mode;
-        return ok({ outages });
+      withBody(OutageRequest, request, async ({ channel, host, outage }) => {
+        const affected = hostsOf(channel).filter(([name]) => host === undefined || name === host);
+        if (affected.length === 0) return problem(404, `${channel} has no ${host} address`);
+        for (const [, listener] of affected) await listener.setOutage(outage);
+        return ok({ outages: outages() });
       }),
   };
 
   return async (request) => {
-    const [, named, last] = /^(\/control\/(?:scripts|orders)\/)([^/]+)$/.exec(request.path) ?? [];
+    const [, named, last] = /^(\/control\/(?:scripts|limits|orders)\/)([^/]+)$/.exec(request.path) ?? [];
     const route = routes[`${request.method} ${named === undefined ? request.path : `${named}*`}`];
     if (route === undefined) return answer(problem(404, 'there is no such path', Object.keys(routes)));
     const result = await route(request, last ?? '');

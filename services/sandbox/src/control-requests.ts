@@ -1,5 +1,9 @@
 import { z } from '@tillmesh/config';
+import { PlantRequest } from './bills/plants.ts';
+import { NewLimit } from './limits.ts';
+import { HOSTS, Outage } from './outage.ts';
 import { Acts, CHANNELS } from './script.ts';
+import { NewScript } from './scripts.ts';
 
 const id = z.string().min(1).max(256);
 
@@ -19,10 +23,23 @@ export const ScanRequest = z.strictObject({
   script: Acts.default([]),
 });
 
-export const OutageRequest = z.strictObject({
-  channel: z.enum(CHANNELS),
-  mode: z.enum(['off', 'refuse', 'hang']),
-});
+export const OutageRequest = z
+  .strictObject({
+    channel: z.enum(CHANNELS),
+    /** All addresses of the channel where it is left out. */
+    host: z.enum(HOSTS).optional(),
+    mode: z.enum(['off', 'refuse', 'hang', 'slow', 'error']),
+    /** Of `slow`. */
+    ms: z.int().optional(),
+    /** Of `error`. */
+    status: z.int().optional(),
+  })
+  .transform(({ channel, host, ...outage }, context) => {
+    const parsed = Outage.safeParse(outage);
+    if (parsed.success) return { channel, host, outage: parsed.data };
+    for (const { path, message } of parsed.error.issues) context.addIssue({ code: 'custom', path: [...path], message });
+    return z.NEVER;
+  });
 
 /** Query parameters of lists. Numbers come as texts. */
 export const ListQuery = z.object({
@@ -33,3 +50,13 @@ export const ListQuery = z.object({
   limit: z.coerce.number().int().min(1).max(10_000).default(1_000),
 });
 export type ListQuery = z.output<typeof ListQuery>;
+
+/** The bodies that requests have, by method and path. */
+export const BODIES = {
+  'POST /control/payment-codes': PaymentCodesRequest,
+  'POST /control/scan': ScanRequest,
+  'POST /control/scripts': NewScript,
+  'POST /control/limits': NewLimit,
+  'POST /control/bills/plants': PlantRequest,
+  'POST /control/outage': OutageRequest.in,
+} as const;

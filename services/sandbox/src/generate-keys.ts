@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { issueCertificate } from '@tillmesh/testing/issued-certificate';
 import { selfSigned } from '@tillmesh/testing/self-signed';
 
 export type WechatKeys = {
@@ -18,6 +19,8 @@ export type WechatKeys = {
   readonly apiV2KeyFile: string;
   /** 32 characters, of the application; known to both sides. */
   readonly appSecretFile: string;
+  /** Whom it may work for as a service provider: one with an application of its own, one without. */
+  readonly subMerchants: readonly { readonly accountId: string; readonly mchid: string; readonly appid?: string }[];
 };
 
 export type AlipayKeys = {
@@ -48,6 +51,12 @@ export type UnionpayKeys = {
   readonly merchantPublicKeyFile: string;
 };
 
+export type TlsKeys = {
+  readonly rootFile: string;
+  readonly certificateFile: string;
+  readonly certificateKeyFile: string;
+};
+
 /** Every file name is an absolute path. PEM files are PKCS#8 (private) and SPKI (public). */
 export type GeneratedKeys = {
   readonly wechat: {
@@ -74,6 +83,8 @@ export type GeneratedKeys = {
     readonly privateKeyFile: string;
     readonly accounts: readonly UnionpayKeys[];
   };
+  /** What the channels but Stripe show where they speak TLS, and the authority to trust then. */
+  readonly tls: TlsKeys;
   /** The `wechat`, `alipay`, `stripe` and `unionpay` sections of the sandbox' own configuration, ready to be copied into it. */
   readonly sandbox: {
     readonly wechat: object;
@@ -126,6 +137,14 @@ const wechatKeys = (folder: string, accountId: string): WechatKeys => {
     apiV3KeyFile: secret32(folder, `${accountId}-api-v3-key`),
     apiV2KeyFile: secret32(folder, `${accountId}-api-v2-key`),
     appSecretFile: secret32(folder, `${accountId}-app-secret`),
+    subMerchants: [
+      {
+        accountId: `${accountId}-sub-1`,
+        mchid: `16${digitsOf(`mchid ${accountId}-sub-1`, 8)}`,
+        appid: `wx${digest(`appid ${accountId}-sub-1`).slice(0, 16)}`,
+      },
+      { accountId: `${accountId}-sub-2`, mchid: `16${digitsOf(`mchid ${accountId}-sub-2`, 8)}` },
+    ],
   };
 };
 
@@ -158,6 +177,23 @@ const certificateOf = (folder: string, name: string) => {
   const { certificate, privateKey } = selfSigned();
   writeFileSync(files.privateKeyFile, privateKey, { mode: 0o600 });
   writeFileSync(files.certificateFile, certificate, { mode: 0o600 });
+  return files;
+};
+
+/** An authority of our own and a certificate of it for 127.0.0.1, made together. */
+const tlsKeys = (folder: string): TlsKeys => {
+  const files = {
+    rootFile: join(folder, 'tls-root.pem'),
+    certificateFile: join(folder, 'tls.pem'),
+    certificateKeyFile: join(folder, 'tls.key'),
+  };
+  if (Object.values(files).every((file) => existsSync(file))) return files;
+  const root = issueCertificate({ commonName: 'Tillmesh sandbox root', isAuthority: true });
+  const host = issueCertificate({ commonName: 'Tillmesh sandbox', issuer: root, addresses: ['127.0.0.1'] });
+  const key = host.privateKey.export({ type: 'pkcs8', format: 'pem' });
+  writeFileSync(files.certificateKeyFile, key, { mode: 0o600 });
+  writeFileSync(files.certificateFile, host.certificate, { mode: 0o600 });
+  writeFileSync(files.rootFile, root.certificate, { mode: 0o600 });
   return files;
 };
 
@@ -227,6 +263,7 @@ export const generateKeys = (options: {
       ...certificateOf(folder, 'unionpay'),
       accounts: options.unionpay.map((accountId) => unionpayKeys(folder, accountId)),
     },
+    tls: tlsKeys(folder),
   };
   const generated = { ...keys, sandbox: sandboxSections(keys) };
   writeFileSync(join(folder, 'accounts.json'), `${JSON.stringify(generated, undefined, 2)}\n`, { mode: 0o600 });

@@ -1,11 +1,16 @@
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { TLSSocket } from 'node:tls';
+import type { Clock } from '@tillmesh/clock';
 import { assertNever } from '@tillmesh/domain';
 import type { Log } from '@tillmesh/telemetry';
+import type { HostName, Outage } from './outage.ts';
+import { pageReply } from './web-page.ts';
 
 /** A request as it came over the wire; what is signed is `target` and `body`, to the byte. */
 export type HttpRequest = {
+  /** At which address of the channel it came in. */
+  readonly host: HostName;
   readonly method: string;
   /** Path and query as sent. */
   readonly target: string;
@@ -30,14 +35,12 @@ export type HttpAnswer = {
 /** `cut` resets the connection, `hang` never answers. */
 export type HttpReply = HttpAnswer | { readonly kind: 'cut' } | { readonly kind: 'hang' };
 
-export type OutageMode = 'off' | 'refuse' | 'hang';
-
 export interface HttpListener {
   readonly port: number;
   /** Requests that have come and are not answered, those that hang included. */
   readonly underWay: number;
-  /** `refuse`: nobody can connect. `hang`: requests are taken and neither carried out nor answered. */
-  setOutage(mode: OutageMode): Promise<void>;
+  readonly outage: Outage;
+  setOutage(outage: Outage): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -103,19 +106,22 @@ const send = (response: ServerResponse, reply: HttpReply): void => {
 /**
  * Serves one channel (or the control API) on its own port.
  *
+ * @param name which of the channel's addresses this is.
  * @param tls the certificate to show, where the channel is trusted by its connection alone; plain HTTP without it.
  * @param handle throws only where the sandbox itself is broken; the client then sees a reset connection.
  */
 export const listenHttp = async (options: {
   readonly host: string;
+  readonly name?: HostName;
   /** 0 takes a free one. */
   readonly port: number;
   readonly tls?: { readonly cert: string; readonly key: string } | undefined;
   readonly handle: (request: HttpRequest) => Promise<HttpReply>;
+  readonly clock: Clock;
   readonly log: Log;
 }): Promise<HttpListener> => {
-  const { host, handle, log } = options;
-  let outage: OutageMode = 'off';
+  const { host, name = 'first', handle, clock, log } = options;
+  let outage: Outage = { mode: 'off' };
   let underWay = 0;
 
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<HttpReply> => {
@@ -126,10 +132,13 @@ export const listenHttp = async (options: {
     const body = await readBody(request);
     if (body.kind === 'too_large') return plain(413, `a request has at most ${BODY_BYTES_MAX} bytes\n`);
     if (body.kind === 'broken') return { kind: 'cut' };
-    if (outage === 'hang') return { kind: 'hang' };
+    const wrong = outage;
+    if (wrong.mode === 'hang') return { kind: 'hang' };
+    if (wrong.mode === 'error') return pageReply(wrong.status);
     const target = request.url ?? '/';
     const queryStart = target.indexOf('?');
-    return handle({
+    const reply = await handle({
+      host: name,
       method: request.method ?? '',
       target,
       path: queryStart === -1 ? target : target.slice(0, queryStart),
@@ -138,6 +147,8 @@ export const listenHttp = async (options: {
       body: body.bytes,
       signal: gone.signal,
     });
+    if (wrong.mode === 'slow') await clock.sleep(wrong.ms, gone.signal);
+    return reply;
   };
 
   const take = (request: IncomingMessage, response: ServerResponse): void => {
@@ -175,13 +186,13 @@ export const listenHttp = async (options: {
       server.closeAllConnections();
     });
 
-  const changeOutage = async (mode: OutageMode): Promise<void> => {
-    const before = outage;
-    outage = mode;
-    if (mode === 'refuse' && before !== 'refuse') await stopListening();
-    if (mode !== 'refuse' && before === 'refuse') await listen(port);
+  const changeOutage = async (to: Outage): Promise<void> => {
+    const before = outage.mode;
+    outage = to;
+    if (to.mode === 'refuse' && before !== 'refuse') await stopListening();
+    if (to.mode !== 'refuse' && before === 'refuse') await listen(port);
     // Requests that hang since an outage have waited for nothing: their clients should see the line go dead.
-    if (mode === 'off' && before === 'hang') server.closeAllConnections();
+    if (to.mode === 'off' && before === 'hang') server.closeAllConnections();
   };
   // One change after the other: a port cannot be opened while it is still being closed.
   let changing: Promise<void> = Promise.resolve();
@@ -194,8 +205,11 @@ export const listenHttp = async (options: {
     get underWay() {
       return underWay;
     },
-    setOutage: (mode) => {
-      const change = changing.then(() => changeOutage(mode));
+    get outage() {
+      return outage;
+    },
+    setOutage: (to) => {
+      const change = changing.then(() => changeOutage(to));
       changing = change.catch(() => undefined);
       return change;
     },

@@ -2,11 +2,14 @@ import { rename, writeFile } from 'node:fs/promises';
 import type { Clock, Random } from '@tillmesh/clock';
 import type { Log } from '@tillmesh/telemetry';
 import { createAlipaySimulator } from './alipay/simulator.ts';
+import { createBillBook } from './bills/bill-book.ts';
+import { createPlants } from './bills/plants.ts';
 import type { SandboxConfig } from './config.ts';
 import { createControlApi } from './control-api.ts';
 import { fen } from './fen.ts';
 import { type HttpListener, listenHttp } from './http-server.ts';
 import { createLedger } from './ledger.ts';
+import { createLimits } from './limits.ts';
 import { createNotifier } from './notifier.ts';
 import { createPayers } from './payers.ts';
 import { createScanner } from './scan.ts';
@@ -26,6 +29,8 @@ export interface Sandbox {
     readonly alipay: number;
     readonly stripe: number;
     readonly unionpay: number;
+    /** The second addresses, over the same orders. */
+    readonly second: { readonly wechat: number; readonly alipay: number; readonly unionpay: number };
   };
   close(): Promise<void>;
 }
@@ -40,6 +45,8 @@ const wechatAccounts = (config: SandboxConfig): readonly WechatAccount[] =>
     apiV3Key: account.apiV3KeyFile.reveal(),
     apiV2Key: account.apiV2KeyFile.reveal(),
     appSecret: account.appSecretFile?.reveal(),
+    subMerchants: account.subMerchants.map(({ accountId, mchid, appid }) => ({ accountId, mchid, appid })),
+    sub: undefined,
   }));
 
 const stripeAccounts = (config: SandboxConfig): readonly StripeAccount[] =>
@@ -77,8 +84,11 @@ export const startSandbox = async (
   const ledger = createLedger({ state, clock, payers });
   const scripts = createScripts({ state, newId: () => random.hex(8) });
   const stats = createStats(clock);
+  const limits = createLimits({ clock, newId: () => random.hex(8) });
   const notifier = createNotifier({ state, clock, log, ...config.notifications });
-  const shared = { clock, random, log, state, payers, ledger, scripts, stats, notifier };
+  const plants = createPlants({ state, newId: () => random.hex(8) });
+  const book = createBillBook({ clock, ledger, plants, ...config.bills });
+  const shared = { clock, random, log, state, payers, ledger, scripts, stats, limits, notifier, book };
 
   const wechat = createWechatSimulator({
     ...shared,
@@ -123,11 +133,23 @@ export const startSandbox = async (
   await state.open(config.journalFile);
   const listening: HttpListener[] = [];
   type Listening = Parameters<typeof listenHttp>[0];
-  const listen = async (port: number, handle: Listening['handle'], tls?: Listening['tls']): Promise<HttpListener> => {
-    const listener = await listenHttp({ host: config.host, port, handle, log, tls });
+  const listen = async (
+    port: number,
+    handle: Listening['handle'],
+    more: Pick<Listening, 'tls' | 'name'> = {},
+  ): Promise<HttpListener> => {
+    const listener = await listenHttp({ host: config.host, port, handle, clock, log, ...more });
     listening.push(listener);
     return listener;
   };
+  const tls =
+    config.tls === undefined
+      ? undefined
+      : { cert: config.tls.certificateFile.reveal(), key: config.tls.certificateKeyFile.reveal() };
+  const listenTwice = async (name: 'wechat' | 'alipay' | 'unionpay', handle: Listening['handle']) => ({
+    first: await listen(config.ports[name], handle, { tls }),
+    second: await listen(config.ports.second[name], handle, { tls, name: 'second' }),
+  });
   const close = async (): Promise<void> => {
     notifier.close();
     for (const listener of listening) await listener.close();
@@ -135,14 +157,18 @@ export const startSandbox = async (
   };
   try {
     const channels = {
-      wechat: await listen(config.ports.wechat, wechat.handle),
-      alipay: await listen(config.ports.alipay, alipay.handle),
+      wechat: await listenTwice('wechat', wechat.handle),
+      alipay: await listenTwice('alipay', alipay.handle),
       // Stripe signs no answers: what vouches for them is TLS.
-      stripe: await listen(config.ports.stripe, stripe.handle, {
-        cert: config.stripe.certificateFile.reveal(),
-        key: config.stripe.certificateKeyFile.reveal(),
-      }),
-      unionpay: await listen(config.ports.unionpay, unionpay.handle),
+      stripe: {
+        first: await listen(config.ports.stripe, stripe.handle, {
+          tls: {
+            cert: config.stripe.certificateFile.reveal(),
+            key: config.stripe.certificateKeyFile.reveal(),
+          },
+        }),
+      },
+      unionpay: await listenTwice('unionpay', unionpay.handle),
     };
     const control = await listen(
       config.ports.control,
@@ -152,7 +178,9 @@ export const startSandbox = async (
         ledger,
         scripts,
         stats,
+        limits,
         notifier,
+        plants,
         channels,
         scan: createScanner({
           clock,
@@ -163,12 +191,17 @@ export const startSandbox = async (
           unionpay: unionpay.orders,
         }),
         accounts: [
-          ...config.wechat.accounts.map(({ accountId, mchid, appid }) => ({
-            channel: 'wechat',
-            accountId,
-            mchid,
-            appid,
-          })),
+          ...config.wechat.accounts.flatMap(({ accountId, mchid, appid, subMerchants }) => [
+            { channel: 'wechat', accountId, mchid, appid },
+            ...subMerchants.map((sub) => ({
+              channel: 'wechat',
+              accountId: sub.accountId,
+              mchid,
+              appid,
+              subMchid: sub.mchid,
+              subAppid: sub.appid,
+            })),
+          ]),
           ...config.alipay.accounts.map(({ accountId, appId, sellerId }) => ({
             channel: 'alipay',
             accountId,
@@ -183,11 +216,11 @@ export const startSandbox = async (
           ...config.unionpay.accounts.map(({ accountId, merId }) => ({ channel: 'unionpay', accountId, merId })),
         ],
         orderStates: (outTradeNo) => [
-          ...config.wechat.accounts.flatMap(({ accountId, mchid }) => {
+          ...config.wechat.accounts.flatMap(({ mchid }) => {
             const order = wechat.orders.find(mchid, outTradeNo);
             return order === undefined
               ? []
-              : [{ channel: 'wechat', account: accountId, outTradeNo, state: order.state }];
+              : [{ channel: 'wechat', account: order.accountId, outTradeNo, state: order.state }];
           }),
           ...config.alipay.accounts.flatMap(({ accountId, appId }) => {
             const trade = alipay.trades.find(appId, outTradeNo);
@@ -211,10 +244,15 @@ export const startSandbox = async (
     );
     const ports = {
       control: control.port,
-      wechat: channels.wechat.port,
-      alipay: channels.alipay.port,
-      stripe: channels.stripe.port,
-      unionpay: channels.unionpay.port,
+      wechat: channels.wechat.first.port,
+      alipay: channels.alipay.first.port,
+      stripe: channels.stripe.first.port,
+      unionpay: channels.unionpay.first.port,
+      second: {
+        wechat: channels.wechat.second.port,
+        alipay: channels.alipay.second.port,
+        unionpay: channels.unionpay.second.port,
+      },
     };
     wechat.resume();
     alipay.resume();

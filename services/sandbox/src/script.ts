@@ -5,11 +5,21 @@ export const CHANNELS = ['wechat', 'alipay', 'stripe', 'unionpay'] as const;
 export type ChannelName = (typeof CHANNELS)[number];
 
 /** What a merchant can ask of a channel, in one word for both channels; `notification` is what the channel sends. */
-export const OPERATIONS = ['pay', 'query', 'close', 'reverse', 'refund', 'refund_query', 'notification'] as const;
+export const OPERATIONS = [
+  'pay',
+  'query',
+  'close',
+  'reverse',
+  'refund',
+  'refund_query',
+  'bill',
+  'notification',
+] as const;
 export type Operation = (typeof OPERATIONS)[number];
 
 const seconds = z.number().min(0).max(86_400);
-const channelCode = z.string().regex(/^[0-9A-Za-z_.-]{1,64}$/);
+/** A code as any channel may write it. */
+export const channelCode = z.string().regex(/^[0-9A-Za-z_.-]{1,64}$/);
 const cutOrHang = z.enum(['cut', 'hang']).default('cut');
 
 /** One thing that goes another way than usual. */
@@ -42,6 +52,7 @@ export const Act = z.discriminatedUnion('do', [
     form: z.enum(['html', 'truncated']).default('html'),
     commit: z.boolean().default(true),
   }),
+  z.strictObject({ do: z.literal('sees_late'), seconds }),
   z.strictObject({ do: z.literal('notify_twice') }),
   z.strictObject({ do: z.literal('never_notify') }),
   z.strictObject({
@@ -49,6 +60,13 @@ export const Act = z.discriminatedUnion('do', [
     status: z.enum(['SUCCESS', 'ABNORMAL', 'CLOSED']),
     seconds: seconds.optional(),
   }),
+  z.strictObject({
+    do: z.literal('discount'),
+    fen: z.int().min(1).max(100_000_000_000),
+    by: z.enum(['channel', 'merchant']).default('channel'),
+    name: z.string().min(1).max(32).default('红包'),
+  }),
+  z.strictObject({ do: z.literal('terse') }),
 ]);
 export type Act = z.output<typeof Act>;
 
@@ -116,6 +134,8 @@ export type WireFaults = {
   readonly page: { readonly status: number; readonly commit: boolean } | undefined;
   readonly truncated: { readonly commit: boolean } | undefined;
   readonly signature: SignatureMode;
+  /** An order that is younger is not known yet. */
+  readonly seesLateMs: number;
 };
 
 const NO_FAULTS: WireFaults = {
@@ -127,6 +147,7 @@ const NO_FAULTS: WireFaults = {
   page: undefined,
   truncated: undefined,
   signature: 'right',
+  seesLateMs: 0,
 };
 
 const withAct = (faults: WireFaults, act: Act): WireFaults => {
@@ -153,12 +174,16 @@ const withAct = (faults: WireFaults, act: Act): WireFaults => {
       return act.form === 'html'
         ? { ...faults, page: { status: 200, commit: act.commit } }
         : { ...faults, truncated: { commit: act.commit } };
+    case 'sees_late':
+      return { ...faults, seesLateMs: act.seconds * 1_000 };
     case 'succeed':
     case 'payer_types_password':
     case 'payer_scans':
     case 'notify_twice':
     case 'never_notify':
     case 'refund_ends':
+    case 'discount':
+    case 'terse':
       return faults;
     default:
       return assertNever(act);

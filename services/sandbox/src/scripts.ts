@@ -1,4 +1,5 @@
 import { z } from '@tillmesh/config';
+import { HOSTS, type HostName } from './outage.ts';
 import { type Act, Acts, type ChannelName, OPERATIONS, type Operation } from './script.ts';
 import type { State } from './state.ts';
 
@@ -12,6 +13,7 @@ export const Match = z
     outTradeNoPrefix: text.optional(),
     account: text.optional(),
     description: text.optional(),
+    host: z.enum(HOSTS).optional(),
   })
   .refine((match) => Object.values(match).some((value) => value !== undefined), 'one field at least has to be given');
 export type Match = z.output<typeof Match>;
@@ -43,6 +45,8 @@ export type ScriptContext = {
   readonly outTradeNo: string | undefined;
   readonly description: string | undefined;
   readonly paymentCode: string | undefined;
+  /** Where the request came in; a notification comes in nowhere. */
+  readonly host?: HostName;
 };
 
 const fits = (script: Script, context: ScriptContext): boolean => {
@@ -54,6 +58,7 @@ const fits = (script: Script, context: ScriptContext): boolean => {
     (match.outTradeNo === undefined || match.outTradeNo === context.outTradeNo) &&
     (match.outTradeNoPrefix === undefined || context.outTradeNo?.startsWith(match.outTradeNoPrefix) === true) &&
     (match.account === undefined || match.account === context.accountId || match.account === context.merchantId) &&
+    (match.host === undefined || match.host === context.host) &&
     (match.description === undefined || match.description === context.description)
   );
 };

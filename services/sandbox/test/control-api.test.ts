@@ -181,7 +181,7 @@ test('an order number is shown as its channels see it', async () => {
 
 test('accounts are shown without their keys', async () => {
   const { body } = await sandbox.control.get<{ accounts: object[] }>('/accounts');
-  expect(body.accounts).toHaveLength(8);
+  expect(body.accounts).toHaveLength(12);
   expect(JSON.stringify(body)).not.toMatch(/key/i);
 });
 

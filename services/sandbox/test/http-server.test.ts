@@ -1,5 +1,6 @@
 import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
+import { systemClock } from '@tillmesh/clock';
 import { createLog } from '@tillmesh/telemetry';
 import { afterEach, expect, test } from 'vitest';
 import { type HttpListener, type HttpReply, type HttpRequest, listenHttp } from '../src/http-server.ts';
@@ -12,7 +13,13 @@ afterEach(async () => {
 const answer = (text: string): HttpReply => ({ kind: 'answer', status: 200, headers: {}, body: Buffer.from(text) });
 
 const serve = async (handle: (request: HttpRequest) => Promise<HttpReply>) => {
-  const listener = await listenHttp({ host: '127.0.0.1', port: 0, handle, log: createLog('test', 'silent') });
+  const listener = await listenHttp({
+    host: '127.0.0.1',
+    port: 0,
+    handle,
+    clock: systemClock,
+    log: createLog('test', 'silent'),
+  });
   toClose.push(listener);
   return { listener, url: `http://127.0.0.1:${listener.port}` };
 };
@@ -98,9 +105,13 @@ test('a handler is told when its client goes away', async () => {
 test('a port that was refused is had again when the outage ends', async () => {
   const { listener, url } = await serve(async () => answer('here'));
   for (let round = 0; round < 3; round += 1) {
-    await Promise.all([listener.setOutage('refuse'), listener.setOutage('off'), listener.setOutage('refuse')]);
+    await Promise.all([
+      listener.setOutage({ mode: 'refuse' }),
+      listener.setOutage({ mode: 'off' }),
+      listener.setOutage({ mode: 'refuse' }),
+    ]);
     await expect(post(url, '')).rejects.toMatchObject({ cause: { code: 'ECONNREFUSED' } });
-    await listener.setOutage('off');
+    await listener.setOutage({ mode: 'off' });
     expect(await (await post(url, '')).text()).toBe('here');
   }
 });

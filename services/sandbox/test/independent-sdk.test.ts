@@ -127,6 +127,113 @@ describe('wechatpay-axios-plugin over v3', () => {
   });
 });
 
+describe('wechatpay-axios-plugin for the merchants of a service provider', () => {
+  const [first, second] = wechatAccount.subMerchants;
+  if (first === undefined || second === undefined) throw new Error('the provider has no merchants');
+  const namesOf = (sub: typeof first) => ({
+    sp_mchid: wechatAccount.mchid,
+    sp_appid: wechatAccount.appid,
+    sub_mchid: sub.mchid,
+    ...(sub.appid === undefined ? {} : { sub_appid: sub.appid }),
+  });
+  const partner = '/v3/pay/partner/transactions';
+  const query = (sub: typeof first, outTradeNo: string) =>
+    wechatClient().client.v3.get<Record<string, unknown>>(`${partner}/out-trade-no/${outTradeNo}`, {
+      params: { sp_mchid: wechatAccount.mchid, sub_mchid: sub.mchid },
+    });
+
+  for (const sub of [first, second]) {
+    test(`places, has paid, queries, refunds and queries the refund ${sub.appid === undefined ? 'without' : 'with'} sub_appid`, async () => {
+      const { v3 } = wechatClient().client;
+      const outTradeNo = newOrderNo();
+      const { data: placed } = await v3.post<{ code_url: string }>(`${partner}/native`, {
+        ...namesOf(sub),
+        description: 'tea',
+        out_trade_no: outTradeNo,
+        notify_url: `${sandbox.wechatUrl}/nobody-listens`,
+        amount: { total: 100, currency: 'CNY' },
+      });
+      await sandbox.control.post('/scan', { code: placed.code_url });
+      const { data: paid } = await query(sub, outTradeNo);
+      expect(paid).toMatchObject({ ...namesOf(sub), trade_state: 'SUCCESS', amount: { total: 100 } });
+      expect(paid).not.toHaveProperty('mchid');
+      const sub_mchid = sub.mchid;
+      const { data: refund } = await v3.post('/v3/refund/domestic/refunds', {
+        sub_mchid,
+        out_trade_no: outTradeNo,
+        out_refund_no: `${outTradeNo}_r`,
+        amount: { refund: 40, total: 100, currency: 'CNY' },
+      });
+      expect(refund).toMatchObject({ status: 'PROCESSING' });
+      const { data: refunded } = await v3.get(`/v3/refund/domestic/refunds/${outTradeNo}_r`, { params: { sub_mchid } });
+      expect(refunded).toMatchObject({ status: 'SUCCESS', out_trade_no: outTradeNo });
+      expect(await ledgerOf(sandbox, outTradeNo)).toMatchObject({ charges: 1, chargedFen: 100, netFen: 60 });
+    });
+
+    test(`takes a payment code over v3 and v2, queries and reverses ${sub.appid === undefined ? 'without' : 'with'} sub_appid`, async () => {
+      const { v2, v3 } = wechatClient().client;
+      const overV3 = newOrderNo();
+      const { data: paid } = await v3.post<Record<string, unknown>>(`${partner}/codepay`, {
+        ...namesOf(sub),
+        description: 'tea',
+        out_trade_no: overV3,
+        payer: { auth_code: await freshCode(sandbox, 'wechat') },
+        amount: { total: 250, currency: 'CNY' },
+        scene_info: { store_info: { out_id: 'shop-1' } },
+      });
+      expect(paid).toMatchObject({ ...namesOf(sub), trade_state: 'SUCCESS', trade_type: 'MICROPAY' });
+      expect((await query(sub, overV3)).data).toEqual(paid);
+      const { data: reversed } = await v3.post(`${partner}/out-trade-no/${overV3}/reverse`, namesOf(sub));
+      expect(reversed).toEqual({ ...namesOf(sub), out_trade_no: overV3 });
+
+      const common = { appid: wechatAccount.appid, mch_id: wechatAccount.mchid, sub_mch_id: sub.mchid };
+      const overV2 = newOrderNo();
+      const { data: paidOverV2 } = await v2.post<Record<string, string>>('/pay/micropay', {
+        ...common,
+        out_trade_no: overV2,
+        body: 'tea',
+        total_fee: '250',
+        spbill_create_ip: '127.0.0.1',
+        auth_code: await freshCode(sandbox, 'wechat'),
+      });
+      expect(paidOverV2).toMatchObject({ ...common, result_code: 'SUCCESS', total_fee: '250' });
+      await v2.post('/secapi/pay/reverse', { ...common, out_trade_no: overV2 });
+      for (const outTradeNo of [overV3, overV2]) {
+        expect(await ledgerOf(sandbox, outTradeNo)).toMatchObject({ charges: 1, chargedFen: 250, netFen: 0 });
+      }
+    });
+  }
+
+  test('is refused for a merchant that the provider does not work for, and for the order of another one', async () => {
+    const { v3 } = wechatClient().client;
+    const outTradeNo = newOrderNo();
+    const order = {
+      description: 'tea',
+      out_trade_no: outTradeNo,
+      notify_url: `${sandbox.wechatUrl}/nobody-listens`,
+      amount: { total: 100, currency: 'CNY' },
+    };
+    const stranger = await refusalOf(
+      v3.post(`${partner}/native`, { ...order, ...namesOf({ ...first, mchid: '1600000000' }) }),
+    );
+    expect(stranger.response).toMatchObject({ status: 403, data: { code: 'NO_AUTH' } });
+    const { data } = await v3.post<{ code_url: string }>(`${partner}/native`, { ...order, ...namesOf(first) });
+    await sandbox.control.post('/scan', { code: data.code_url });
+    const others = await refusalOf(query(second, outTradeNo));
+    expect(others.response).toMatchObject({ status: 400, data: { code: 'INVALID_REQUEST' } });
+    const refund = await refusalOf(
+      v3.post('/v3/refund/domestic/refunds', {
+        sub_mchid: second.mchid,
+        out_trade_no: outTradeNo,
+        out_refund_no: `${outTradeNo}_r`,
+        amount: { refund: 40, total: 100, currency: 'CNY' },
+      }),
+    );
+    expect(refund.response).toMatchObject({ status: 400, data: { code: 'INVALID_REQUEST' } });
+    expect(await ledgerOf(sandbox, outTradeNo)).toMatchObject({ netFen: 100 });
+  });
+});
+
 describe('wechatpay-axios-plugin over v2', () => {
   const common = { appid: wechatAccount.appid, mch_id: wechatAccount.mchid };
   const signTypes = [{}, { sign_type: 'MD5' }, { sign_type: 'HMAC-SHA256' }];

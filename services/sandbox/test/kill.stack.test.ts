@@ -43,6 +43,7 @@ const start = async (changes: object = {}): Promise<RunningSandbox & { child: Ch
   const child = spawnMain({ ...keys.sandbox, portFile, journalFile, logLevel: 'warn', ...changes });
   await expect.poll(() => existsSync(portFile), { timeout: 30_000, interval: 50 }).toBe(true);
   const ports = JSON.parse(readFileSync(portFile, 'utf8')) as {
+    second: { wechat: number; alipay: number; unionpay: number };
     control: number;
     wechat: number;
     alipay: number;
@@ -54,6 +55,11 @@ const start = async (changes: object = {}): Promise<RunningSandbox & { child: Ch
     keys,
     clock: systemClock,
     control: controlClient(ports.control),
+    second: {
+      wechatUrl: `http://127.0.0.1:${ports.second.wechat}`,
+      alipayUrl: `http://127.0.0.1:${ports.second.alipay}/gateway.do`,
+      unionpayUrl: `http://127.0.0.1:${ports.second.unionpay}`,
+    },
     wechatUrl: `http://127.0.0.1:${ports.wechat}`,
     alipayUrl: `http://127.0.0.1:${ports.alipay}/gateway.do`,
     stripePort: ports.stripe,

@@ -65,6 +65,8 @@ export type RunningSandbox = {
   /** TLS, with the certificate of the keys. */
   readonly stripePort: number;
   readonly unionpayUrl: string;
+  /** The channels' second addresses. */
+  readonly second: { readonly wechatUrl: string; readonly alipayUrl: string; readonly unionpayUrl: string };
   readonly close: () => Promise<void>;
 };
 
@@ -101,6 +103,11 @@ export const runSandbox = async (options: {
     alipayUrl: `http://127.0.0.1:${sandbox.ports.alipay}/gateway.do`,
     stripePort: sandbox.ports.stripe,
     unionpayUrl: `http://127.0.0.1:${sandbox.ports.unionpay}`,
+    second: {
+      wechatUrl: `http://127.0.0.1:${sandbox.ports.second.wechat}`,
+      alipayUrl: `http://127.0.0.1:${sandbox.ports.second.alipay}/gateway.do`,
+      unionpayUrl: `http://127.0.0.1:${sandbox.ports.second.unionpay}`,
+    },
     close: sandbox.close,
   };
 };

@@ -187,7 +187,10 @@ describe('an outage', () => {
     const hanging = wechat.micropay(outTradeNo, await freshCode(sandbox, 'wechat')).catch(() => 'no answer');
     await expect
       .poll(async () => (await sandbox.control.get('/health')).body)
-      .toMatchObject({ outages: { wechat: 'hang', alipay: 'off' }, underWay: { wechat: 1, alipay: 0 } });
+      .toMatchObject({
+        outages: { wechat: { first: 'hang', second: 'hang' }, alipay: { first: 'off' } },
+        underWay: { wechat: 1, alipay: 0 },
+      });
     await outage('off');
     expect(await hanging).toBe('no answer');
     expect(await ledgerOf(sandbox, outTradeNo)).toMatchObject({ charges: 0 });

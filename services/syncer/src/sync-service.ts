@@ -1,25 +1,59 @@
 import { durationFromMs, timestampFromMs } from '@bufbuild/protobuf/wkt';
-import type { CheckItem, DelayQueue, RedisConnection } from '@tillmesh/delay-queue';
+import type { Clock } from '@tillmesh/clock';
+import { type CheckItem, type RedisConnection, sizeOf } from '@tillmesh/delay-queue';
 import { parseOrderNo } from '@tillmesh/domain';
+import type { OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
 import type { SyncService } from '@tillmesh/proto/tillmesh/sync/v1/sync_service_pb.ts';
-import { type Implementation, notYet, notYetStream, rpcErrors } from '@tillmesh/rpc';
+import { type Implementation, type RpcClient, rpcErrors } from '@tillmesh/rpc';
+import type { Log } from '@tillmesh/telemetry';
 import type { SyncCounts } from './check-item.ts';
 import type { Checked } from './check-payment.ts';
 import type { SweepReport } from './find-work.ts';
+import { handToPerson } from './hand-to-person.ts';
+import { runBatch } from './run-batch.ts';
+import type { Tiers } from './tiers.ts';
+
+/** How long a till waits for a code payment, and how long before that it is told of. */
+const TILL_MS = 60_000;
+const WARN_MS = 15_000;
+
+/** What a caller names. @throws {RpcError} ORDER_NO_MALFORMED */
+const itemOf = (item: {
+  readonly case: 'orderNo' | 'refundNo' | undefined;
+  readonly value?: string | undefined;
+}): CheckItem => {
+  const number = item.value ?? '';
+  if (parseOrderNo(number) === undefined)
+    throw rpcErrors.orderNoMalformed('the check digit of the number does not fit; it was mistyped or cut');
+  return { kind: item.case === 'refundNo' ? 'refund' : 'payment', number };
+};
 
 /** The wire's side of the syncer. */
 export const createSyncService = (deps: {
+  readonly orderStore: RpcClient<typeof OrderStoreService>;
   readonly check: (item: CheckItem) => Promise<Checked>;
   readonly counts: SyncCounts;
   readonly report: SweepReport;
   readonly redis: RedisConnection | undefined;
-  readonly queue: DelayQueue | undefined;
+  readonly tiers: Tiers;
+  readonly clock: Clock;
+  readonly log: Log;
 }): Implementation<typeof SyncService> => {
-  const { check, counts, report, redis, queue } = deps;
+  const { orderStore, check, counts, report, redis, tiers, clock, log } = deps;
+  /** The tiers hear what a check came to, for neither of them had asked for it. */
+  const checkNow = async (item: CheckItem): Promise<Checked> => {
+    const checked = await check(item);
+    tiers.tell(item, checked);
+    return checked;
+  };
   return {
     getSyncStatus: async () => {
       const redisAvailable = redis?.isReady() === true;
-      const waiting = redisAvailable ? await (queue?.size() ?? Promise.resolve(0)).catch(() => 0) : 0;
+      const open = await orderStore.countOpenWork({
+        tillPatience: durationFromMs(TILL_MS),
+        warnBefore: durationFromMs(WARN_MS),
+      });
+      const waiting = redisAvailable && tiers.queue !== undefined ? await sizeOf(tiers.queue).catch(() => 0) : 0;
       return {
         inFlight: counts.inFlight,
         checksDone: BigInt(counts.done),
@@ -29,17 +63,45 @@ export const createSyncService = (deps: {
         waitingInRedis: BigInt(waiting),
         ...(report.lastSweepAtMs === undefined ? {} : { lastSweepAt: timestampFromMs(report.lastSweepAtMs) }),
         oldestOverdue: durationFromMs(Math.round(report.oldestOverdueMs)),
+        openPayments: open.payments,
+        openRefunds: open.refunds,
+        withPerson: open.withPerson,
+        ...(open.oldestCreatedAt === undefined ? {} : { oldestCreatedAt: open.oldestCreatedAt }),
+        aboutToBreach: open.aboutToBreach,
+        breached: open.breached,
+        unreachableGroupTags: open.unreachableGroupTags,
       };
     },
     retryNow: async ({ item }) => {
-      const number = item.value ?? '';
-      if (parseOrderNo(number) === undefined)
-        throw rpcErrors.orderNoMalformed('the check digit of the number does not fit');
-      const { settled, note } = await check({ kind: item.case === 'refundNo' ? 'refund' : 'payment', number });
+      const { settled, note } = await checkNow(itemOf(item));
       return { settled, note };
     },
-    runBatch: notYetStream('RunBatch'),
-    handToPerson: notYet('HandToPerson'),
-    settleByPerson: notYet('SettleByPerson'),
+    runBatch: (request, call) => runBatch(request, call.signal, { orderStore, check: checkNow, clock, log }),
+    handToPerson: async ({ item, person, reason }) => {
+      await handToPerson(itemOf(item), { person, reason }, { orderStore, tiers, log });
+      return {};
+    },
+    settleByPerson: async (request) => {
+      const { item, attemptNo, outcome, channelTransactionId, evidence, person, happenedAt } = request;
+      if ((item.case === 'orderNo') !== attemptNo > 0)
+        throw rpcErrors.requestInvalid('attempt_no says which attempt of a payment; a refund has none');
+      const { number } = itemOf(item);
+      const { awaitsSecondPerson, contradictingPersons, changed, note } = await orderStore.recordStatement({
+        item:
+          item.case === 'orderNo'
+            ? { case: 'attempt', value: { orderNo: number, attemptNo } }
+            : { case: 'refundNo', value: number },
+        outcome,
+        channelTransactionId,
+        evidence,
+        person,
+        ...(happenedAt === undefined ? {} : { happenedAt }),
+      });
+      log.warn(
+        { item: item.case, number, attemptNo, person, outcome, changed, note, audit: true },
+        'a person has spoken',
+      );
+      return { awaitsSecondPerson, contradictingPersons, changed, note };
+    },
   };
 };

@@ -1,7 +1,7 @@
 import type { GroupTag } from '@tillmesh/domain';
 import { big, text, whole } from '../columns.ts';
 import type { Connection, Deadline, Statement } from '../connection.ts';
-import { ORDER_TABLES, type OrderTable, tagIn } from './order-tables.ts';
+import { noRows, ORDER_TABLES, type OrderTable, tagIn } from './order-tables.ts';
 
 const keysOf = async (connection: Connection, statement: Statement, deadline: Deadline): Promise<bigint[]> =>
   (await connection.run(statement, [], deadline)).rows.map((row) => big(row, 'order_no'));
@@ -128,7 +128,7 @@ export const countRows = async (
   tags: readonly GroupTag[],
   deadline: Deadline,
 ): Promise<Record<OrderTable, number>> => {
-  const counts = { payment: 0, attempt: 0, refund: 0, trajectory: 0 };
+  const counts = noRows();
   for (const table of ORDER_TABLES) {
     const statement: Statement = {
       summary: `SELECT ${table} count`,

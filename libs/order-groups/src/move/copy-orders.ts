@@ -4,7 +4,7 @@ import type { Connection, Deadline, Parameter, Row, Statement } from '../connect
 import { transaction } from '../transaction.ts';
 import { keepNumbers, SELECT_HELD_NUMBERS_OF } from './keep-numbers.ts';
 import { type OrderRange, within } from './order-digests.ts';
-import { ORDER_TABLES, type OrderColumns, type OrderTable, ROW_ORDER } from './order-tables.ts';
+import { noRows, ORDER_TABLES, type OrderColumns, type OrderTable, ROW_ORDER } from './order-tables.ts';
 
 /** Everything that the source holds of some orders. */
 export type OrderRows = {
@@ -66,6 +66,7 @@ export const readOrders = (
       attempt: await of('attempt'),
       refund: await of('refund'),
       trajectory: await of('trajectory'),
+      person_statement: await of('person_statement'),
     };
     const { rows: holders } = await connection.run(SELECT_HELD_NUMBERS_OF(range), [], deadline);
     const value: OrderRows = {
@@ -125,7 +126,7 @@ export const writeOrders = async (
   await connection.run(MOVING, [], deadline);
   const range = { keys: orders.keys };
   return transaction(connection, deadline, async () => {
-    const grown: Record<OrderTable, number> = { payment: 0, attempt: 0, refund: 0, trajectory: 0 };
+    const grown = noRows();
     for (const table of ORDER_TABLES) {
       const { affectedRows } = await connection.run(deleteRows(table, range), [], deadline);
       await insertAll(connection, table, columns[table], { rows: orders.rows[table], stage, deadline });

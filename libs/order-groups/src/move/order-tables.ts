@@ -4,11 +4,20 @@ import type { Connection, Deadline, Statement } from '../connection.ts';
 import { MoveRefused } from './move-refused.ts';
 
 /** The tables whose rows belong to an order and go with it. */
-export const ORDER_TABLES = ['payment', 'attempt', 'refund', 'trajectory'] as const;
+export const ORDER_TABLES = ['payment', 'attempt', 'refund', 'trajectory', 'person_statement'] as const;
 export type OrderTable = (typeof ORDER_TABLES)[number];
 
 /** The columns of each table that go along: all but those that every group counts by itself. */
 export type OrderColumns = Readonly<Record<OrderTable, readonly string[]>>;
+
+/** A count for each table, at nothing. */
+export const noRows = (): Record<OrderTable, number> => ({
+  payment: 0,
+  attempt: 0,
+  refund: 0,
+  trajectory: 0,
+  person_statement: 0,
+});
 
 /** In what order rows of one order are read and written: the trajectory's own is that of its events. */
 export const ROW_ORDER: Readonly<Record<OrderTable, string>> = {
@@ -16,6 +25,7 @@ export const ROW_ORDER: Readonly<Record<OrderTable, string>> = {
   attempt: 'order_no, attempt_no',
   refund: 'order_no, refund_no',
   trajectory: 'order_no, id',
+  person_statement: 'order_no, item, statement_no',
 };
 
 const SELECT_COLUMNS: Statement = {
@@ -35,7 +45,13 @@ export const readOrderColumns = async (connection: Connection, deadline: Deadlin
       .filter((row) => text(row, 'table_name') === table)
       .map((row) => text(row, 'column_name'))
       .filter((column) => !isCounter(table, column));
-  return { payment: of('payment'), attempt: of('attempt'), refund: of('refund'), trajectory: of('trajectory') };
+  return {
+    payment: of('payment'),
+    attempt: of('attempt'),
+    refund: of('refund'),
+    trajectory: of('trajectory'),
+    person_statement: of('person_statement'),
+  };
 };
 
 /**

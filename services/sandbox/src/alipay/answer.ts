@@ -26,6 +26,7 @@ const GATEWAY_CODES: Readonly<Record<string, readonly [msg: string, subCode: str
   '20001': ['Insufficient Token Permissions', 'aop.invalid-app-auth-token', '无效的应用授权令牌'],
   '40001': ['Missing Required Arguments', 'isv.missing-parameter', '缺少必选参数'],
   '40002': ['Invalid Arguments', 'isv.invalid-parameter', '参数无效'],
+  '40005': ['Call Limited', 'isv.app-call-limited', '应用调用次数超限，包含调用频率超限'],
   '40006': ['Insufficient Permissions', 'isv.insufficient-isv-permissions', 'ISV权限不足'],
 };
 
@@ -48,6 +49,12 @@ const SUB_MESSAGES: Readonly<Record<string, string>> = {
   'ACQ.DISCORDANT_REPEAT_REQUEST': '请求信息不一致',
 };
 
+const gatewayCodeOf = (subCode: string): string => {
+  if (/^(?:isp|aop)\./.test(subCode)) return '20000';
+  if (subCode.endsWith('-call-limited')) return '40005';
+  return subCode.startsWith('isv.missing') ? '40001' : '40002';
+};
+
 /**
  * A refusal by its code: `ACQ.…` is a business failure, a number is the gateway's own, `isv.…`, `isp.…` and `aop.…` are
  * the gateway's with this sub_code. Anything else is a business failure with a sub_code that nobody knows.
@@ -58,7 +65,7 @@ export const failure = (code: string, subMsg?: string): AlipayAnswer => {
     const [msg, subCode, text] = own;
     return { code, msg, sub_code: subCode, sub_msg: subMsg ?? text };
   }
-  const gatewayCode = /^(?:isp|aop)\./.test(code) ? '20000' : code.startsWith('isv.missing') ? '40001' : '40002';
+  const gatewayCode = gatewayCodeOf(code);
   const isGateway = /^(?:isv|isp|aop)\./.test(code);
   return {
     code: isGateway ? gatewayCode : '40004',

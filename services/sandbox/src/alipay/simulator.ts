@@ -1,9 +1,11 @@
 import type { KeyObject } from 'node:crypto';
 import type { Clock, Random } from '@tillmesh/clock';
 import type { Log } from '@tillmesh/telemetry';
+import type { BillBook } from '../bills/bill-book.ts';
 import { exchangeWithFaults } from '../exchange.ts';
 import type { HttpReply, HttpRequest } from '../http-server.ts';
 import type { Ledger } from '../ledger.ts';
+import type { Limits } from '../limits.ts';
 import type { Notifier } from '../notifier.ts';
 import type { Payers } from '../payers.ts';
 import { wireFaultsOf } from '../script.ts';
@@ -12,6 +14,7 @@ import type { State } from '../state.ts';
 import type { Stats } from '../stats.ts';
 import type { AlipayAccount } from './account.ts';
 import { type AlipayAnswer, failure, renderAlipay } from './answer.ts';
+import { createAlipayBills } from './bills.ts';
 import type { AlipayMethod } from './call.ts';
 import { createAlipayGate } from './gate.ts';
 import { alipayNotifying, createAlipayNews } from './notifications.ts';
@@ -50,8 +53,10 @@ export const createAlipaySimulator = (deps: {
   readonly ledger: Ledger;
   readonly scripts: Scripts;
   readonly stats: Stats;
+  readonly limits: Limits;
   readonly log: Log;
   readonly notifier: Notifier;
+  readonly book: BillBook;
   readonly settings: AlipaySettings;
 }): AlipaySimulator => {
   const { clock, random, scripts, stats, settings, notifier, log } = deps;
@@ -60,9 +65,11 @@ export const createAlipaySimulator = (deps: {
   const news = createAlipayNews(deps);
   const trades = createAlipayTrades({ ...deps, ...settings, onPaid: news.paid });
   const oauth = createAlipayOauth({ ...deps, accounts: settings.accounts });
+  const bills = createAlipayBills(deps);
   const methods = new Map<string, AlipayMethod>(
     [
       oauth.method,
+      bills.method,
       createTradePay({ ...deps, trades }),
       createTradeCreate({ clock, trades }),
       createTradePrecreate({ ...deps, trades }),
@@ -78,6 +85,8 @@ export const createAlipaySimulator = (deps: {
   const handle = async (httpRequest: HttpRequest): Promise<HttpReply> => {
     const authorised = oauth.handle(httpRequest);
     if (authorised !== undefined) return authorised;
+    const bill = await bills.download(httpRequest);
+    if (bill !== undefined) return bill;
     if (httpRequest.path === '/gateway.do' && httpRequest.method === 'GET') return openPage(httpRequest);
     if (httpRequest.path !== '/gateway.do' || httpRequest.method !== 'POST') {
       return { kind: 'answer', status: 404, headers: {}, body: Buffer.alloc(0) };
@@ -99,24 +108,32 @@ export const createAlipaySimulator = (deps: {
       return renderAlipay(failure('ACQ.INVALID_PARAMETER'), 'right', by);
     }
     const { outTradeNo, description, paymentCode } = call;
-    const acts = [
-      ...scripts.take({
-        channel: 'alipay',
-        operation: method.operation,
-        accountId: request.account.accountId,
-        merchantId: request.account.appId,
-        outTradeNo,
-        description,
-        paymentCode,
-      }),
-      ...call.codeActs,
-    ];
+    const context = {
+      channel: 'alipay',
+      operation: method.operation,
+      accountId: request.account.accountId,
+      merchantId: request.account.appId,
+      outTradeNo,
+      description,
+      paymentCode,
+      host: httpRequest.host,
+    } as const;
+    const acts = [...scripts.take(context), ...call.codeActs];
     const over = stats.exchange(request.account.accountId, method.operation);
     return exchangeWithFaults<AlipayAnswer>({
       faults: wireFaultsOf(acts),
       clock,
       signal: httpRequest.signal,
       durable: deps.state.durable,
+      limited: deps.limits.begin(context),
+      seen:
+        method.operation === 'query' && outTradeNo !== undefined
+          ? {
+              createdAtMs: trades.find(request.account.appId, outTradeNo)?.createdAtMs,
+              code: 'ACQ.TRADE_NOT_EXIST',
+            }
+          : undefined,
+      isFailure: ({ code }) => code !== '10000' && code !== '10003',
       perform: () => call.perform(acts),
       decline: (code) => call.decline(code, acts),
       errorAnswer: (code) => failure(code === 'SYSTEM_ERROR' ? 'ACQ.SYSTEM_ERROR' : code),

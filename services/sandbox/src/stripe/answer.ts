@@ -73,6 +73,9 @@ export const cardDeclined = (declineCode: string, intent?: object): StripeAnswer
   });
 };
 
+const codeIn = ({ body }: StripeAnswer): string | undefined =>
+  (body['error'] as { readonly code?: string } | undefined)?.code;
+
 /**
  * Writes an answer. Stripe signs none, so what can be wrong with one is what else shows where it comes from: `none` leaves the
  * Request-Id out, `wrong` calls the content something else.
@@ -90,6 +93,8 @@ export const renderStripe = (
     'stripe-version': by.version,
     ...(by.idempotencyKey === undefined ? {} : { 'idempotency-key': by.idempotencyKey }),
     ...(answer.replayed === true ? { 'idempotent-replayed': 'true' } : {}),
+    // docs.stripe.com/rate-limits: which of the limits it was.
+    ...(codeIn(answer) === 'rate_limit' ? { 'stripe-rate-limited-reason': 'global-rate' } : {}),
     ...(answer.status === 409 || answer.status === 429 ? { 'stripe-should-retry': 'true' } : {}),
   },
   body: Buffer.from(JSON.stringify(answer.body, undefined, 2)),

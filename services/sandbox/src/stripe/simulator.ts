@@ -3,6 +3,7 @@ import type { Log } from '@tillmesh/telemetry';
 import { exchangeWithFaults } from '../exchange.ts';
 import type { HttpReply, HttpRequest } from '../http-server.ts';
 import type { Ledger } from '../ledger.ts';
+import type { Limits } from '../limits.ts';
 import type { Notifier } from '../notifier.ts';
 import type { Payers } from '../payers.ts';
 import { type SignatureMode, wireFaultsOf } from '../script.ts';
@@ -51,6 +52,7 @@ export const createStripeSimulator = (deps: {
   readonly ledger: Ledger;
   readonly scripts: Scripts;
   readonly stats: Stats;
+  readonly limits: Limits;
   readonly log: Log;
   readonly notifier: Notifier;
   readonly settings: StripeSettings;
@@ -109,18 +111,17 @@ export const createStripeSimulator = (deps: {
     const { account, params } = request;
     const keyId = idempotencyKey === undefined ? undefined : `${account.accountId}/${idempotencyKey}`;
     if (keyId !== undefined && !keys.begin(keyId)) return render(failure('idempotency_key_in_use'));
-    const acts = [
-      ...scripts.take({
-        channel: 'stripe',
-        operation: call.operation,
-        accountId: account.accountId,
-        merchantId: account.stripeAccountId,
-        outTradeNo: call.outTradeNo,
-        description: call.description,
-        paymentCode: call.paymentCode,
-      }),
-      ...call.codeActs,
-    ];
+    const context = {
+      channel: 'stripe',
+      operation: call.operation,
+      accountId: account.accountId,
+      merchantId: account.stripeAccountId,
+      outTradeNo: call.outTradeNo,
+      description: call.description,
+      paymentCode: call.paymentCode,
+      host: httpRequest.host,
+    } as const;
+    const acts = [...scripts.take(context), ...call.codeActs];
     const once = (work: () => StripeAnswer): StripeAnswer =>
       keyId === undefined ? work() : keys.once(keyId, `${method} ${path} ${canonical(params)}`, work);
     const over = stats.exchange(account.accountId, call.operation);
@@ -129,6 +130,10 @@ export const createStripeSimulator = (deps: {
       clock,
       signal: httpRequest.signal,
       durable: deps.state.durable,
+      limited: deps.limits.begin(context),
+      // One address, and its search has a lag of its own.
+      seen: undefined,
+      isFailure: ({ status }) => status >= 400,
       perform: () => once(() => call.perform(acts)),
       decline: (code) => once(() => call.decline(code, acts)),
       errorAnswer: failure,

@@ -6,6 +6,7 @@ import { exchangeWithFaults } from '../exchange.ts';
 import { fen, ZERO_FEN } from '../fen.ts';
 import type { HttpReply, HttpRequest } from '../http-server.ts';
 import type { Ledger } from '../ledger.ts';
+import type { Limits } from '../limits.ts';
 import type { Notifier } from '../notifier.ts';
 import type { Payers } from '../payers.ts';
 import { type Act, type Operation, payerPlanOf, type SignatureMode, secondsToScan, wireFaultsOf } from '../script.ts';
@@ -94,6 +95,7 @@ export const createUnionpaySimulator = (deps: {
   readonly ledger: Ledger;
   readonly scripts: Scripts;
   readonly stats: Stats;
+  readonly limits: Limits;
   readonly log: Log;
   readonly notifier: Notifier;
   readonly settings: UnionpaySettings;
@@ -346,24 +348,29 @@ export const createUnionpaySimulator = (deps: {
       return render(fields, says('10'), 'right');
     }
     stats.request('unionpay', call.name);
-    const acts = [
-      ...scripts.take({
-        channel: 'unionpay',
-        operation: call.operation,
-        accountId: account.accountId,
-        merchantId: account.merId,
-        outTradeNo: call.outTradeNo,
-        description: call.description,
-        paymentCode: call.paymentCode,
-      }),
-      ...call.codeActs,
-    ];
+    const context = {
+      channel: 'unionpay',
+      operation: call.operation,
+      accountId: account.accountId,
+      merchantId: account.merId,
+      outTradeNo: call.outTradeNo,
+      description: call.description,
+      paymentCode: call.paymentCode,
+      host: request.host,
+    } as const;
+    const acts = [...scripts.take(context), ...call.codeActs];
     const over = stats.exchange(account.accountId, call.operation);
     return exchangeWithFaults<AcpFields>({
       faults: wireFaultsOf(acts),
       clock,
       signal: request.signal,
       durable: deps.state.durable,
+      limited: deps.limits.begin(context),
+      seen:
+        call.operation === 'query'
+          ? { createdAtMs: orders.find(account.merId, call.outTradeNo)?.createdAtMs, code: '34' }
+          : undefined,
+      isFailure: ({ respCode }) => respCode !== '00' && respCode !== '05',
       perform: () => call.perform(acts),
       decline: (code) => call.decline(code, acts),
       errorAnswer: (code) => says(code === 'SYSTEM_ERROR' ? '01' : code),

@@ -7,7 +7,7 @@ import { type Act, notificationPlanOf } from '../script.ts';
 import type { Scripts } from '../scripts.ts';
 import type { PlatformKey, WechatAccount } from './account.ts';
 import type { Paid, WechatOrder } from './order.ts';
-import { paidView } from './order-view.ts';
+import { notifiedView } from './order-view.ts';
 import { platformMessage, signMessage } from './v3-signature.ts';
 
 const SECOND = 1_000;
@@ -169,7 +169,7 @@ export const createWechatNews = (deps: {
   };
   return {
     // A payment by code is never notified: the merchant has to ask (research, 1.3).
-    paid: (order) => send(order, order.notifyUrl, 'TRANSACTION.SUCCESS', paidView(order), order.acts),
+    paid: (order) => send(order, order.notifyUrl, 'TRANSACTION.SUCCESS', notifiedView(order), order.acts),
     refundEnded: ({ order, url, status, content }) => send(order, url, `REFUND.${status}`, content, order.acts),
   };
 };

@@ -1,5 +1,6 @@
 import { addFen, type Fen, subtractFen, ZERO_FEN } from '../fen.ts';
 import type { Act } from '../script.ts';
+import type { SubMerchant } from './account.ts';
 
 export type TradeType = 'NATIVE' | 'JSAPI' | 'MICROPAY' | 'MWEB' | 'APP';
 
@@ -16,6 +17,8 @@ type Common = {
   readonly accountId: string;
   readonly mchid: string;
   readonly appid: string;
+  /** For whom a service provider placed it, with the application it named; undefined: the merchant's own order. */
+  readonly sub: SubMerchant | undefined;
   readonly outTradeNo: string;
   readonly tradeType: TradeType;
   readonly description: string;

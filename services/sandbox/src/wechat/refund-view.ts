@@ -1,4 +1,6 @@
 import { rfc3339InBeijing } from '../beijing-time.ts';
+import { merchantView } from './account.ts';
+import type { WechatOrder } from './order.ts';
 import { RECEIVED_ACCOUNT, type RefundEnded, type WechatRefund } from './refund.ts';
 
 const successTime = (refund: WechatRefund) =>
@@ -31,8 +33,8 @@ export const refundView = (refund: WechatRefund) => ({
 });
 
 /** What a refund's notification says once it is decrypted. */
-export const refundNotice = (refund: RefundEnded) => ({
-  mchid: refund.mchid,
+export const refundNotice = (refund: RefundEnded, order: WechatOrder) => ({
+  ...merchantView(order),
   transaction_id: refund.transactionId,
   out_trade_no: refund.outTradeNo,
   refund_id: refund.refundId,

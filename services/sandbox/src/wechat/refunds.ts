@@ -76,7 +76,7 @@ export const createWechatRefunds = (deps: {
       ledger.refund({ ...movementOf(order), refundNo: refund.outRefundNo, amount: refund.amount });
     }
     if (order.state === 'SUCCESS' && refund.status === 'CLOSED') orders.put(refundClosed(order, refund.amount));
-    const content = refundNotice(refund);
+    const content = refundNotice(refund, order);
     deps.news.refundEnded({ order, url: refund.notifyUrl, status: refund.status, content });
   };
 

@@ -85,7 +85,13 @@ export const renderV2 = (
   by: { readonly account: WechatAccount; readonly signType: SignType; readonly random: Random },
 ): HttpAnswer => {
   const { account, signType, random } = by;
-  const known = { appid: account.appid, mch_id: account.mchid, nonce_str: random.hex(16) };
+  const { appid, mchid, sub } = account;
+  const known = {
+    appid,
+    mch_id: mchid,
+    ...(sub === undefined ? {} : { sub_mch_id: sub.mchid, sub_appid: sub.appid ?? '' }),
+    nonce_str: random.hex(16),
+  };
   const fields = new Map(
     Object.entries({
       return_code: 'SUCCESS',

@@ -1,4 +1,5 @@
 import { type Fen, fen } from '../fen.ts';
+import type { WechatAccount } from './account.ts';
 import { refuse, type V2Refusal } from './v2-answer.ts';
 import type { XmlFields } from './v2-xml.ts';
 
@@ -22,11 +23,18 @@ const FORMS: Readonly<Record<string, (text: string) => boolean>> = {
 };
 
 /** What is wrong with a request's fields; undefined where nothing is. */
-export const fieldProblem = (fields: XmlFields, appid: string, needed: readonly string[]): V2Refusal | undefined => {
+export const fieldProblem = (
+  fields: XmlFields,
+  { appid, sub }: WechatAccount,
+  needed: readonly string[],
+): V2Refusal | undefined => {
   if ([...needed, 'appid', 'nonce_str'].some((name) => (fields.get(name) ?? '') === '')) {
     return refuse('LACK_PARAMS');
   }
-  if (fields.get('appid') !== appid) return refuse('APPID_MCHID_NOT_MATCH');
+  const subAppid = fields.get('sub_appid') || undefined;
+  if (fields.get('appid') !== appid || (subAppid !== undefined && subAppid !== sub?.appid)) {
+    return refuse('APPID_MCHID_NOT_MATCH');
+  }
   const isWrong = [...fields].some(([name, value]) => value !== '' && FORMS[name]?.(value) === false);
   return isWrong ? refuse('PARAM_ERROR') : undefined;
 };

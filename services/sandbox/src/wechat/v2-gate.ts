@@ -1,5 +1,5 @@
 import type { HttpRequest } from '../http-server.ts';
-import type { WechatAccount } from './account.ts';
+import { inTheNameOf, type WechatAccount } from './account.ts';
 import { isAuthenticV2, type SignType, signTypeOf } from './v2-signature.ts';
 import { parseXml, type XmlFields } from './v2-xml.ts';
 
@@ -33,6 +33,9 @@ export const createV2Gate = (accountList: readonly WechatAccount[]): ((request: 
     if (signType === undefined) return refused('unknown_sign_type', '签名类型不支持', true);
     if (!fields.has('sign')) return refused('no_signature', '缺少签名', true);
     if (!isAuthenticV2(fields, account.apiV2Key, signType)) return refused('bad_signature', '签名错误', true);
-    return { kind: 'passed', account, signType, fields };
+    const subMchid = fields.get('sub_mch_id') ?? '';
+    const asked = subMchid === '' ? account : inTheNameOf(account, subMchid);
+    if (asked === undefined) return refused('unknown_sub_merchant', '商户号mch_id或sub_mch_id不存在', false);
+    return { kind: 'passed', account: asked, signType, fields };
   };
 };

@@ -1,13 +1,12 @@
-import type { Clock } from '@tillmesh/clock';
-import { revokedUnpaid, type WechatOrder } from './order.ts';
+import { isForAnother } from './account.ts';
+import type { CodeOrders, CodeResult } from './code-orders.ts';
+import type { WechatOrder } from './order.ts';
 import type { WechatOrders } from './orders.ts';
 import { refuse, type V2Answer } from './v2-answer.ts';
 import type { V2Operation } from './v2-call.ts';
 import { fieldProblem, orderRefOf } from './v2-fields.ts';
 import type { V2Passed } from './v2-gate.ts';
 import { queryFields } from './v2-order-fields.ts';
-
-const REVERSIBLE_FOR_MS = 7 * 24 * 3_600_000;
 
 // "Call me again" where the order may still move (research, 1.3: repeat while recall=Y).
 const CODES_TO_REPEAT: ReadonlySet<string> = new Set(['SYSTEMERROR', 'BANKERROR', 'USERPAYING']);
@@ -17,7 +16,8 @@ const reverseRefused = (code: string): V2Answer => ({
   code,
   fields: { recall: CODES_TO_REPEAT.has(code) ? 'Y' : 'N' },
 });
-const reversed: V2Answer = { kind: 'done', fields: { recall: 'N' } };
+const answerOfReverse = (result: CodeResult): V2Answer =>
+  result.kind === 'order' ? { kind: 'done', fields: { recall: 'N' } } : reverseRefused(result.code);
 
 /** Finds the order that a request names, anew on every call. */
 export const orderFinder =
@@ -35,7 +35,7 @@ export const createOrderQuery = (orders: WechatOrders): V2Operation => ({
   operation: 'query',
   read: (passed) => {
     const { account, fields } = passed;
-    const problem = fieldProblem(fields, account.appid, ['mch_id']);
+    const problem = fieldProblem(fields, account, ['mch_id']);
     if (problem !== undefined) return problem;
     const ref = orderRefOf(fields);
     if (ref.transactionId === undefined && ref.outTradeNo === undefined) return refuse('LACK_PARAMS');
@@ -47,7 +47,8 @@ export const createOrderQuery = (orders: WechatOrders): V2Operation => ({
       codeActs: [],
       perform: () => {
         const order = find();
-        return order === undefined ? refuse('ORDERNOTEXIST') : { kind: 'done', fields: queryFields(order) };
+        if (order === undefined) return refuse('ORDERNOTEXIST');
+        return isForAnother(order, account) ? refuse('INVALID_REQUEST') : { kind: 'done', fields: queryFields(order) };
       },
       decline: refuse,
     };
@@ -55,34 +56,17 @@ export const createOrderQuery = (orders: WechatOrders): V2Operation => ({
 });
 
 /** POST /secapi/pay/reverse: closes what is unpaid and gives back what is paid. The client certificate comes later. */
-export const createReverse = (deps: { readonly clock: Clock; readonly orders: WechatOrders }): V2Operation => {
-  const { clock, orders } = deps;
-  const reverse = (order: WechatOrder | undefined): V2Answer => {
-    if (order === undefined) return reverseRefused('ORDERNOTEXIST');
-    if (order.tradeType !== 'MICROPAY') return reverseRefused('INVALID_REQUEST');
-    switch (order.state) {
-      case 'USERPAYING':
-        return reverseRefused('USERPAYING');
-      case 'REVOKED':
-        return reversed;
-      case 'CLOSED':
-        return reverseRefused('ORDERCLOSED');
-      case 'NOTPAY':
-      case 'PAYERROR':
-        orders.put(revokedUnpaid(order));
-        return reversed;
-      case 'SUCCESS':
-        if (clock.nowMs() - order.paidAtMs > REVERSIBLE_FOR_MS) return reverseRefused('REVERSE_EXPIRE');
-        orders.reverse(order);
-        return reversed;
-    }
-  };
+export const createReverse = (deps: {
+  readonly orders: WechatOrders;
+  readonly codeOrders: CodeOrders;
+}): V2Operation => {
+  const { orders, codeOrders } = deps;
   return {
     name: 'v2.reverse',
     operation: 'reverse',
     read: (passed) => {
       const { account, fields } = passed;
-      const problem = fieldProblem(fields, account.appid, ['mch_id']);
+      const problem = fieldProblem(fields, account, ['mch_id']);
       if (problem !== undefined) return problem;
       const ref = orderRefOf(fields);
       if (ref.transactionId === undefined && ref.outTradeNo === undefined) return refuse('LACK_PARAMS');
@@ -92,7 +76,7 @@ export const createReverse = (deps: { readonly clock: Clock; readonly orders: We
         description: find()?.description,
         paymentCode: find()?.paymentCode,
         codeActs: [],
-        perform: () => reverse(find()),
+        perform: () => answerOfReverse(codeOrders.reverse(find(), account)),
         decline: reverseRefused,
       };
     },

@@ -28,7 +28,7 @@ export const createV2Refund = (deps: {
   operation: 'refund',
   read: (passed) => {
     const { account, fields } = passed;
-    const problem = fieldProblem(fields, account.appid, ['mch_id', 'out_refund_no', 'total_fee', 'refund_fee']);
+    const problem = fieldProblem(fields, account, ['mch_id', 'out_refund_no', 'total_fee', 'refund_fee']);
     if (problem !== undefined) return problem;
     const ref = orderRefOf(fields);
     const amount = fenOfField(fields.get('refund_fee'));
@@ -129,7 +129,7 @@ export const createV2RefundQuery = (deps: {
     name: 'v2.refundquery',
     operation: 'refund_query',
     read: (passed) => {
-      const problem = fieldProblem(passed.fields, passed.account.appid, ['mch_id']);
+      const problem = fieldProblem(passed.fields, passed.account, ['mch_id']);
       if (problem !== undefined) return problem;
       const order = () => {
         const [first] = find(passed);

@@ -2,8 +2,10 @@ import type { Clock, Random } from '@tillmesh/clock';
 import type { Log } from '@tillmesh/telemetry';
 import { exchangeWithFaults } from '../exchange.ts';
 import type { HttpReply, HttpRequest } from '../http-server.ts';
+import type { Limits } from '../limits.ts';
+import type { HostName } from '../outage.ts';
 import { type Act, wireFaultsOf } from '../script.ts';
-import type { Scripts } from '../scripts.ts';
+import type { ScriptContext, Scripts } from '../scripts.ts';
 import type { State } from '../state.ts';
 import type { Stats } from '../stats.ts';
 import type { WechatAccount } from './account.ts';
@@ -30,6 +32,7 @@ export const createV2Simulator = (deps: {
   readonly state: State;
   readonly scripts: Scripts;
   readonly stats: Stats;
+  readonly limits: Limits;
   readonly log: Log;
   readonly accounts: readonly WechatAccount[];
   readonly operations: ReadonlyMap<string, V2Operation>;
@@ -37,16 +40,21 @@ export const createV2Simulator = (deps: {
   const { clock, random, scripts, stats, operations, log } = deps;
   const gate = createV2Gate(deps.accounts);
 
-  const actsFor = (operation: V2Operation, { account, fields }: V2Passed, call: V2Call): readonly Act[] =>
-    scripts.take({
-      channel: 'wechat',
-      operation: operation.operation,
-      accountId: account.accountId,
-      merchantId: account.mchid,
-      outTradeNo: call.order()?.outTradeNo ?? fields.get('out_trade_no'),
-      description: call.description,
-      paymentCode: call.paymentCode,
-    });
+  const contextOf = (
+    operation: V2Operation,
+    { account, fields }: V2Passed,
+    call: V2Call,
+    host: HostName,
+  ): ScriptContext => ({
+    channel: 'wechat',
+    operation: operation.operation,
+    accountId: account.accountId,
+    merchantId: account.mchid,
+    outTradeNo: call.order()?.outTradeNo ?? fields.get('out_trade_no'),
+    description: call.description,
+    paymentCode: call.paymentCode,
+    host,
+  });
 
   return async (request) => {
     const operation = operations.get(request.path);
@@ -64,8 +72,9 @@ export const createV2Simulator = (deps: {
       log.warn({ path: request.path, reason: call.code }, 'a v2 request has wrong fields');
       return renderV2(call, 'right', by);
     }
+    const context = contextOf(operation, passed, call, request.host);
     const acts = [
-      ...actsFor(operation, passed, call),
+      ...scripts.take(context),
       ...call.codeActs,
       ...(operation.operation === 'pay' ? negativeTestOf(request) : []),
     ];
@@ -75,6 +84,10 @@ export const createV2Simulator = (deps: {
       clock,
       signal: request.signal,
       durable: deps.state.durable,
+      limited: deps.limits.begin(context),
+      seen:
+        operation.operation === 'query' ? { createdAtMs: call.order()?.createdAtMs, code: 'ORDERNOTEXIST' } : undefined,
+      isFailure: ({ kind }) => kind === 'refused',
       perform: () => call.perform(acts),
       decline: (code) => call.decline(code, acts),
       errorAnswer: refuse,

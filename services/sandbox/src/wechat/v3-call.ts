@@ -9,7 +9,11 @@ export type V3Call = {
   readonly outTradeNo: string | undefined;
   readonly description: string | undefined;
   readonly paymentCode: string | undefined;
+  /** What the payment code itself says about how the order goes. */
+  readonly codeActs?: readonly Act[];
   readonly perform: (acts: readonly Act[]) => V3Answer;
+  /** Refuses with a channel's code, as a script wants, and leaves its mark on the order; without it the code alone is answered. */
+  readonly decline?: (code: string, acts: readonly Act[]) => V3Answer;
 };
 
 /** A request that can be carried out, or the reason why it cannot. */

@@ -1,6 +1,6 @@
 import type { Clock } from '@tillmesh/clock';
 import type { HttpRequest } from '../http-server.ts';
-import type { WechatAccount } from './account.ts';
+import { inTheNameOf, type WechatAccount } from './account.ts';
 import { createSpentNonces } from './spent-nonces.ts';
 import { type V3Error, v3Error } from './v3-answer.ts';
 import { isSignedBy, parseAuthorization, requestMessage } from './v3-signature.ts';
@@ -22,6 +22,22 @@ const refused = (reason: string, message: string): GateResult => ({
   reason,
   error: v3Error('SIGN_ERROR', message),
 });
+
+const mayNameSub = (path: string): boolean =>
+  path.startsWith('/v3/pay/partner/') || path.startsWith('/v3/refund/domestic/refunds');
+
+/** The merchant for whom a service provider asks: in the query or in the body. */
+const subMchidIn = ({ method, query, body }: HttpRequest): string | undefined => {
+  if (method === 'GET') return query.get('sub_mchid') ?? undefined;
+  try {
+    const content: unknown = JSON.parse(body.toString());
+    if (typeof content !== 'object' || content === null || !('sub_mchid' in content)) return undefined;
+    return typeof content.sub_mchid === 'string' ? content.sub_mchid : undefined;
+  } catch {
+    // The operation says what is wrong with it.
+    return undefined;
+  }
+};
 
 /**
  * Proves who sent a v3 request, or refuses it with 401 SIGN_ERROR.
@@ -58,6 +74,15 @@ export const createV3Gate = (deps: {
       return refused('bad_signature', '签名错误，请检查后再试');
     }
     if (nonces.isSpent(mchid, nonceStr)) return refused('nonce_replayed', '请求的随机串已使用过，请勿重放请求');
-    return { kind: 'passed', account, spendNonce: () => nonces.spend(mchid, nonceStr) };
+    const spendNonce = () => nonces.spend(mchid, nonceStr);
+    const subMchid = mayNameSub(request.path) ? subMchidIn(request) : undefined;
+    if (subMchid === undefined) return { kind: 'passed', account, spendNonce };
+    const asked = inTheNameOf(account, subMchid);
+    if (asked !== undefined) return { kind: 'passed', account: asked, spendNonce };
+    return {
+      kind: 'refused',
+      reason: 'unknown_sub_merchant',
+      error: v3Error('NO_AUTH', '特约子商户商户号未授权服务商的产品权限'),
+    };
   };
 };

@@ -1,6 +1,6 @@
 import { fen } from '../fen.ts';
 import type { HttpRequest } from '../http-server.ts';
-import type { WechatAccount } from './account.ts';
+import { isForAnother, type WechatAccount } from './account.ts';
 import type { WechatOrders } from './orders.ts';
 import { refundView } from './refund-view.ts';
 import type { RefundAsked, WechatRefunds } from './refunds.ts';
@@ -18,6 +18,8 @@ const REFUSALS: Readonly<Record<Exclude<RefundAsked['kind'], 'accepted'>, readon
   too_late: ['INVALID_REQUEST', '订单已超过一年，不可退款'],
   too_soon: ['FREQUENCY_LIMITED', '同一订单的多次退款请至少间隔1分钟'],
 };
+
+const OTHERS = ['INVALID_REQUEST', '特约子商户商户号与订单不一致'] as const;
 
 /** Asking for refunds and about them, over v3. */
 export const createV3Refunds = (deps: { readonly orders: WechatOrders; readonly refunds: WechatRefunds }) => {
@@ -45,18 +47,21 @@ export const createV3Refunds = (deps: { readonly orders: WechatOrders; readonly 
           outTradeNo: found?.outTradeNo ?? request.out_trade_no,
           description: found?.description,
           paymentCode: found?.paymentCode,
-          perform: (acts) =>
-            answer(
+          perform: (acts) => {
+            const order = findOrder();
+            if (order !== undefined && isForAnother(order, account)) return answerOfError(v3Error(...OTHERS));
+            return answer(
               refunds.ask({
                 mchid: account.mchid,
-                order: findOrder(),
+                order,
                 outRefundNo: request.out_refund_no,
                 amount: fen(request.amount.refund),
                 total: fen(request.amount.total),
                 notifyUrl: request.notify_url,
                 acts,
               }),
-            ),
+            );
+          },
         },
       };
     },
@@ -72,6 +77,8 @@ export const createV3Refunds = (deps: { readonly orders: WechatOrders; readonly 
           paymentCode: undefined,
           perform: () => {
             const refund = find();
+            const order = refund === undefined ? undefined : orders.find(account.mchid, refund.outTradeNo);
+            if (order !== undefined && isForAnother(order, account)) return answerOfError(v3Error(...OTHERS));
             return refund === undefined
               ? answerOfError(v3Error('RESOURCE_NOT_EXISTS', '退款单不存在'))
               : { status: 200, body: refundView(refund) };

@@ -16,9 +16,17 @@ const notifyUrl = z
 const fenTotal = z.int().min(1).max(10_000_000_000);
 const rfc3339 = z.string().refine((value) => msOfRfc3339(value) !== undefined);
 
+/** Who places an order, for whom: a merchant for itself. */
+export const DirectIds = z.looseObject({ appid: text(32), mchid: text(32) });
+/** A service provider for one of its merchants. */
+export const PartnerIds = z.looseObject({
+  sp_appid: text(32),
+  sp_mchid: text(32),
+  sub_appid: text(32).optional(),
+  sub_mchid: text(32),
+});
+
 const place = {
-  appid: text(32),
-  mchid: text(32),
   description: text(127),
   out_trade_no: z.string().regex(OUT_TRADE_NO),
   time_expire: rfc3339.optional(),
@@ -28,7 +36,9 @@ const place = {
   amount: z.looseObject({ total: fenTotal, currency: z.literal('CNY').optional() }),
 };
 
-const payer = z.looseObject({ openid: text(128) });
+const payer = z
+  .looseObject({ openid: text(128).optional(), sp_openid: text(128).optional(), sub_openid: text(128).optional() })
+  .refine((names) => Object.values(names).some((name) => name !== undefined));
 
 /** Unknown fields are let through: the real one has many more. */
 export const NativeRequest = z.looseObject({ ...place, payer: payer.optional() });
@@ -41,7 +51,20 @@ export const H5Request = z.looseObject({
     h5_info: z.looseObject({ type: z.enum(['Wap', 'iOS', 'Android']) }),
   }),
 });
-export const CloseRequest = z.looseObject({ mchid: text(32) });
+export const CodepayRequest = z.looseObject({
+  description: text(127),
+  out_trade_no: z.string().regex(OUT_TRADE_NO),
+  attach: z.string().max(128).optional(),
+  amount: z.looseObject({ total: fenTotal, currency: z.literal('CNY').optional() }),
+  payer: z.looseObject({ auth_code: text(32) }),
+  scene_info: z.looseObject({
+    store_info: z
+      .looseObject({ id: text(32).optional(), out_id: text(32).optional() })
+      .refine(({ id, out_id }) => id !== undefined || out_id !== undefined),
+  }),
+});
+/** What a close and a reverse name besides the merchants. */
+export const NothingMore = z.looseObject({});
 export const RefundRequest = z
   .looseObject({
     transaction_id: text(32).optional(),

@@ -2,12 +2,16 @@ import type { Clock, Random } from '@tillmesh/clock';
 import type { Log } from '@tillmesh/telemetry';
 import { exchangeWithFaults } from '../exchange.ts';
 import type { HttpReply, HttpRequest } from '../http-server.ts';
-import { type Act, wireFaultsOf } from '../script.ts';
-import type { Scripts } from '../scripts.ts';
+import type { Limits } from '../limits.ts';
+import type { HostName } from '../outage.ts';
+import { wireFaultsOf } from '../script.ts';
+import type { ScriptContext, Scripts } from '../scripts.ts';
 import type { State } from '../state.ts';
 import type { Stats } from '../stats.ts';
 import type { PlatformKey, WechatAccount } from './account.ts';
+import type { WechatOrders } from './orders.ts';
 import { answerOfError, createV3Renderer, v3Error } from './v3-answer.ts';
+import { type createV3Bills, DOWNLOAD_PATH } from './v3-bills.ts';
 import type { V3Call, V3Read } from './v3-call.ts';
 import { createV3Gate } from './v3-gate.ts';
 import type { createV3Refunds } from './v3-refunds.ts';
@@ -35,25 +39,35 @@ export const createV3Simulator = (deps: {
   readonly state: State;
   readonly scripts: Scripts;
   readonly stats: Stats;
+  readonly limits: Limits;
   readonly log: Log;
   readonly accounts: readonly WechatAccount[];
   readonly platform: PlatformKey;
+  readonly orders: WechatOrders;
   readonly transactions: ReturnType<typeof createV3Transactions>;
   readonly refunds: ReturnType<typeof createV3Refunds>;
+  readonly bills: ReturnType<typeof createV3Bills>;
 }): ((request: HttpRequest) => Promise<HttpReply>) => {
-  const { clock, scripts, stats, transactions, refunds, log } = deps;
+  const { clock, scripts, stats, orders, transactions, refunds, bills, log } = deps;
   const gate = createV3Gate(deps);
   const render = createV3Renderer(deps);
-  const orderPath = '/v3/pay/transactions/out-trade-no/([^/]+)';
+  // A service provider has the same under /partner/; the gate says for whom it asks.
+  const ordersPath = '/v3/pay/(?:partner/)?transactions';
+  const orderPath = `${ordersPath}/out-trade-no/([^/]+)`;
+  const placing = (product: string) => new RegExp(`^${ordersPath}/${product}$`);
   const routes: readonly Route[] = [
-    { method: 'POST', path: /^\/v3\/pay\/transactions\/native$/, read: transactions.placeNative },
-    { method: 'POST', path: /^\/v3\/pay\/transactions\/jsapi$/, read: transactions.placeJsapi },
-    { method: 'POST', path: /^\/v3\/pay\/transactions\/h5$/, read: transactions.placeH5 },
-    { method: 'POST', path: /^\/v3\/pay\/transactions\/app$/, read: transactions.placeApp },
+    { method: 'POST', path: placing('native'), read: transactions.placeNative },
+    { method: 'POST', path: placing('jsapi'), read: transactions.placeJsapi },
+    { method: 'POST', path: placing('h5'), read: transactions.placeH5 },
+    { method: 'POST', path: placing('app'), read: transactions.placeApp },
+    { method: 'POST', path: placing('codepay'), read: transactions.codepay },
     { method: 'GET', path: new RegExp(`^${orderPath}$`), read: transactions.queryByOutTradeNo },
-    { method: 'GET', path: /^\/v3\/pay\/transactions\/id\/([^/]+)$/, read: transactions.queryById },
+    { method: 'GET', path: new RegExp(`^${ordersPath}/id/([^/]+)$`), read: transactions.queryById },
     { method: 'POST', path: new RegExp(`^${orderPath}/close$`), read: transactions.close },
+    { method: 'POST', path: new RegExp(`^${orderPath}/reverse$`), read: transactions.reverse },
     { method: 'POST', path: /^\/v3\/refund\/domestic\/refunds$/, read: refunds.ask },
+    { method: 'GET', path: /^\/v3\/bill\/tradebill$/, read: bills.trade },
+    { method: 'GET', path: /^\/v3\/bill\/fundflowbill$/, read: bills.fundFlow },
     {
       method: 'GET',
       path: /^\/v3\/refund\/domestic\/refunds\/([^/]+)$/,
@@ -61,23 +75,26 @@ export const createV3Simulator = (deps: {
     },
   ];
 
-  const actsFor = (
+  const contextOf = (
     account: WechatAccount,
+    host: HostName,
     { operation, outTradeNo, description, paymentCode }: V3Call,
-  ): readonly Act[] =>
-    scripts.take({
-      channel: 'wechat',
-      operation,
-      accountId: account.accountId,
-      merchantId: account.mchid,
-      outTradeNo,
-      description,
-      paymentCode,
-    });
+  ): ScriptContext => ({
+    channel: 'wechat',
+    operation,
+    accountId: account.accountId,
+    merchantId: account.mchid,
+    outTradeNo,
+    description,
+    paymentCode,
+    host,
+  });
 
   return async (request) => {
     const route = routes.find(({ method, path }) => method === request.method && path.test(request.path));
-    if (route === undefined) return render(answerOfError(v3Error('RESOURCE_NOT_EXISTS', '请求的资源不存在')), 'right');
+    const isDownload = request.method === 'GET' && request.path === DOWNLOAD_PATH;
+    if (route === undefined && !isDownload)
+      return render(answerOfError(v3Error('RESOURCE_NOT_EXISTS', '请求的资源不存在')), 'right');
     const passed = gate(request);
     if (passed.kind === 'refused') {
       log.warn({ path: request.path, reason: passed.reason }, 'a v3 request was refused');
@@ -85,6 +102,10 @@ export const createV3Simulator = (deps: {
       return render(answerOfError(passed.error), 'right');
     }
     const { account, spendNonce } = passed;
+    if (route === undefined) {
+      const given = await bills.download(account, request);
+      return { ...('kind' in given ? given : render(answerOfError(given), 'right')), onSent: spendNonce };
+    }
     const read = route.read(account, request, decodedName(route.path.exec(request.path)?.[1]));
     if (read.kind === 'error') {
       const { code, detail } = read.error;
@@ -93,15 +114,22 @@ export const createV3Simulator = (deps: {
     }
     const { call } = read;
     stats.request('wechat', call.name);
-    const acts = actsFor(account, call);
+    const context = contextOf(account, request.host, call);
+    const acts = [...scripts.take(context), ...(call.codeActs ?? [])];
     const over = stats.exchange(account.accountId, call.operation);
     return exchangeWithFaults({
       faults: wireFaultsOf(acts),
       clock,
       signal: request.signal,
       durable: deps.state.durable,
+      limited: deps.limits.begin(context),
+      seen:
+        call.operation === 'query' && call.outTradeNo !== undefined
+          ? { createdAtMs: orders.find(account.mchid, call.outTradeNo)?.createdAtMs, code: 'ORDER_NOT_EXIST' }
+          : undefined,
+      isFailure: ({ status }) => status >= 400,
       perform: () => call.perform(acts),
-      decline: (code) => answerOfError(v3Error(code)),
+      decline: (code) => call.decline?.(code, acts) ?? answerOfError(v3Error(code)),
       errorAnswer: (code) => answerOfError(v3Error(code)),
       render: (answer, signature) => ({ ...render(answer, signature), onSent: spendNonce }),
     }).finally(over);

@@ -4,18 +4,22 @@ import { fen } from '../fen.ts';
 import type { HttpRequest } from '../http-server.ts';
 import type { Payers } from '../payers.ts';
 import { type Act, payerPlanOf, secondsToScan } from '../script.ts';
-import type { WechatAccount } from './account.ts';
+import { applicationView, isForAnother, merchantView, type WechatAccount } from './account.ts';
+import type { CodeOrders, CodeResult } from './code-orders.ts';
 import { closed, type NotPaid, type OrderTerms, orderKeyOf, type WechatOrder } from './order.ts';
-import { orderView } from './order-view.ts';
+import { notifiedView, orderView } from './order-view.ts';
 import type { WechatOrders } from './orders.ts';
-import { answerOfError, type V3Answer, v3Error } from './v3-answer.ts';
+import { answerOfError, type V3Answer, type V3Error, v3Error } from './v3-answer.ts';
 import type { V3Read } from './v3-call.ts';
 import {
-  CloseRequest,
+  CodepayRequest,
   canonical,
+  DirectIds,
   H5Request,
   JsapiRequest,
   NativeRequest,
+  NothingMore,
+  PartnerIds,
   paramError,
   parseBody,
 } from './v3-request.ts';
@@ -36,14 +40,44 @@ const REQUESTS = { NATIVE: NativeRequest, MWEB: H5Request, APP: NativeRequest } 
 const ok = (body: object): V3Answer => ({ status: 200, body });
 const refuse = (code: string, message?: string): V3Answer => answerOfError(v3Error(code, message));
 
-/** Placing, querying and closing orders over v3. */
+// How v3 spells what v2 calls otherwise; everything else has one name.
+const V3_NAMES: Readonly<Record<string, string>> = {
+  ORDERREVERSED: 'ORDER_CLOSED',
+  ORDERCLOSED: 'ORDER_CLOSED',
+  ORDERNOTEXIST: 'ORDER_NOT_EXIST',
+  REVERSE_EXPIRE: 'INVALID_REQUEST',
+};
+const refuseCode = (code: string): V3Answer => refuse(V3_NAMES[code] ?? code);
+
+const answerOfCode = (result: CodeResult): V3Answer =>
+  result.kind === 'order' && result.order.state === 'SUCCESS'
+    ? ok(notifiedView(result.order))
+    : refuseCode(result.kind === 'refused' ? result.code : 'SYSTEM_ERROR');
+
+const anotherOnes = v3Error('INVALID_REQUEST', '特约子商户商户号与订单不一致');
+
+/** What is wrong with whom a body names; undefined where it is who has signed, for whom it may. */
+const idsProblem = (account: WechatAccount, body: Buffer, needsApplication: boolean): V3Error | undefined => {
+  const { sub } = account;
+  const parsed = sub === undefined ? parseBody(DirectIds.partial(), body) : parseBody(PartnerIds.partial(), body);
+  if (parsed.kind === 'error') return parsed.error;
+  const told: Readonly<Record<string, unknown>> = parsed.request;
+  const [mchid, appid] = sub === undefined ? (['mchid', 'appid'] as const) : (['sp_mchid', 'sp_appid'] as const);
+  if (told[mchid] !== account.mchid) return paramError(mchid, 'is not the mchid that signed', 'body');
+  if (told[appid] === undefined && !needsApplication) return undefined;
+  const isTheirs = told[appid] === account.appid && [undefined, sub?.appid].includes(told['sub_appid'] as string);
+  return isTheirs ? undefined : v3Error('APPID_MCHID_NOT_MATCH');
+};
+
+/** Placing, querying, closing and reversing orders over v3. */
 export const createV3Transactions = (deps: {
   readonly clock: Clock;
   readonly random: Random;
   readonly orders: WechatOrders;
+  readonly codeOrders: CodeOrders;
   readonly payers: Payers;
 }) => {
-  const { clock, random, orders, payers } = deps;
+  const { clock, random, orders, codeOrders, payers } = deps;
 
   const prepayOf = (tradeType: PlacedType): string =>
     tradeType === 'NATIVE'
@@ -79,23 +113,101 @@ export const createV3Transactions = (deps: {
     }
   };
 
+  const openidOf = (
+    payer: { readonly openid?: unknown; readonly sp_openid?: unknown; readonly sub_openid?: unknown },
+    { sub }: WechatAccount,
+  ): string | undefined => {
+    // sub_openid needs sub_appid: there is no other application that could know it.
+    const named = sub === undefined ? payer.openid : (payer.sp_openid ?? (sub.appid && payer.sub_openid));
+    return typeof named === 'string' ? named : undefined;
+  };
+
+  const codepay = (account: WechatAccount, { body }: HttpRequest): V3Read => {
+    const parsed = parseBody(CodepayRequest, body);
+    if (parsed.kind === 'error') return parsed;
+    const problem = idsProblem(account, body, true);
+    if (problem !== undefined) return { kind: 'error', error: problem };
+    const { request } = parsed;
+    const key = orderKeyOf(account.mchid, request.out_trade_no);
+    const paymentCode = request.payer.auth_code;
+    const termsOf = (acts: readonly Act[]): OrderTerms => ({
+      key,
+      accountId: account.accountId,
+      mchid: account.mchid,
+      appid: account.appid,
+      sub: account.sub,
+      outTradeNo: request.out_trade_no,
+      tradeType: 'MICROPAY',
+      description: request.description,
+      attach: request.attach,
+      amount: fen(request.amount.total),
+      notifyUrl: undefined,
+      openid: undefined,
+      paymentCode,
+      prepay: undefined,
+      parameters: `CODEPAY ${canonical(request)}`,
+      acts,
+      createdAtMs: clock.nowMs(),
+      endsAtMs: codeOrders.endsAtMs(),
+    });
+    return {
+      kind: 'call',
+      call: {
+        name: 'v3.codepay',
+        operation: 'pay',
+        outTradeNo: request.out_trade_no,
+        description: request.description,
+        paymentCode,
+        codeActs: codeOrders.actsOf(paymentCode, key),
+        perform: (acts) => answerOfCode(codeOrders.pay(termsOf(acts), acts, undefined)),
+        decline: (code, acts) => answerOfCode(codeOrders.pay(termsOf(acts), acts, code)),
+      },
+    };
+  };
+
+  const reverse = (account: WechatAccount, { body }: HttpRequest, outTradeNo: string): V3Read => {
+    const parsed = parseBody(NothingMore, body);
+    if (parsed.kind === 'error') return parsed;
+    const problem = idsProblem(account, body, account.sub === undefined);
+    if (problem !== undefined) return { kind: 'error', error: problem };
+    const find = () => orders.find(account.mchid, outTradeNo);
+    const perform = (): V3Answer => {
+      const result = codeOrders.reverse(find(), account);
+      if (result.kind === 'refused') return refuseCode(result.code);
+      return ok({ ...applicationView(account), ...merchantView(account), out_trade_no: outTradeNo });
+    };
+    return {
+      kind: 'call',
+      call: {
+        name: 'v3.reverse',
+        operation: 'reverse',
+        outTradeNo,
+        description: find()?.description,
+        paymentCode: find()?.paymentCode,
+        perform,
+      },
+    };
+  };
+
   const place = (tradeType: PlacedType, account: WechatAccount, body: Buffer): V3Read => {
     const parsed = tradeType === 'JSAPI' ? parseBody(JsapiRequest, body) : parseBody(REQUESTS[tradeType], body);
     if (parsed.kind === 'error') return parsed;
     const { request } = parsed;
-    if (request.mchid !== account.mchid) {
-      return { kind: 'error', error: paramError('mchid', 'is not the mchid that signed', 'body') };
+    const problem = idsProblem(account, body, true);
+    if (problem !== undefined) return { kind: 'error', error: problem };
+    const openid = tradeType === 'JSAPI' ? openidOf(request.payer ?? {}, account) : undefined;
+    if (tradeType === 'JSAPI' && openid === undefined) {
+      return { kind: 'error', error: paramError('payer', 'names no openid of this application', 'body') };
     }
-    if (request.appid !== account.appid) return { kind: 'error', error: v3Error('APPID_MCHID_NOT_MATCH') };
     const nowMs = clock.nowMs();
     const expiresAtMs = request.time_expire === undefined ? undefined : msOfRfc3339(request.time_expire);
-    const openid = tradeType === 'JSAPI' ? request.payer?.openid : undefined;
     const perform = (acts: readonly Act[]): V3Answer => {
       const terms: OrderTerms = {
         key: orderKeyOf(account.mchid, request.out_trade_no),
         accountId: account.accountId,
         mchid: account.mchid,
         appid: account.appid,
+        sub: account.sub,
         outTradeNo: request.out_trade_no,
         tradeType,
         description: request.description,
@@ -129,13 +241,15 @@ export const createV3Transactions = (deps: {
     find: () => WechatOrder | undefined,
     no?: string,
   ): V3Read => {
-    if (request.query.get('mchid') !== account.mchid) {
-      return { kind: 'error', error: paramError('mchid', 'is not the mchid that signed', 'query') };
+    const name = account.sub === undefined ? 'mchid' : 'sp_mchid';
+    if (request.query.get(name) !== account.mchid) {
+      return { kind: 'error', error: paramError(name, 'is not the mchid that signed', 'query') };
     }
     const found = find();
     const perform = () => {
       const order = find();
-      return order === undefined ? refuse('ORDER_NOT_EXIST') : ok(orderView(order));
+      if (order === undefined) return refuse('ORDER_NOT_EXIST');
+      return isForAnother(order, account) ? answerOfError(anotherOnes) : ok(orderView(order));
     };
     return {
       kind: 'call',
@@ -150,8 +264,9 @@ export const createV3Transactions = (deps: {
     };
   };
 
-  const closeOrder = (order: WechatOrder | undefined): V3Answer => {
+  const closeOrder = (order: WechatOrder | undefined, account: WechatAccount): V3Answer => {
     if (order === undefined) return refuse('ORDER_NOT_EXIST');
+    if (isForAnother(order, account)) return answerOfError(anotherOnes);
     if (order.tradeType === 'MICROPAY') return refuse('INVALID_REQUEST', '付款码支付订单请调用撤销接口');
     switch (order.state) {
       case 'SUCCESS':
@@ -175,18 +290,19 @@ export const createV3Transactions = (deps: {
     placeH5: (account: WechatAccount, request: HttpRequest) => place('MWEB', account, request.body),
     placeApp: (account: WechatAccount, request: HttpRequest) => place('APP', account, request.body),
     placeJsapi: (account: WechatAccount, request: HttpRequest) => place('JSAPI', account, request.body),
+    codepay,
+    reverse,
     queryByOutTradeNo: (account: WechatAccount, request: HttpRequest, outTradeNo: string) =>
       query(account, request, () => orders.find(account.mchid, outTradeNo), outTradeNo),
     queryById: (account: WechatAccount, request: HttpRequest, transactionId: string) =>
       query(account, request, () => orders.findByTransactionId(account.mchid, transactionId)),
     close: (account: WechatAccount, request: HttpRequest, outTradeNo: string): V3Read => {
-      const parsed = parseBody(CloseRequest, request.body);
+      const parsed = parseBody(NothingMore, request.body);
       if (parsed.kind === 'error') return parsed;
-      if (parsed.request.mchid !== account.mchid) {
-        return { kind: 'error', error: paramError('mchid', 'is not the mchid that signed', 'body') };
-      }
+      const problem = idsProblem(account, request.body, false);
+      if (problem !== undefined) return { kind: 'error', error: problem };
       const description = orders.find(account.mchid, outTradeNo)?.description;
-      const perform = () => closeOrder(orders.find(account.mchid, outTradeNo));
+      const perform = () => closeOrder(orders.find(account.mchid, outTradeNo), account);
       return {
         kind: 'call',
         call: { name: 'v3.close', operation: 'close', outTradeNo, description, paymentCode: undefined, perform },

@@ -15,7 +15,7 @@ import type { Money } from "../../money/v1/money_pb.ts";
 import { file_tillmesh_money_v1_money } from "../../money/v1/money_pb.ts";
 import type { Attempt } from "../../payment/v1/attempt_pb.ts";
 import { file_tillmesh_payment_v1_attempt } from "../../payment/v1/attempt_pb.ts";
-import type { LearnedBy } from "../../payment/v1/outcome_pb.ts";
+import type { LearnedBy, OutcomeKind } from "../../payment/v1/outcome_pb.ts";
 import { file_tillmesh_payment_v1_outcome } from "../../payment/v1/outcome_pb.ts";
 import type { Payment, PaymentKind, PaymentRef, Wallet } from "../../payment/v1/payment_pb.ts";
 import { file_tillmesh_payment_v1_payment } from "../../payment/v1/payment_pb.ts";
@@ -27,7 +27,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file tillmesh/orderstore/v1/order_store_service.proto.
  */
 export const file_tillmesh_orderstore_v1_order_store_service: GenFile = /*@__PURE__*/
-  fileDesc("CjB0aWxsbWVzaC9vcmRlcnN0b3JlL3YxL29yZGVyX3N0b3JlX3NlcnZpY2UucHJvdG8SFnRpbGxtZXNoLm9yZGVyc3RvcmUudjEilQEKC0F0dGVtcHRQbGFuEh0KCmFjY291bnRfaWQYASABKAlCCbpIBnIEEAEYIBIdCgpjaGFubmVsX2lkGAIgASgJQgm6SAZyBBABGCASHgoMcm91dGVfcmVhc29uGAMgASgJQgi6SAVyAxj/ARIoCgV0b2tlbhgEIAEoCUIZukgWchQQCBggMg5eWzAtOUEtWmEtel0rJCLNBAoSQ3JlYXRlT3JkZXJSZXF1ZXN0EjAKC21lcmNoYW50X2lkGAEgASgJQhu6SBhyFhABGCAyEF5bMC05QS1aYS16Xy1dKyQSOAoRbWVyY2hhbnRfb3JkZXJfbm8YAiABKAlCHbpIGnIYEAEYQDISXlswLTlBLVphLXpffCotXSskEjAKBmFtb3VudBgDIAEoCzIYLnRpbGxtZXNoLm1vbmV5LnYxLk1vbmV5Qga6SAPIAQESOgoEa2luZBgEIAEoDjIgLnRpbGxtZXNoLnBheW1lbnQudjEuUGF5bWVudEtpbmRCCrpIB4IBBBABIAASNwoGd2FsbGV0GAUgASgOMhsudGlsbG1lc2gucGF5bWVudC52MS5XYWxsZXRCCrpIB4IBBBABIAASGgoHc3ViamVjdBgGIAEoCUIJukgGcgQQARh/EjUKCWV4cGlyZV9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBrpIA8gBARIcCgt0ZXJtaW5hbF9pZBgIIAEoCUIHukgEcgIYIBIZCghzdG9yZV9pZBgJIAEoCUIHukgEcgIYIBI8CgdhdHRlbXB0GAogASgLMiMudGlsbG1lc2gub3JkZXJzdG9yZS52MS5BdHRlbXB0UGxhbkIGukgDyAEBEhwKC3RyYWNlcGFyZW50GAsgASgJQge6SARyAhhAEjwKEWZpcnN0X2NoZWNrX2FmdGVyGAwgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQga6SAPIAQEiZgoTQ3JlYXRlT3JkZXJSZXNwb25zZRItCgdwYXltZW50GAEgASgLMhwudGlsbG1lc2gucGF5bWVudC52MS5QYXltZW50Eg8KB2NyZWF0ZWQYAiABKAgSDwoHYm91bmNlZBgDIAEoCCLUAgoZQXBwbHlBdHRlbXB0UmVzdWx0UmVxdWVzdBIkCghvcmRlcl9ubxgBIAEoCUISukgPcg0yC15bMC05XXsyNX0kEh0KCmF0dGVtcHRfbm8YAiABKA1CCbpIBioEGAkoARI6CgZyZXN1bHQYAyABKAsyIi50aWxsbWVzaC5jaGFubmVsLnYxLkF0dGVtcHRSZXN1bHRCBrpIA8gBARI+CgpsZWFybmVkX2J5GAQgASgOMh4udGlsbG1lc2gucGF5bWVudC52MS5MZWFybmVkQnlCCrpIB4IBBBABIAASOQoMbmV4dF9hdHRlbXB0GAUgASgLMiMudGlsbG1lc2gub3JkZXJzdG9yZS52MS5BdHRlbXB0UGxhbhI7ChBuZXh0X2NoZWNrX2FmdGVyGAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQga6SAPIAQEiowEKGkFwcGx5QXR0ZW1wdFJlc3VsdFJlc3BvbnNlEi0KB3BheW1lbnQYASABKAsyHC50aWxsbWVzaC5wYXltZW50LnYxLlBheW1lbnQSDwoHY2hhbmdlZBgCIAEoCBIcChRuZXh0X2F0dGVtcHRfc3RhcnRlZBgDIAEoCBIZChFzdXJwbHVzX3JlZnVuZF9ubxgEIAEoCRIMCgRrZXB0GAUgASgIItkBChNTdGFydEF0dGVtcHRSZXF1ZXN0EiQKCG9yZGVyX25vGAEgASgJQhK6SA9yDTILXlswLTldezI1fSQSIQoQZXhwZWN0ZWRfdmVyc2lvbhgCIAEoDUIHukgEKgIoARI8CgdhdHRlbXB0GAMgASgLMiMudGlsbG1lc2gub3JkZXJzdG9yZS52MS5BdHRlbXB0UGxhbkIGukgDyAEBEjsKEG5leHRfY2hlY2tfYWZ0ZXIYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CBrpIA8gBASJFChRTdGFydEF0dGVtcHRSZXNwb25zZRItCgdwYXltZW50GAEgASgLMhwudGlsbG1lc2gucGF5bWVudC52MS5QYXltZW50IlQKEUNsb3NlT3JkZXJSZXF1ZXN0EiQKCG9yZGVyX25vGAEgASgJQhK6SA9yDTILXlswLTldezI1fSQSGQoGcmVhc29uGAIgASgJQgm6SAZyBBABGFAiVAoSQ2xvc2VPcmRlclJlc3BvbnNlEi0KB3BheW1lbnQYASABKAsyHC50aWxsbWVzaC5wYXltZW50LnYxLlBheW1lbnQSDwoHY2hhbmdlZBgCIAEoCCJLCg9HZXRPcmRlclJlcXVlc3QSOAoHcGF5bWVudBgBIAEoCzIfLnRpbGxtZXNoLnBheW1lbnQudjEuUGF5bWVudFJlZkIGukgDyAEBIp4BChBHZXRPcmRlclJlc3BvbnNlEi0KB3BheW1lbnQYASABKAsyHC50aWxsbWVzaC5wYXltZW50LnYxLlBheW1lbnQSEwoLdHJhY2VwYXJlbnQYAiABKAkSMQoNbmV4dF9jaGVja19hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLY2hlY2tfY291bnQYBCABKA0i9wEKE0NyZWF0ZVJlZnVuZFJlcXVlc3QSJAoIb3JkZXJfbm8YASABKAlCErpID3INMgteWzAtOV17MjV9JBI5ChJtZXJjaGFudF9yZWZ1bmRfbm8YAiABKAlCHbpIGnIYEAEYQDISXlswLTlBLVphLXpffCotXSskEigKBmFtb3VudBgDIAEoCzIYLnRpbGxtZXNoLm1vbmV5LnYxLk1vbmV5EhcKBnJlYXNvbhgEIAEoCUIHukgEcgIYUBI8ChFmaXJzdF9jaGVja19hZnRlchgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIGukgDyAEBIrIBChRDcmVhdGVSZWZ1bmRSZXNwb25zZRIrCgZyZWZ1bmQYASABKAsyGy50aWxsbWVzaC5wYXltZW50LnYxLlJlZnVuZBIPCgdjcmVhdGVkGAIgASgIEi0KB2F0dGVtcHQYAyABKAsyHC50aWxsbWVzaC5wYXltZW50LnYxLkF0dGVtcHQSLQoHcGF5bWVudBgEIAEoCzIcLnRpbGxtZXNoLnBheW1lbnQudjEuUGF5bWVudCL5AQoYQXBwbHlSZWZ1bmRSZXN1bHRSZXF1ZXN0EiUKCXJlZnVuZF9ubxgBIAEoCUISukgPcg0yC15bMC05XXsyNX0kEjkKBnJlc3VsdBgCIAEoCzIhLnRpbGxtZXNoLmNoYW5uZWwudjEuUmVmdW5kUmVzdWx0Qga6SAPIAQESPgoKbGVhcm5lZF9ieRgDIAEoDjIeLnRpbGxtZXNoLnBheW1lbnQudjEuTGVhcm5lZEJ5Qgq6SAeCAQQQASAAEjsKEG5leHRfY2hlY2tfYWZ0ZXIYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CBrpIA8gBASJnChlBcHBseVJlZnVuZFJlc3VsdFJlc3BvbnNlEisKBnJlZnVuZBgBIAEoCzIbLnRpbGxtZXNoLnBheW1lbnQudjEuUmVmdW5kEg8KB2NoYW5nZWQYAiABKAgSDAoEa2VwdBgDIAEoCCKJAQoQR2V0UmVmdW5kUmVxdWVzdBInCglyZWZ1bmRfbm8YASABKAlCErpID3INMgteWzAtOV17MjV9JEgAEj4KDG9yZGVyX3JlZnVuZBgCIAEoCzImLnRpbGxtZXNoLm9yZGVyc3RvcmUudjEuT3JkZXJSZWZ1bmRSZWZIAEIMCgNyZWYSBbpIAggBIl0KDk9yZGVyUmVmdW5kUmVmEiQKCG9yZGVyX25vGAEgASgJQhK6SA9yDTILXlswLTldezI1fSQSJQoSbWVyY2hhbnRfcmVmdW5kX25vGAIgASgJQgm6SAZyBBABGEAimQEKEUdldFJlZnVuZFJlc3BvbnNlEisKBnJlZnVuZBgBIAEoCzIbLnRpbGxtZXNoLnBheW1lbnQudjEuUmVmdW5kEi0KB3BheW1lbnQYAiABKAsyHC50aWxsbWVzaC5wYXltZW50LnYxLlBheW1lbnQSEwoLdHJhY2VwYXJlbnQYAyABKAkSEwoLY2hlY2tfY291bnQYBCABKA0ingEKD0NsYWltRHVlUmVxdWVzdBIZCgVsaW1pdBgBIAEoDUIKukgHKgUY6AcoARJBCgp2aXNpYmlsaXR5GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhK6SA/IAQGqAQkiAwjYBDICCAESLQoKb3ZlcmR1ZV9ieRgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJmCgdEdWVJdGVtEhIKCG9yZGVyX25vGAEgASgJSAASEwoJcmVmdW5kX25vGAIgASgJSAASKgoGZHVlX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIGCgRpdGVtImIKEENsYWltRHVlUmVzcG9uc2USLgoFaXRlbXMYASADKAsyHy50aWxsbWVzaC5vcmRlcnN0b3JlLnYxLkR1ZUl0ZW0SHgoWdW5yZWFjaGFibGVfZ3JvdXBfdGFncxgCIAMoDSLTAQoUU2NoZWR1bGVDaGVja1JlcXVlc3QSJgoIb3JkZXJfbm8YASABKAlCErpID3INMgteWzAtOV17MjV9JEgAEicKCXJlZnVuZF9ubxgCIAEoCUISukgPcg0yC15bMC05XXsyNX0kSAASOwoQbmV4dF9jaGVja19hZnRlchgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIGukgDyAEBEh4KDG5lZWRzX3BlcnNvbhgEIAEoCUIIukgFcgMY/wFCDQoEaXRlbRIFukgCCAEiFwoVU2NoZWR1bGVDaGVja1Jlc3BvbnNlIhcKFUdldEdyb3VwU3RhdHVzUmVxdWVzdCKRAgoLR3JvdXBTdGF0dXMSEQoJZ3JvdXBfdGFnGAEgASgNEjEKBXN0YXRlGAIgASgOMiIudGlsbG1lc2gub3JkZXJzdG9yZS52MS5Hcm91cFN0YXRlEjUKB2NpcmN1aXQYAyABKA4yJC50aWxsbWVzaC5vcmRlcnN0b3JlLnYxLkNpcmN1aXRTdGF0ZRIYChBwcmltYXJ5X2VuZHBvaW50GAQgASgJEhkKEXJlcGxpY2FfZW5kcG9pbnRzGAUgAygJEhQKDHNlbWlfc3luY19vbhgGIAEoCBIMCgRub3RlGAcgASgJEhcKD3JlY2VudF9mYWlsdXJlcxgIIAEoDRITCgttYXBfdmVyc2lvbhgJIAEoDSKAAQoWR2V0R3JvdXBTdGF0dXNSZXNwb25zZRIzCgZncm91cHMYASADKAsyIy50aWxsbWVzaC5vcmRlcnN0b3JlLnYxLkdyb3VwU3RhdHVzEhMKC21hcF92ZXJzaW9uGAIgASgNEhwKFGVhcmxpZXJfbWFwX3ZlcnNpb25zGAMgAygNIu4BChVDaGFuZ2VHcm91cE1hcFJlcXVlc3QSGgoJZ3JvdXBfdGFnGAEgASgNQge6SAQqAhh/Ej0KBXN0YXRlGAIgASgOMiIudGlsbG1lc2gub3JkZXJzdG9yZS52MS5Hcm91cFN0YXRlQgq6SAeCAQQQASAAEh4KDXN1Y2Nlc3Nvcl90YWcYAyABKA1CB7pIBCoCGH8SGwoJZW5kcG9pbnRzGAQgAygJQgi6SAWSAQIQBRIhChBleHBlY3RlZF92ZXJzaW9uGAUgASgNQge6SAQqAigBEhoKBnJlYXNvbhgGIAEoCUIKukgHcgUQARj/ASJJChZDaGFuZ2VHcm91cE1hcFJlc3BvbnNlEhMKC21hcF92ZXJzaW9uGAEgASgNEhoKEndhaXRpbmdfZ3JvdXBfdGFncxgCIAMoDSqLAQoKR3JvdXBTdGF0ZRIbChdHUk9VUF9TVEFURV9VTlNQRUNJRklFRBAAEhQKEEdST1VQX1NUQVRFX09QRU4QARIWChJHUk9VUF9TVEFURV9DTE9TRUQQAhIZChVHUk9VUF9TVEFURV9NSUdSQVRJTkcQAxIXChNHUk9VUF9TVEFURV9SRVRJUkVEEAQqegoMQ2lyY3VpdFN0YXRlEh0KGUNJUkNVSVRfU1RBVEVfVU5TUEVDSUZJRUQQABIYChRDSVJDVUlUX1NUQVRFX0NMT1NFRBABEhYKEkNJUkNVSVRfU1RBVEVfT1BFThACEhkKFUNJUkNVSVRfU1RBVEVfUFJPQklORxADMssKChFPcmRlclN0b3JlU2VydmljZRJrCgtDcmVhdGVPcmRlchIqLnRpbGxtZXNoLm9yZGVyc3RvcmUudjEuQ3JlYXRlT3JkZXJSZXF1ZXN0GisudGlsbG1lc2gub3JkZXJzdG9yZS52MS5DcmVhdGVPcmRlclJlc3BvbnNlIgOQAgISgAEKEkFwcGx5QXR0ZW1wdFJlc3VsdBIxLnRpbGxtZXNoLm9yZGVyc3RvcmUudjEuQXBwbHlBdHRlbXB0UmVzdWx0UmVxdWVzdBoyLnRpbGxtZXNoLm9yZGVyc3RvcmUudjEuQXBwbHlBdHRlbXB0UmVzdWx0UmVzcG9uc2UiA5ACAhJpCgxTdGFydEF0dGVtcHQSKy50aWxsbWVzaC5vcmRlcnN0b3JlLnYxLlN0YXJ0QXR0ZW1wdFJlcXVlc3QaLC50aWxsbWVzaC5vcmRlcnN0b3JlLnYxLlN0YXJ0QXR0ZW1wdFJlc3BvbnNlEmgKCkNsb3NlT3JkZXISKS50aWxsbWVzaC5vcmRlcnN0b3JlLnYxLkNsb3NlT3JkZXJSZXF1ZXN0GioudGlsbG1lc2gub3JkZXJzdG9yZS52MS5DbG9zZU9yZGVyUmVzcG9uc2UiA5ACAhJiCghHZXRPcmRlchInLnRpbGxtZXNoLm9yZGVyc3RvcmUudjEuR2V0T3JkZXJSZXF1ZXN0GigudGlsbG1lc2gub3JkZXJzdG9yZS52MS5HZXRPcmRlclJlc3BvbnNlIgOQAgESbgoMQ3JlYXRlUmVmdW5kEisudGlsbG1lc2gub3JkZXJzdG9yZS52MS5DcmVhdGVSZWZ1bmRSZXF1ZXN0GiwudGlsbG1lc2gub3JkZXJzdG9yZS52MS5DcmVhdGVSZWZ1bmRSZXNwb25zZSIDkAICEn0KEUFwcGx5UmVmdW5kUmVzdWx0EjAudGlsbG1lc2gub3JkZXJzdG9yZS52MS5BcHBseVJlZnVuZFJlc3VsdFJlcXVlc3QaMS50aWxsbWVzaC5vcmRlcnN0b3JlLnYxLkFwcGx5UmVmdW5kUmVzdWx0UmVzcG9uc2UiA5ACAhJlCglHZXRSZWZ1bmQSKC50aWxsbWVzaC5vcmRlcnN0b3JlLnYxLkdldFJlZnVuZFJlcXVlc3QaKS50aWxsbWVzaC5vcmRlcnN0b3JlLnYxLkdldFJlZnVuZFJlc3BvbnNlIgOQAgESXQoIQ2xhaW1EdWUSJy50aWxsbWVzaC5vcmRlcnN0b3JlLnYxLkNsYWltRHVlUmVxdWVzdBooLnRpbGxtZXNoLm9yZGVyc3RvcmUudjEuQ2xhaW1EdWVSZXNwb25zZRJxCg1TY2hlZHVsZUNoZWNrEiwudGlsbG1lc2gub3JkZXJzdG9yZS52MS5TY2hlZHVsZUNoZWNrUmVxdWVzdBotLnRpbGxtZXNoLm9yZGVyc3RvcmUudjEuU2NoZWR1bGVDaGVja1Jlc3BvbnNlIgOQAgISdAoOR2V0R3JvdXBTdGF0dXMSLS50aWxsbWVzaC5vcmRlcnN0b3JlLnYxLkdldEdyb3VwU3RhdHVzUmVxdWVzdBouLnRpbGxtZXNoLm9yZGVyc3RvcmUudjEuR2V0R3JvdXBTdGF0dXNSZXNwb25zZSIDkAIBEm8KDkNoYW5nZUdyb3VwTWFwEi0udGlsbG1lc2gub3JkZXJzdG9yZS52MS5DaGFuZ2VHcm91cE1hcFJlcXVlc3QaLi50aWxsbWVzaC5vcmRlcnN0b3JlLnYxLkNoYW5nZUdyb3VwTWFwUmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_tillmesh_channel_v1_channel_service, file_tillmesh_money_v1_money, file_tillmesh_payment_v1_attempt, file_tillmesh_payment_v1_outcome, file_tillmesh_payment_v1_payment, file_tillmesh_payment_v1_refund]);
+  fileDesc("CjB0aWxsbWVzaC9vcmRlcnN0b3JlL3YxL29yZGVyX3N0b3JlX3NlcnZpY2UucHJvdG8SFnRpbGxtZXNoLm9yZGVyc3RvcmUudjEilQEKC0F0dGVtcHRQbGFuEh0KCmFjY291bnRfaWQYASABKAlCCbpIBnIEEAEYIBIdCgpjaGFubmVsX2lkGAIgASgJQgm6SAZyBBABGCASHgoMcm91dGVfcmVhc29uGAMgASgJQgi6SAVyAxj/ARIoCgV0b2tlbhgEIAEoCUIZukgWchQQCBggMg5eWzAtOUEtWmEtel0rJCLNBAoSQ3JlYXRlT3JkZXJSZXF1ZXN0EjAKC21lcmNoYW50X2lkGAEgASgJQhu6SBhyFhABGCAyEF5bMC05QS1aYS16Xy1dKyQSOAoRbWVyY2hhbnRfb3JkZXJfbm8YAiABKAlCHbpIGnIYEAEYQDISXlswLTlBLVphLXpffCotXSskEjAKBmFtb3VudBgDIAEoCzIYLnRpbGxtZXNoLm1vbmV5LnYxLk1vbmV5Qga6SAPIAQESOgoEa2luZBgEIAEoDjIgLnRpbGxtZXNoLnBheW1lbnQudjEuUGF5bWVudEtpbmRCCrpIB4IBBBABIAASNwoGd2FsbGV0GAUgASgOMhsudGlsbG1lc2gucGF5bWVudC52MS5XYWxsZXRCCrpIB4IBBBABIAASGgoHc3ViamVjdBgGIAEoCUIJukgGcgQQARh/EjUKCWV4cGlyZV9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBrpIA8gBARIcCgt0ZXJtaW5hbF9pZBgIIAEoCUIHukgEcgIYIBIZCghzdG9yZV9pZBgJIAEoCUIHukgEcgIYIBI8CgdhdHRlbXB0GAogASgLMiMudGlsbG1lc2gub3JkZXJzdG9yZS52MS5BdHRlbXB0UGxhbkIGukgDyAEBEhwKC3RyYWNlcGFyZW50GAsgASgJQge6SARyAhhAEjwKEWZpcnN0X2NoZWNrX2FmdGVyGAwgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQga6SAPIAQEiZgoTQ3JlYXRlT3JkZXJSZXNwb25zZRItCgdwYXltZW50GAEgASgLMhwudGlsbG1lc2gucGF5bWVudC52MS5QYXltZW50Eg8KB2NyZWF0ZWQYAiABKAgSDwoHYm91bmNlZBgDIAEoCCLUAgoZQXBwbHlBdHRlbXB0UmVzdWx0UmVxdWVzdBIkCghvcmRlcl9ubxgBIAEoCUISukgPcg0yC15bMC05XXsyNX0kEh0KCmF0dGVtcHRfbm8YAiABKA1CCbpIBioEGAkoARI6CgZyZXN1bHQYAyABKAsyIi50aWxsbWVzaC5jaGFubmVsLnYxLkF0dGVtcHRSZXN1bHRCBrpIA8gBARI+CgpsZWFybmVkX2J5GAQgASgOMh4udGlsbG1lc2gucGF5bWVudC52MS5MZWFybmVkQnlCCrpIB4IBBBABIAASOQoMbmV4dF9hdHRlbXB0GAUgASgLMiMudGlsbG1lc2gub3JkZXJzdG9yZS52MS5BdHRlbXB0UGxhbhI7ChBuZXh0X2NoZWNrX2FmdGVyGAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQga6SAPIAQEiowEKGkFwcGx5QXR0ZW1wdFJlc3VsdFJlc3BvbnNlEi0KB3BheW1lbnQYASABKAsyHC50aWxsbWVzaC5wYXltZW50LnYxLlBheW1lbnQSDwoHY2hhbmdlZBgCIAEoCBIcChRuZXh0X2F0dGVtcHRfc3RhcnRlZBgDIAEoCBIZChFzdXJwbHVzX3JlZnVuZF9ubxgEIAEoCRIMCgRrZXB0GAUgASgIItkBChNTdGFydEF0dGVtcHRSZXF1ZXN0EiQKCG9yZGVyX25vGAEgASgJQhK6SA9yDTILXlswLTldezI1fSQSIQoQZXhwZWN0ZWRfdmVyc2lvbhgCIAEoDUIHukgEKgIoARI8CgdhdHRlbXB0GAMgASgLMiMudGlsbG1lc2gub3JkZXJzdG9yZS52MS5BdHRlbXB0UGxhbkIGukgDyAEBEjsKEG5leHRfY2hlY2tfYWZ0ZXIYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CBrpIA8gBASJFChRTdGFydEF0dGVtcHRSZXNwb25zZRItCgdwYXltZW50GAEgASgLMhwudGlsbG1lc2gucGF5bWVudC52MS5QYXltZW50IlQKEUNsb3NlT3JkZXJSZXF1ZXN0EiQKCG9yZGVyX25vGAEgASgJQhK6SA9yDTILXlswLTldezI1fSQSGQoGcmVhc29uGAIgASgJQgm6SAZyBBABGFAiVAoSQ2xvc2VPcmRlclJlc3BvbnNlEi0KB3BheW1lbnQYASABKAsyHC50aWxsbWVzaC5wYXltZW50LnYxLlBheW1lbnQSDwoHY2hhbmdlZBgCIAEoCCJLCg9HZXRPcmRlclJlcXVlc3QSOAoHcGF5bWVudBgBIAEoCzIfLnRpbGxtZXNoLnBheW1lbnQudjEuUGF5bWVudFJlZkIGukgDyAEBIp4BChBHZXRPcmRlclJlc3BvbnNlEi0KB3BheW1lbnQYASABKAsyHC50aWxsbWVzaC5wYXltZW50LnYxLlBheW1lbnQSEwoLdHJhY2VwYXJlbnQYAiABKAkSMQoNbmV4dF9jaGVja19hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLY2hlY2tfY291bnQYBCABKA0i9wEKE0NyZWF0ZVJlZnVuZFJlcXVlc3QSJAoIb3JkZXJfbm8YASABKAlCErpID3INMgteWzAtOV17MjV9JBI5ChJtZXJjaGFudF9yZWZ1bmRfbm8YAiABKAlCHbpIGnIYEAEYQDISXlswLTlBLVphLXpffCotXSskEigKBmFtb3VudBgDIAEoCzIYLnRpbGxtZXNoLm1vbmV5LnYxLk1vbmV5EhcKBnJlYXNvbhgEIAEoCUIHukgEcgIYUBI8ChFmaXJzdF9jaGVja19hZnRlchgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIGukgDyAEBIrIBChRDcmVhdGVSZWZ1bmRSZXNwb25zZRIrCgZyZWZ1bmQYASABKAsyGy50aWxsbWVzaC5wYXltZW50LnYxLlJlZnVuZBIPCgdjcmVhdGVkGAIgASgIEi0KB2F0dGVtcHQYAyABKAsyHC50aWxsbWVzaC5wYXltZW50LnYxLkF0dGVtcHQSLQoHcGF5bWVudBgEIAEoCzIcLnRpbGxtZXNoLnBheW1lbnQudjEuUGF5bWVudCL5AQoYQXBwbHlSZWZ1bmRSZXN1bHRSZXF1ZXN0EiUKCXJlZnVuZF9ubxgBIAEoCUISukgPcg0yC15bMC05XXsyNX0kEjkKBnJlc3VsdBgCIAEoCzIhLnRpbGxtZXNoLmNoYW5uZWwudjEuUmVmdW5kUmVzdWx0Qga6SAPIAQESPgoKbGVhcm5lZF9ieRgDIAEoDjIeLnRpbGxtZXNoLnBheW1lbnQudjEuTGVhcm5lZEJ5Qgq6SAeCAQQQASAAEjsKEG5leHRfY2hlY2tfYWZ0ZXIYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CBrpIA8gBASJnChlBcHBseVJlZnVuZFJlc3VsdFJlc3BvbnNlEisKBnJlZnVuZBgBIAEoCzIbLnRpbGxtZXNoLnBheW1lbnQudjEuUmVmdW5kEg8KB2NoYW5nZWQYAiABKAgSDAoEa2VwdBgDIAEoCCKJAQoQR2V0UmVmdW5kUmVxdWVzdBInCglyZWZ1bmRfbm8YASABKAlCErpID3INMgteWzAtOV17MjV9JEgAEj4KDG9yZGVyX3JlZnVuZBgCIAEoCzImLnRpbGxtZXNoLm9yZGVyc3RvcmUudjEuT3JkZXJSZWZ1bmRSZWZIAEIMCgNyZWYSBbpIAggBIl0KDk9yZGVyUmVmdW5kUmVmEiQKCG9yZGVyX25vGAEgASgJQhK6SA9yDTILXlswLTldezI1fSQSJQoSbWVyY2hhbnRfcmVmdW5kX25vGAIgASgJQgm6SAZyBBABGEAimQEKEUdldFJlZnVuZFJlc3BvbnNlEisKBnJlZnVuZBgBIAEoCzIbLnRpbGxtZXNoLnBheW1lbnQudjEuUmVmdW5kEi0KB3BheW1lbnQYAiABKAsyHC50aWxsbWVzaC5wYXltZW50LnYxLlBheW1lbnQSEwoLdHJhY2VwYXJlbnQYAyABKAkSEwoLY2hlY2tfY291bnQYBCABKA0ingEKD0NsYWltRHVlUmVxdWVzdBIZCgVsaW1pdBgBIAEoDUIKukgHKgUY6AcoARJBCgp2aXNpYmlsaXR5GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhK6SA/IAQGqAQkiAwjYBDICCAESLQoKb3ZlcmR1ZV9ieRgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJmCgdEdWVJdGVtEhIKCG9yZGVyX25vGAEgASgJSAASEwoJcmVmdW5kX25vGAIgASgJSAASKgoGZHVlX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIGCgRpdGVtImIKEENsYWltRHVlUmVzcG9uc2USLgoFaXRlbXMYASADKAsyHy50aWxsbWVzaC5vcmRlcnN0b3JlLnYxLkR1ZUl0ZW0SHgoWdW5yZWFjaGFibGVfZ3JvdXBfdGFncxgCIAMoDSLhAQoUU2NoZWR1bGVDaGVja1JlcXVlc3QSJgoIb3JkZXJfbm8YASABKAlCErpID3INMgteWzAtOV17MjV9JEgAEicKCXJlZnVuZF9ubxgCIAEoCUISukgPcg0yC15bMC05XXsyNX0kSAASOwoQbmV4dF9jaGVja19hZnRlchgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIGukgDyAEBEh4KDG5lZWRzX3BlcnNvbhgEIAEoCUIIukgFcgMY/wESDAoEc3RvcBgFIAEoCEINCgRpdGVtEgW6SAIIASIXChVTY2hlZHVsZUNoZWNrUmVzcG9uc2UiwAEKE0xpc3RPcGVuV29ya1JlcXVlc3QSGwoKY2hhbm5lbF9pZBgBIAEoCUIHukgEcgIYIBIcCgttZXJjaGFudF9pZBgCIAEoCUIHukgEcgIYIBIyCg5jcmVhdGVkX2JlZm9yZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASHQoJcGFnZV9zaXplGAQgASgNQgq6SAcqBRj0AygBEhsKCnBhZ2VfdG9rZW4YBSABKAlCB7pIBHICGEAigQIKCE9wZW5JdGVtEhIKCG9yZGVyX25vGAEgASgJSAASEwoJcmVmdW5kX25vGAIgASgJSAASEwoLbWVyY2hhbnRfaWQYAyABKAkSEgoKY2hhbm5lbF9pZBgEIAEoCRINCgVzdGF0ZRgFIAEoCRIuCgpjcmVhdGVkX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIxCg1uZXh0X2NoZWNrX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtjaGVja19jb3VudBgIIAEoDRIUCgxuZWVkc19wZXJzb24YCSABKAlCBgoEaXRlbSKAAQoUTGlzdE9wZW5Xb3JrUmVzcG9uc2USLwoFaXRlbXMYASADKAsyIC50aWxsbWVzaC5vcmRlcnN0b3JlLnYxLk9wZW5JdGVtEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRIeChZ1bnJlYWNoYWJsZV9ncm91cF90YWdzGAMgAygNIpQBChRDb3VudE9wZW5Xb3JrUmVxdWVzdBJECg10aWxsX3BhdGllbmNlGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhK6SA/IAQGqAQkiAwjYBDICCAESNgoLd2Fybl9iZWZvcmUYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CBrpIA8gBASLRAQoVQ291bnRPcGVuV29ya1Jlc3BvbnNlEhAKCHBheW1lbnRzGAEgASgEEg8KB3JlZnVuZHMYAiABKAQSEwoLd2l0aF9wZXJzb24YAyABKAQSNQoRb2xkZXN0X2NyZWF0ZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhcKD2Fib3V0X3RvX2JyZWFjaBgFIAEoBBIQCghicmVhY2hlZBgGIAEoBBIeChZ1bnJlYWNoYWJsZV9ncm91cF90YWdzGAcgAygNIt8CChZSZWNvcmRTdGF0ZW1lbnRSZXF1ZXN0EjUKB2F0dGVtcHQYASABKAsyIi50aWxsbWVzaC5vcmRlcnN0b3JlLnYxLkF0dGVtcHRSZWZIABInCglyZWZ1bmRfbm8YAiABKAlCErpID3INMgteWzAtOV17MjV9JEgAEkMKB291dGNvbWUYAyABKA4yIC50aWxsbWVzaC5wYXltZW50LnYxLk91dGNvbWVLaW5kQhC6SA2CAQoQASAAIAMgBCAFEicKFmNoYW5uZWxfdHJhbnNhY3Rpb25faWQYBCABKAlCB7pIBHICGEASLwoLaGFwcGVuZWRfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhwKCGV2aWRlbmNlGAYgASgJQgq6SAdyBRABGOgHEhkKBnBlcnNvbhgHIAEoCUIJukgGcgQQARhAQg0KBGl0ZW0SBbpIAggBIlEKCkF0dGVtcHRSZWYSJAoIb3JkZXJfbm8YASABKAlCErpID3INMgteWzAtOV17MjV9JBIdCgphdHRlbXB0X25vGAIgASgNQgm6SAYqBBgJKAEidQoXUmVjb3JkU3RhdGVtZW50UmVzcG9uc2USHAoUYXdhaXRzX3NlY29uZF9wZXJzb24YASABKAgSHQoVY29udHJhZGljdGluZ19wZXJzb25zGAIgAygJEg8KB2NoYW5nZWQYAyABKAgSDAoEbm90ZRgEIAEoCSIXChVHZXRHcm91cFN0YXR1c1JlcXVlc3QikQIKC0dyb3VwU3RhdHVzEhEKCWdyb3VwX3RhZxgBIAEoDRIxCgVzdGF0ZRgCIAEoDjIiLnRpbGxtZXNoLm9yZGVyc3RvcmUudjEuR3JvdXBTdGF0ZRI1CgdjaXJjdWl0GAMgASgOMiQudGlsbG1lc2gub3JkZXJzdG9yZS52MS5DaXJjdWl0U3RhdGUSGAoQcHJpbWFyeV9lbmRwb2ludBgEIAEoCRIZChFyZXBsaWNhX2VuZHBvaW50cxgFIAMoCRIUCgxzZW1pX3N5bmNfb24YBiABKAgSDAoEbm90ZRgHIAEoCRIXCg9yZWNlbnRfZmFpbHVyZXMYCCABKA0SEwoLbWFwX3ZlcnNpb24YCSABKA0igAEKFkdldEdyb3VwU3RhdHVzUmVzcG9uc2USMwoGZ3JvdXBzGAEgAygLMiMudGlsbG1lc2gub3JkZXJzdG9yZS52MS5Hcm91cFN0YXR1cxITCgttYXBfdmVyc2lvbhgCIAEoDRIcChRlYXJsaWVyX21hcF92ZXJzaW9ucxgDIAMoDSLuAQoVQ2hhbmdlR3JvdXBNYXBSZXF1ZXN0EhoKCWdyb3VwX3RhZxgBIAEoDUIHukgEKgIYfxI9CgVzdGF0ZRgCIAEoDjIiLnRpbGxtZXNoLm9yZGVyc3RvcmUudjEuR3JvdXBTdGF0ZUIKukgHggEEEAEgABIeCg1zdWNjZXNzb3JfdGFnGAMgASgNQge6SAQqAhh/EhsKCWVuZHBvaW50cxgEIAMoCUIIukgFkgECEAUSIQoQZXhwZWN0ZWRfdmVyc2lvbhgFIAEoDUIHukgEKgIoARIaCgZyZWFzb24YBiABKAlCCrpIB3IFEAEY/wEiSQoWQ2hhbmdlR3JvdXBNYXBSZXNwb25zZRITCgttYXBfdmVyc2lvbhgBIAEoDRIaChJ3YWl0aW5nX2dyb3VwX3RhZ3MYAiADKA0qiwEKCkdyb3VwU3RhdGUSGwoXR1JPVVBfU1RBVEVfVU5TUEVDSUZJRUQQABIUChBHUk9VUF9TVEFURV9PUEVOEAESFgoSR1JPVVBfU1RBVEVfQ0xPU0VEEAISGQoVR1JPVVBfU1RBVEVfTUlHUkFUSU5HEAMSFwoTR1JPVVBfU1RBVEVfUkVUSVJFRBAEKnoKDENpcmN1aXRTdGF0ZRIdChlDSVJDVUlUX1NUQVRFX1VOU1BFQ0lGSUVEEAASGAoUQ0lSQ1VJVF9TVEFURV9DTE9TRUQQARIWChJDSVJDVUlUX1NUQVRFX09QRU4QAhIZChVDSVJDVUlUX1NUQVRFX1BST0JJTkcQAzKnDQoRT3JkZXJTdG9yZVNlcnZpY2USawoLQ3JlYXRlT3JkZXISKi50aWxsbWVzaC5vcmRlcnN0b3JlLnYxLkNyZWF0ZU9yZGVyUmVxdWVzdBorLnRpbGxtZXNoLm9yZGVyc3RvcmUudjEuQ3JlYXRlT3JkZXJSZXNwb25zZSIDkAICEoABChJBcHBseUF0dGVtcHRSZXN1bHQSMS50aWxsbWVzaC5vcmRlcnN0b3JlLnYxLkFwcGx5QXR0ZW1wdFJlc3VsdFJlcXVlc3QaMi50aWxsbWVzaC5vcmRlcnN0b3JlLnYxLkFwcGx5QXR0ZW1wdFJlc3VsdFJlc3BvbnNlIgOQAgISaQoMU3RhcnRBdHRlbXB0EisudGlsbG1lc2gub3JkZXJzdG9yZS52MS5TdGFydEF0dGVtcHRSZXF1ZXN0GiwudGlsbG1lc2gub3JkZXJzdG9yZS52MS5TdGFydEF0dGVtcHRSZXNwb25zZRJoCgpDbG9zZU9yZGVyEikudGlsbG1lc2gub3JkZXJzdG9yZS52MS5DbG9zZU9yZGVyUmVxdWVzdBoqLnRpbGxtZXNoLm9yZGVyc3RvcmUudjEuQ2xvc2VPcmRlclJlc3BvbnNlIgOQAgISYgoIR2V0T3JkZXISJy50aWxsbWVzaC5vcmRlcnN0b3JlLnYxLkdldE9yZGVyUmVxdWVzdBooLnRpbGxtZXNoLm9yZGVyc3RvcmUudjEuR2V0T3JkZXJSZXNwb25zZSIDkAIBEm4KDENyZWF0ZVJlZnVuZBIrLnRpbGxtZXNoLm9yZGVyc3RvcmUudjEuQ3JlYXRlUmVmdW5kUmVxdWVzdBosLnRpbGxtZXNoLm9yZGVyc3RvcmUudjEuQ3JlYXRlUmVmdW5kUmVzcG9uc2UiA5ACAhJ9ChFBcHBseVJlZnVuZFJlc3VsdBIwLnRpbGxtZXNoLm9yZGVyc3RvcmUudjEuQXBwbHlSZWZ1bmRSZXN1bHRSZXF1ZXN0GjEudGlsbG1lc2gub3JkZXJzdG9yZS52MS5BcHBseVJlZnVuZFJlc3VsdFJlc3BvbnNlIgOQAgISZQoJR2V0UmVmdW5kEigudGlsbG1lc2gub3JkZXJzdG9yZS52MS5HZXRSZWZ1bmRSZXF1ZXN0GikudGlsbG1lc2gub3JkZXJzdG9yZS52MS5HZXRSZWZ1bmRSZXNwb25zZSIDkAIBEl0KCENsYWltRHVlEicudGlsbG1lc2gub3JkZXJzdG9yZS52MS5DbGFpbUR1ZVJlcXVlc3QaKC50aWxsbWVzaC5vcmRlcnN0b3JlLnYxLkNsYWltRHVlUmVzcG9uc2UScQoNU2NoZWR1bGVDaGVjaxIsLnRpbGxtZXNoLm9yZGVyc3RvcmUudjEuU2NoZWR1bGVDaGVja1JlcXVlc3QaLS50aWxsbWVzaC5vcmRlcnN0b3JlLnYxLlNjaGVkdWxlQ2hlY2tSZXNwb25zZSIDkAICEm4KDExpc3RPcGVuV29yaxIrLnRpbGxtZXNoLm9yZGVyc3RvcmUudjEuTGlzdE9wZW5Xb3JrUmVxdWVzdBosLnRpbGxtZXNoLm9yZGVyc3RvcmUudjEuTGlzdE9wZW5Xb3JrUmVzcG9uc2UiA5ACARJxCg1Db3VudE9wZW5Xb3JrEiwudGlsbG1lc2gub3JkZXJzdG9yZS52MS5Db3VudE9wZW5Xb3JrUmVxdWVzdBotLnRpbGxtZXNoLm9yZGVyc3RvcmUudjEuQ291bnRPcGVuV29ya1Jlc3BvbnNlIgOQAgESdwoPUmVjb3JkU3RhdGVtZW50Ei4udGlsbG1lc2gub3JkZXJzdG9yZS52MS5SZWNvcmRTdGF0ZW1lbnRSZXF1ZXN0Gi8udGlsbG1lc2gub3JkZXJzdG9yZS52MS5SZWNvcmRTdGF0ZW1lbnRSZXNwb25zZSIDkAICEnQKDkdldEdyb3VwU3RhdHVzEi0udGlsbG1lc2gub3JkZXJzdG9yZS52MS5HZXRHcm91cFN0YXR1c1JlcXVlc3QaLi50aWxsbWVzaC5vcmRlcnN0b3JlLnYxLkdldEdyb3VwU3RhdHVzUmVzcG9uc2UiA5ACARJvCg5DaGFuZ2VHcm91cE1hcBItLnRpbGxtZXNoLm9yZGVyc3RvcmUudjEuQ2hhbmdlR3JvdXBNYXBSZXF1ZXN0Gi4udGlsbG1lc2gub3JkZXJzdG9yZS52MS5DaGFuZ2VHcm91cE1hcFJlc3BvbnNlYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_tillmesh_channel_v1_channel_service, file_tillmesh_money_v1_money, file_tillmesh_payment_v1_attempt, file_tillmesh_payment_v1_outcome, file_tillmesh_payment_v1_payment, file_tillmesh_payment_v1_refund]);
 
 /**
  * Where an attempt goes.
@@ -917,6 +917,13 @@ export type ScheduleCheckRequest = Message<"tillmesh.orderstore.v1.ScheduleCheck
    * @generated from field: string needs_person = 4;
    */
   needsPerson: string;
+
+  /**
+   * True: there is no next look, next_check_after does not count. Only of a payment that is final; any other keeps its time.
+   *
+   * @generated from field: bool stop = 5;
+   */
+  stop: boolean;
 };
 
 /**
@@ -942,6 +949,409 @@ export const ScheduleCheckResponseSchema: GenMessage<ScheduleCheckResponse> = /*
   messageDesc(file_tillmesh_orderstore_v1_order_store_service, 22);
 
 /**
+ * Which of what is open.
+ *
+ * @generated from message tillmesh.orderstore.v1.ListOpenWorkRequest
+ */
+export type ListOpenWorkRequest = Message<"tillmesh.orderstore.v1.ListOpenWorkRequest"> & {
+  /**
+   * Only with an attempt through this channel; empty: through any.
+   *
+   * @generated from field: string channel_id = 1;
+   */
+  channelId: string;
+
+  /**
+   * Only of this merchant; empty: of every merchant.
+   *
+   * @generated from field: string merchant_id = 2;
+   */
+  merchantId: string;
+
+  /**
+   * Only created before this.
+   *
+   * @generated from field: google.protobuf.Timestamp created_before = 3;
+   */
+  createdBefore?: Timestamp | undefined;
+
+  /**
+   * At most this many, 1 to 500.
+   *
+   * @generated from field: uint32 page_size = 4;
+   */
+  pageSize: number;
+
+  /**
+   * next_page_token of the page before; empty: the first page.
+   *
+   * @generated from field: string page_token = 5;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message tillmesh.orderstore.v1.ListOpenWorkRequest.
+ * Use `create(ListOpenWorkRequestSchema)` to create a new message.
+ */
+export const ListOpenWorkRequestSchema: GenMessage<ListOpenWorkRequest> = /*@__PURE__*/
+  messageDesc(file_tillmesh_orderstore_v1_order_store_service, 23);
+
+/**
+ * A payment or a refund that is not at its end.
+ *
+ * @generated from message tillmesh.orderstore.v1.OpenItem
+ */
+export type OpenItem = Message<"tillmesh.orderstore.v1.OpenItem"> & {
+  /**
+   * Exactly one.
+   *
+   * @generated from oneof tillmesh.orderstore.v1.OpenItem.item
+   */
+  item: {
+    /**
+     * A payment: its order number.
+     *
+     * @generated from field: string order_no = 1;
+     */
+    value: string;
+    case: "orderNo";
+  } | {
+    /**
+     * A refund: its number.
+     *
+     * @generated from field: string refund_no = 2;
+     */
+    value: string;
+    case: "refundNo";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * Who sells.
+   *
+   * @generated from field: string merchant_id = 3;
+   */
+  merchantId: string;
+
+  /**
+   * The channel of the first attempt.
+   *
+   * @generated from field: string channel_id = 4;
+   */
+  channelId: string;
+
+  /**
+   * The state's word, such as "paying" or "unknown".
+   *
+   * @generated from field: string state = 5;
+   */
+  state: string;
+
+  /**
+   * When it was written.
+   *
+   * @generated from field: google.protobuf.Timestamp created_at = 6;
+   */
+  createdAt?: Timestamp | undefined;
+
+  /**
+   * When the syncer looks next.
+   *
+   * @generated from field: google.protobuf.Timestamp next_check_at = 7;
+   */
+  nextCheckAt?: Timestamp | undefined;
+
+  /**
+   * How often it has looked.
+   *
+   * @generated from field: uint32 check_count = 8;
+   */
+  checkCount: number;
+
+  /**
+   * Not empty: a person has to see to it; says why.
+   *
+   * @generated from field: string needs_person = 9;
+   */
+  needsPerson: string;
+};
+
+/**
+ * Describes the message tillmesh.orderstore.v1.OpenItem.
+ * Use `create(OpenItemSchema)` to create a new message.
+ */
+export const OpenItemSchema: GenMessage<OpenItem> = /*@__PURE__*/
+  messageDesc(file_tillmesh_orderstore_v1_order_store_service, 24);
+
+/**
+ * A page.
+ *
+ * @generated from message tillmesh.orderstore.v1.ListOpenWorkResponse
+ */
+export type ListOpenWorkResponse = Message<"tillmesh.orderstore.v1.ListOpenWorkResponse"> & {
+  /**
+   * In the order of groups and numbers.
+   *
+   * @generated from field: repeated tillmesh.orderstore.v1.OpenItem items = 1;
+   */
+  items: OpenItem[];
+
+  /**
+   * Empty on the last page.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+
+  /**
+   * Groups that could not be asked: what is open there is missing.
+   *
+   * @generated from field: repeated uint32 unreachable_group_tags = 3;
+   */
+  unreachableGroupTags: number[];
+};
+
+/**
+ * Describes the message tillmesh.orderstore.v1.ListOpenWorkResponse.
+ * Use `create(ListOpenWorkResponseSchema)` to create a new message.
+ */
+export const ListOpenWorkResponseSchema: GenMessage<ListOpenWorkResponse> = /*@__PURE__*/
+  messageDesc(file_tillmesh_orderstore_v1_order_store_service, 25);
+
+/**
+ * What a till's patience is.
+ *
+ * @generated from message tillmesh.orderstore.v1.CountOpenWorkRequest
+ */
+export type CountOpenWorkRequest = Message<"tillmesh.orderstore.v1.CountOpenWorkRequest"> & {
+  /**
+   * How long a till waits for a code payment: 1 s to 10 minutes.
+   *
+   * @generated from field: google.protobuf.Duration till_patience = 1;
+   */
+  tillPatience?: Duration | undefined;
+
+  /**
+   * So much before its end a code payment counts as about to breach; less than till_patience.
+   *
+   * @generated from field: google.protobuf.Duration warn_before = 2;
+   */
+  warnBefore?: Duration | undefined;
+};
+
+/**
+ * Describes the message tillmesh.orderstore.v1.CountOpenWorkRequest.
+ * Use `create(CountOpenWorkRequestSchema)` to create a new message.
+ */
+export const CountOpenWorkRequestSchema: GenMessage<CountOpenWorkRequest> = /*@__PURE__*/
+  messageDesc(file_tillmesh_orderstore_v1_order_store_service, 26);
+
+/**
+ * How much is open.
+ *
+ * @generated from message tillmesh.orderstore.v1.CountOpenWorkResponse
+ */
+export type CountOpenWorkResponse = Message<"tillmesh.orderstore.v1.CountOpenWorkResponse"> & {
+  /**
+   * Payments that are not at their end.
+   *
+   * @generated from field: uint64 payments = 1;
+   */
+  payments: bigint;
+
+  /**
+   * Refunds that are not at their end.
+   *
+   * @generated from field: uint64 refunds = 2;
+   */
+  refunds: bigint;
+
+  /**
+   * Of both, those that a person has to see to.
+   *
+   * @generated from field: uint64 with_person = 3;
+   */
+  withPerson: bigint;
+
+  /**
+   * When the oldest was written; unset where nothing is open.
+   *
+   * @generated from field: google.protobuf.Timestamp oldest_created_at = 4;
+   */
+  oldestCreatedAt?: Timestamp | undefined;
+
+  /**
+   * Code payments whose till will wait in vain unless they end within warn_before.
+   *
+   * @generated from field: uint64 about_to_breach = 5;
+   */
+  aboutToBreach: bigint;
+
+  /**
+   * Code payments whose till has waited in vain.
+   *
+   * @generated from field: uint64 breached = 6;
+   */
+  breached: bigint;
+
+  /**
+   * Groups that could not be asked: what is open there is not counted.
+   *
+   * @generated from field: repeated uint32 unreachable_group_tags = 7;
+   */
+  unreachableGroupTags: number[];
+};
+
+/**
+ * Describes the message tillmesh.orderstore.v1.CountOpenWorkResponse.
+ * Use `create(CountOpenWorkResponseSchema)` to create a new message.
+ */
+export const CountOpenWorkResponseSchema: GenMessage<CountOpenWorkResponse> = /*@__PURE__*/
+  messageDesc(file_tillmesh_orderstore_v1_order_store_service, 27);
+
+/**
+ * What a person found out.
+ *
+ * @generated from message tillmesh.orderstore.v1.RecordStatementRequest
+ */
+export type RecordStatementRequest = Message<"tillmesh.orderstore.v1.RecordStatementRequest"> & {
+  /**
+   * Exactly one.
+   *
+   * @generated from oneof tillmesh.orderstore.v1.RecordStatementRequest.item
+   */
+  item: {
+    /**
+     * An attempt of a payment.
+     *
+     * @generated from field: tillmesh.orderstore.v1.AttemptRef attempt = 1;
+     */
+    value: AttemptRef;
+    case: "attempt";
+  } | {
+    /**
+     * A refund's number, 25 digits.
+     *
+     * @generated from field: string refund_no = 2;
+     */
+    value: string;
+    case: "refundNo";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * SUCCEEDED: the money moved, all of it. FAILED_DEFINITE: it did not, and never will.
+   *
+   * @generated from field: tillmesh.payment.v1.OutcomeKind outcome = 3;
+   */
+  outcome: OutcomeKind;
+
+  /**
+   * With SUCCEEDED: the channel's number of the transaction or the refund, 1 to 64 characters.
+   *
+   * @generated from field: string channel_transaction_id = 4;
+   */
+  channelTransactionId: string;
+
+  /**
+   * With SUCCEEDED: when the money moved, not in the future.
+   *
+   * @generated from field: google.protobuf.Timestamp happened_at = 5;
+   */
+  happenedAt?: Timestamp | undefined;
+
+  /**
+   * Where that can be seen, 1 to 1,000 characters. No data of payers.
+   *
+   * @generated from field: string evidence = 6;
+   */
+  evidence: string;
+
+  /**
+   * Who says so, 1 to 64 characters.
+   *
+   * @generated from field: string person = 7;
+   */
+  person: string;
+};
+
+/**
+ * Describes the message tillmesh.orderstore.v1.RecordStatementRequest.
+ * Use `create(RecordStatementRequestSchema)` to create a new message.
+ */
+export const RecordStatementRequestSchema: GenMessage<RecordStatementRequest> = /*@__PURE__*/
+  messageDesc(file_tillmesh_orderstore_v1_order_store_service, 28);
+
+/**
+ * An attempt of a payment.
+ *
+ * @generated from message tillmesh.orderstore.v1.AttemptRef
+ */
+export type AttemptRef = Message<"tillmesh.orderstore.v1.AttemptRef"> & {
+  /**
+   * The order number, 25 digits.
+   *
+   * @generated from field: string order_no = 1;
+   */
+  orderNo: string;
+
+  /**
+   * The attempt, 1 to 9.
+   *
+   * @generated from field: uint32 attempt_no = 2;
+   */
+  attemptNo: number;
+};
+
+/**
+ * Describes the message tillmesh.orderstore.v1.AttemptRef.
+ * Use `create(AttemptRefSchema)` to create a new message.
+ */
+export const AttemptRefSchema: GenMessage<AttemptRef> = /*@__PURE__*/
+  messageDesc(file_tillmesh_orderstore_v1_order_store_service, 29);
+
+/**
+ * How far persons agree.
+ *
+ * @generated from message tillmesh.orderstore.v1.RecordStatementResponse
+ */
+export type RecordStatementResponse = Message<"tillmesh.orderstore.v1.RecordStatementResponse"> & {
+  /**
+   * True until another person has said the same.
+   *
+   * @generated from field: bool awaits_second_person = 1;
+   */
+  awaitsSecondPerson: boolean;
+
+  /**
+   * Not empty: these persons' latest words differ, so nothing is settled before one of them says otherwise.
+   *
+   * @generated from field: repeated string contradicting_persons = 2;
+   */
+  contradictingPersons: string[];
+
+  /**
+   * True where this call's agreement moved the payment or the refund.
+   *
+   * @generated from field: bool changed = 3;
+   */
+  changed: boolean;
+
+  /**
+   * In one line: how the item stands now.
+   *
+   * @generated from field: string note = 4;
+   */
+  note: string;
+};
+
+/**
+ * Describes the message tillmesh.orderstore.v1.RecordStatementResponse.
+ * Use `create(RecordStatementResponseSchema)` to create a new message.
+ */
+export const RecordStatementResponseSchema: GenMessage<RecordStatementResponse> = /*@__PURE__*/
+  messageDesc(file_tillmesh_orderstore_v1_order_store_service, 30);
+
+/**
  * No filter.
  *
  * @generated from message tillmesh.orderstore.v1.GetGroupStatusRequest
@@ -954,7 +1364,7 @@ export type GetGroupStatusRequest = Message<"tillmesh.orderstore.v1.GetGroupStat
  * Use `create(GetGroupStatusRequestSchema)` to create a new message.
  */
 export const GetGroupStatusRequestSchema: GenMessage<GetGroupStatusRequest> = /*@__PURE__*/
-  messageDesc(file_tillmesh_orderstore_v1_order_store_service, 23);
+  messageDesc(file_tillmesh_orderstore_v1_order_store_service, 31);
 
 /**
  * One group.
@@ -1031,7 +1441,7 @@ export type GroupStatus = Message<"tillmesh.orderstore.v1.GroupStatus"> & {
  * Use `create(GroupStatusSchema)` to create a new message.
  */
 export const GroupStatusSchema: GenMessage<GroupStatus> = /*@__PURE__*/
-  messageDesc(file_tillmesh_orderstore_v1_order_store_service, 24);
+  messageDesc(file_tillmesh_orderstore_v1_order_store_service, 32);
 
 /**
  * All groups.
@@ -1066,7 +1476,7 @@ export type GetGroupStatusResponse = Message<"tillmesh.orderstore.v1.GetGroupSta
  * Use `create(GetGroupStatusResponseSchema)` to create a new message.
  */
 export const GetGroupStatusResponseSchema: GenMessage<GetGroupStatusResponse> = /*@__PURE__*/
-  messageDesc(file_tillmesh_orderstore_v1_order_store_service, 25);
+  messageDesc(file_tillmesh_orderstore_v1_order_store_service, 33);
 
 /**
  * A change of the map.
@@ -1122,7 +1532,7 @@ export type ChangeGroupMapRequest = Message<"tillmesh.orderstore.v1.ChangeGroupM
  * Use `create(ChangeGroupMapRequestSchema)` to create a new message.
  */
 export const ChangeGroupMapRequestSchema: GenMessage<ChangeGroupMapRequest> = /*@__PURE__*/
-  messageDesc(file_tillmesh_orderstore_v1_order_store_service, 26);
+  messageDesc(file_tillmesh_orderstore_v1_order_store_service, 34);
 
 /**
  * The map afterwards.
@@ -1150,7 +1560,7 @@ export type ChangeGroupMapResponse = Message<"tillmesh.orderstore.v1.ChangeGroup
  * Use `create(ChangeGroupMapResponseSchema)` to create a new message.
  */
 export const ChangeGroupMapResponseSchema: GenMessage<ChangeGroupMapResponse> = /*@__PURE__*/
-  messageDesc(file_tillmesh_orderstore_v1_order_store_service, 27);
+  messageDesc(file_tillmesh_orderstore_v1_order_store_service, 35);
 
 /**
  * What a group may be used for.
@@ -1365,6 +1775,37 @@ export const OrderStoreService: GenService<{
     methodKind: "unary";
     input: typeof ScheduleCheckRequestSchema;
     output: typeof ScheduleCheckResponseSchema;
+  },
+  /**
+   * A page of the payments and refunds that are not at their end, group by group. What is settled or begun meanwhile moves nothing else.
+   *
+   * @generated from rpc tillmesh.orderstore.v1.OrderStoreService.ListOpenWork
+   */
+  listOpenWork: {
+    methodKind: "unary";
+    input: typeof ListOpenWorkRequestSchema;
+    output: typeof ListOpenWorkResponseSchema;
+  },
+  /**
+   * How much is open in all groups, how old the oldest is, and how many tills wait in vain.
+   *
+   * @generated from rpc tillmesh.orderstore.v1.OrderStoreService.CountOpenWork
+   */
+  countOpenWork: {
+    methodKind: "unary";
+    input: typeof CountOpenWorkRequestSchema;
+    output: typeof CountOpenWorkResponseSchema;
+  },
+  /**
+   * Writes down what a person found out about an attempt or a refund. As soon as two different persons have said the same, and nobody
+   * says otherwise, it is applied: the only way in which a person settles money. The same words of the same person again change nothing.
+   *
+   * @generated from rpc tillmesh.orderstore.v1.OrderStoreService.RecordStatement
+   */
+  recordStatement: {
+    methodKind: "unary";
+    input: typeof RecordStatementRequestSchema;
+    output: typeof RecordStatementResponseSchema;
   },
   /**
    * How each group fares: state, circuit, primary, semi-sync.

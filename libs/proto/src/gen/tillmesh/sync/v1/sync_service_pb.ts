@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tillmesh/sync/v1/sync_service.proto.
  */
 export const file_tillmesh_sync_v1_sync_service: GenFile = /*@__PURE__*/
-  fileDesc("CiN0aWxsbWVzaC9zeW5jL3YxL3N5bmNfc2VydmljZS5wcm90bxIQdGlsbG1lc2guc3luYy52MSIWChRHZXRTeW5jU3RhdHVzUmVxdWVzdCKAAgoVR2V0U3luY1N0YXR1c1Jlc3BvbnNlEhEKCWluX2ZsaWdodBgBIAEoDRITCgtjaGVja3NfZG9uZRgCIAEoBBIPCgdzZXR0bGVkGAMgASgEEhUKDWNoZWNrc19mYWlsZWQYBCABKAQSFwoPcmVkaXNfYXZhaWxhYmxlGAUgASgIEhgKEHdhaXRpbmdfaW5fcmVkaXMYBiABKAQSMQoNbGFzdF9zd2VlcF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMQoOb2xkZXN0X292ZXJkdWUYCCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24icQoPUmV0cnlOb3dSZXF1ZXN0EiYKCG9yZGVyX25vGAEgASgJQhK6SA9yDTILXlswLTldezI1fSRIABInCglyZWZ1bmRfbm8YAiABKAlCErpID3INMgteWzAtOV17MjV9JEgAQg0KBGl0ZW0SBbpIAggBIjEKEFJldHJ5Tm93UmVzcG9uc2USDwoHc2V0dGxlZBgBIAEoCBIMCgRub3RlGAIgASgJIqUBCg9SdW5CYXRjaFJlcXVlc3QSGwoKY2hhbm5lbF9pZBgBIAEoCUIHukgEcgIYIBIcCgttZXJjaGFudF9pZBgCIAEoCUIHukgEcgIYIBIyCg5jcmVhdGVkX2JlZm9yZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHZHJ5X3J1bhgEIAEoCBISCgpldmVyeXRoaW5nGAUgASgIIkIKEFJ1bkJhdGNoUmVzcG9uc2USDwoHbWF0Y2hlZBgBIAEoBBIMCgRkb25lGAIgASgEEg8KB3NldHRsZWQYAyABKAQiVwoTSGFuZFRvUGVyc29uUmVxdWVzdBIkCghvcmRlcl9ubxgBIAEoCUISukgPcg0yC15bMC05XXsyNX0kEhoKBnJlYXNvbhgCIAEoCUIKukgHcgUQARj/ASIWChRIYW5kVG9QZXJzb25SZXNwb25zZSLUAQoVU2V0dGxlQnlQZXJzb25SZXF1ZXN0EiQKCG9yZGVyX25vGAEgASgJQhK6SA9yDTILXlswLTldezI1fSQSHQoKYXR0ZW1wdF9ubxgCIAEoDUIJukgGKgQYCSgBEj0KB291dGNvbWUYAyABKA4yIC50aWxsbWVzaC5wYXltZW50LnYxLk91dGNvbWVLaW5kQgq6SAeCAQQQASAAEhwKCGV2aWRlbmNlGAQgASgJQgq6SAdyBRABGOgHEhkKBnBlcnNvbhgFIAEoCUIJukgGcgQQARhAIjYKFlNldHRsZUJ5UGVyc29uUmVzcG9uc2USHAoUYXdhaXRzX3NlY29uZF9wZXJzb24YASABKAgy6gMKC1N5bmNTZXJ2aWNlEmUKDUdldFN5bmNTdGF0dXMSJi50aWxsbWVzaC5zeW5jLnYxLkdldFN5bmNTdGF0dXNSZXF1ZXN0GicudGlsbG1lc2guc3luYy52MS5HZXRTeW5jU3RhdHVzUmVzcG9uc2UiA5ACARJWCghSZXRyeU5vdxIhLnRpbGxtZXNoLnN5bmMudjEuUmV0cnlOb3dSZXF1ZXN0GiIudGlsbG1lc2guc3luYy52MS5SZXRyeU5vd1Jlc3BvbnNlIgOQAgISUwoIUnVuQmF0Y2gSIS50aWxsbWVzaC5zeW5jLnYxLlJ1bkJhdGNoUmVxdWVzdBoiLnRpbGxtZXNoLnN5bmMudjEuUnVuQmF0Y2hSZXNwb25zZTABEmIKDEhhbmRUb1BlcnNvbhIlLnRpbGxtZXNoLnN5bmMudjEuSGFuZFRvUGVyc29uUmVxdWVzdBomLnRpbGxtZXNoLnN5bmMudjEuSGFuZFRvUGVyc29uUmVzcG9uc2UiA5ACAhJjCg5TZXR0bGVCeVBlcnNvbhInLnRpbGxtZXNoLnN5bmMudjEuU2V0dGxlQnlQZXJzb25SZXF1ZXN0GigudGlsbG1lc2guc3luYy52MS5TZXR0bGVCeVBlcnNvblJlc3BvbnNlYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_tillmesh_payment_v1_outcome]);
+  fileDesc("CiN0aWxsbWVzaC9zeW5jL3YxL3N5bmNfc2VydmljZS5wcm90bxIQdGlsbG1lc2guc3luYy52MSIWChRHZXRTeW5jU3RhdHVzUmVxdWVzdCLEAwoVR2V0U3luY1N0YXR1c1Jlc3BvbnNlEhEKCWluX2ZsaWdodBgBIAEoDRITCgtjaGVja3NfZG9uZRgCIAEoBBIPCgdzZXR0bGVkGAMgASgEEhUKDWNoZWNrc19mYWlsZWQYBCABKAQSFwoPcmVkaXNfYXZhaWxhYmxlGAUgASgIEhgKEHdhaXRpbmdfaW5fcmVkaXMYBiABKAQSMQoNbGFzdF9zd2VlcF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMQoOb2xkZXN0X292ZXJkdWUYCCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFQoNb3Blbl9wYXltZW50cxgJIAEoBBIUCgxvcGVuX3JlZnVuZHMYCiABKAQSEwoLd2l0aF9wZXJzb24YCyABKAQSNQoRb2xkZXN0X2NyZWF0ZWRfYXQYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhcKD2Fib3V0X3RvX2JyZWFjaBgNIAEoBBIQCghicmVhY2hlZBgOIAEoBBIeChZ1bnJlYWNoYWJsZV9ncm91cF90YWdzGA8gAygNInEKD1JldHJ5Tm93UmVxdWVzdBImCghvcmRlcl9ubxgBIAEoCUISukgPcg0yC15bMC05XXsyNX0kSAASJwoJcmVmdW5kX25vGAIgASgJQhK6SA9yDTILXlswLTldezI1fSRIAEINCgRpdGVtEgW6SAIIASIxChBSZXRyeU5vd1Jlc3BvbnNlEg8KB3NldHRsZWQYASABKAgSDAoEbm90ZRgCIAEoCSKlAQoPUnVuQmF0Y2hSZXF1ZXN0EhsKCmNoYW5uZWxfaWQYASABKAlCB7pIBHICGCASHAoLbWVyY2hhbnRfaWQYAiABKAlCB7pIBHICGCASMgoOY3JlYXRlZF9iZWZvcmUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB2RyeV9ydW4YBCABKAgSEgoKZXZlcnl0aGluZxgFIAEoCCKEAQoQUnVuQmF0Y2hSZXNwb25zZRIPCgdtYXRjaGVkGAEgASgEEgwKBGRvbmUYAiABKAQSDwoHc2V0dGxlZBgDIAEoBBIOCgZmYWlsZWQYBCABKAQSHgoWdW5yZWFjaGFibGVfZ3JvdXBfdGFncxgFIAMoDRIQCghmaW5pc2hlZBgGIAEoCCKsAQoTSGFuZFRvUGVyc29uUmVxdWVzdBImCghvcmRlcl9ubxgBIAEoCUISukgPcg0yC15bMC05XXsyNX0kSAASJwoJcmVmdW5kX25vGAMgASgJQhK6SA9yDTILXlswLTldezI1fSRIABIaCgZyZWFzb24YAiABKAlCCrpIB3IFEAEYtAESGQoGcGVyc29uGAQgASgJQgm6SAZyBBABGEBCDQoEaXRlbRIFukgCCAEiFgoUSGFuZFRvUGVyc29uUmVzcG9uc2Ui7AIKFVNldHRsZUJ5UGVyc29uUmVxdWVzdBImCghvcmRlcl9ubxgBIAEoCUISukgPcg0yC15bMC05XXsyNX0kSAASJwoJcmVmdW5kX25vGAYgASgJQhK6SA9yDTILXlswLTldezI1fSRIABIbCgphdHRlbXB0X25vGAIgASgNQge6SAQqAhgJEkMKB291dGNvbWUYAyABKA4yIC50aWxsbWVzaC5wYXltZW50LnYxLk91dGNvbWVLaW5kQhC6SA2CAQoQASAAIAMgBCAFEhwKCGV2aWRlbmNlGAQgASgJQgq6SAdyBRABGOgHEhkKBnBlcnNvbhgFIAEoCUIJukgGcgQQARhAEicKFmNoYW5uZWxfdHJhbnNhY3Rpb25faWQYByABKAlCB7pIBHICGEASLwoLaGFwcGVuZWRfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQg0KBGl0ZW0SBbpIAggBInQKFlNldHRsZUJ5UGVyc29uUmVzcG9uc2USHAoUYXdhaXRzX3NlY29uZF9wZXJzb24YASABKAgSHQoVY29udHJhZGljdGluZ19wZXJzb25zGAIgAygJEg8KB2NoYW5nZWQYAyABKAgSDAoEbm90ZRgEIAEoCTLvAwoLU3luY1NlcnZpY2USZQoNR2V0U3luY1N0YXR1cxImLnRpbGxtZXNoLnN5bmMudjEuR2V0U3luY1N0YXR1c1JlcXVlc3QaJy50aWxsbWVzaC5zeW5jLnYxLkdldFN5bmNTdGF0dXNSZXNwb25zZSIDkAIBElYKCFJldHJ5Tm93EiEudGlsbG1lc2guc3luYy52MS5SZXRyeU5vd1JlcXVlc3QaIi50aWxsbWVzaC5zeW5jLnYxLlJldHJ5Tm93UmVzcG9uc2UiA5ACAhJTCghSdW5CYXRjaBIhLnRpbGxtZXNoLnN5bmMudjEuUnVuQmF0Y2hSZXF1ZXN0GiIudGlsbG1lc2guc3luYy52MS5SdW5CYXRjaFJlc3BvbnNlMAESYgoMSGFuZFRvUGVyc29uEiUudGlsbG1lc2guc3luYy52MS5IYW5kVG9QZXJzb25SZXF1ZXN0GiYudGlsbG1lc2guc3luYy52MS5IYW5kVG9QZXJzb25SZXNwb25zZSIDkAICEmgKDlNldHRsZUJ5UGVyc29uEicudGlsbG1lc2guc3luYy52MS5TZXR0bGVCeVBlcnNvblJlcXVlc3QaKC50aWxsbWVzaC5zeW5jLnYxLlNldHRsZUJ5UGVyc29uUmVzcG9uc2UiA5ACAmIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_tillmesh_payment_v1_outcome]);
 
 /**
  * No filter.
@@ -95,6 +95,55 @@ export type GetSyncStatusResponse = Message<"tillmesh.sync.v1.GetSyncStatusRespo
    * @generated from field: google.protobuf.Duration oldest_overdue = 8;
    */
   oldestOverdue?: Duration | undefined;
+
+  /**
+   * Payments that are not at their end, in all groups.
+   *
+   * @generated from field: uint64 open_payments = 9;
+   */
+  openPayments: bigint;
+
+  /**
+   * Refunds that are not at their end, in all groups.
+   *
+   * @generated from field: uint64 open_refunds = 10;
+   */
+  openRefunds: bigint;
+
+  /**
+   * Of both, those that a person has to see to.
+   *
+   * @generated from field: uint64 with_person = 11;
+   */
+  withPerson: bigint;
+
+  /**
+   * When the oldest of them was written; unset where nothing is open.
+   *
+   * @generated from field: google.protobuf.Timestamp oldest_created_at = 12;
+   */
+  oldestCreatedAt?: Timestamp | undefined;
+
+  /**
+   * Code payments that have less than 15 s left of the 60 s that a till waits.
+   *
+   * @generated from field: uint64 about_to_breach = 13;
+   */
+  aboutToBreach: bigint;
+
+  /**
+   * Code payments whose till has waited in vain.
+   *
+   * @generated from field: uint64 breached = 14;
+   */
+  breached: bigint;
+
+  /**
+   * Groups that could not be asked: what is open there is not counted.
+   *
+   * @generated from field: repeated uint32 unreachable_group_tags = 15;
+   */
+  unreachableGroupTags: number[];
 };
 
 /**
@@ -204,7 +253,7 @@ export type RunBatchRequest = Message<"tillmesh.sync.v1.RunBatchRequest"> & {
   dryRun: boolean;
 
   /**
-   * Must be set when no filter is.
+   * Must be set when no filter is, and must not be set beside one.
    *
    * @generated from field: bool everything = 5;
    */
@@ -219,13 +268,13 @@ export const RunBatchRequestSchema: GenMessage<RunBatchRequest> = /*@__PURE__*/
   messageDesc(file_tillmesh_sync_v1_sync_service, 4);
 
 /**
- * Progress.
+ * Progress: about one a second, and the last one when all is done.
  *
  * @generated from message tillmesh.sync.v1.RunBatchResponse
  */
 export type RunBatchResponse = Message<"tillmesh.sync.v1.RunBatchResponse"> & {
   /**
-   * Items that fit the filter.
+   * Items that fit the filter and were found so far.
    *
    * @generated from field: uint64 matched = 1;
    */
@@ -244,6 +293,27 @@ export type RunBatchResponse = Message<"tillmesh.sync.v1.RunBatchResponse"> & {
    * @generated from field: uint64 settled = 3;
    */
   settled: bigint;
+
+  /**
+   * Checks that could not ask the channel or the order store.
+   *
+   * @generated from field: uint64 failed = 4;
+   */
+  failed: bigint;
+
+  /**
+   * Groups that could not be asked: what is open there was not found.
+   *
+   * @generated from field: repeated uint32 unreachable_group_tags = 5;
+   */
+  unreachableGroupTags: number[];
+
+  /**
+   * True in the last message alone.
+   *
+   * @generated from field: bool finished = 6;
+   */
+  finished: boolean;
 };
 
 /**
@@ -254,24 +324,47 @@ export const RunBatchResponseSchema: GenMessage<RunBatchResponse> = /*@__PURE__*
   messageDesc(file_tillmesh_sync_v1_sync_service, 5);
 
 /**
- * Which payment.
+ * Which item, and why.
  *
  * @generated from message tillmesh.sync.v1.HandToPersonRequest
  */
 export type HandToPersonRequest = Message<"tillmesh.sync.v1.HandToPersonRequest"> & {
   /**
-   * The order number, 25 digits.
+   * Exactly one.
    *
-   * @generated from field: string order_no = 1;
+   * @generated from oneof tillmesh.sync.v1.HandToPersonRequest.item
    */
-  orderNo: string;
+  item: {
+    /**
+     * A payment's order number, 25 digits.
+     *
+     * @generated from field: string order_no = 1;
+     */
+    value: string;
+    case: "orderNo";
+  } | {
+    /**
+     * A refund's number, 25 digits.
+     *
+     * @generated from field: string refund_no = 3;
+     */
+    value: string;
+    case: "refundNo";
+  } | { case: undefined; value?: undefined };
 
   /**
-   * Why, 1 to 255 characters.
+   * Why, 1 to 180 characters.
    *
    * @generated from field: string reason = 2;
    */
   reason: string;
+
+  /**
+   * Who says so, 1 to 64 characters.
+   *
+   * @generated from field: string person = 4;
+   */
+  person: string;
 };
 
 /**
@@ -303,28 +396,44 @@ export const HandToPersonResponseSchema: GenMessage<HandToPersonResponse> = /*@_
  */
 export type SettleByPersonRequest = Message<"tillmesh.sync.v1.SettleByPersonRequest"> & {
   /**
-   * The order number, 25 digits.
+   * Exactly one.
    *
-   * @generated from field: string order_no = 1;
+   * @generated from oneof tillmesh.sync.v1.SettleByPersonRequest.item
    */
-  orderNo: string;
+  item: {
+    /**
+     * A payment's order number, 25 digits; attempt_no says which attempt.
+     *
+     * @generated from field: string order_no = 1;
+     */
+    value: string;
+    case: "orderNo";
+  } | {
+    /**
+     * A refund's number, 25 digits.
+     *
+     * @generated from field: string refund_no = 6;
+     */
+    value: string;
+    case: "refundNo";
+  } | { case: undefined; value?: undefined };
 
   /**
-   * The attempt, 1 to 9.
+   * Of a payment: the attempt, 1 to 9. Of a refund: 0.
    *
    * @generated from field: uint32 attempt_no = 2;
    */
   attemptNo: number;
 
   /**
-   * SUCCEEDED or FAILED_DEFINITE.
+   * SUCCEEDED: the money moved, all of it. FAILED_DEFINITE: it did not, and never will.
    *
    * @generated from field: tillmesh.payment.v1.OutcomeKind outcome = 3;
    */
   outcome: OutcomeKind;
 
   /**
-   * Where that can be seen, 1 to 1,000 characters.
+   * Where that can be seen, 1 to 1,000 characters. No data of payers.
    *
    * @generated from field: string evidence = 4;
    */
@@ -336,6 +445,20 @@ export type SettleByPersonRequest = Message<"tillmesh.sync.v1.SettleByPersonRequ
    * @generated from field: string person = 5;
    */
   person: string;
+
+  /**
+   * With SUCCEEDED: the channel's number of the transaction or the refund, 1 to 64 characters.
+   *
+   * @generated from field: string channel_transaction_id = 7;
+   */
+  channelTransactionId: string;
+
+  /**
+   * With SUCCEEDED: when the money moved, not in the future.
+   *
+   * @generated from field: google.protobuf.Timestamp happened_at = 8;
+   */
+  happenedAt?: Timestamp | undefined;
 };
 
 /**
@@ -346,7 +469,7 @@ export const SettleByPersonRequestSchema: GenMessage<SettleByPersonRequest> = /*
   messageDesc(file_tillmesh_sync_v1_sync_service, 8);
 
 /**
- * Whether the second person is still needed.
+ * How far persons agree.
  *
  * @generated from message tillmesh.sync.v1.SettleByPersonResponse
  */
@@ -357,6 +480,27 @@ export type SettleByPersonResponse = Message<"tillmesh.sync.v1.SettleByPersonRes
    * @generated from field: bool awaits_second_person = 1;
    */
   awaitsSecondPerson: boolean;
+
+  /**
+   * Not empty: these persons' latest words differ, so nothing is settled before one of them says otherwise.
+   *
+   * @generated from field: repeated string contradicting_persons = 2;
+   */
+  contradictingPersons: string[];
+
+  /**
+   * True where this call's agreement moved the payment or the refund.
+   *
+   * @generated from field: bool changed = 3;
+   */
+  changed: boolean;
+
+  /**
+   * In one line: how the item stands now.
+   *
+   * @generated from field: string note = 4;
+   */
+  note: string;
 };
 
 /**
@@ -393,8 +537,8 @@ export const SyncService: GenService<{
     output: typeof RetryNowResponseSchema;
   },
   /**
-   * Checks everything that fits a filter, with a dry run and progress.
-   * UNIMPLEMENTED with NOT_YET_IMPLEMENTED in this version.
+   * Checks everything open that fits a filter, with a dry run, and tells how far it is. Ends when its caller goes away. Any number may
+   * run: a check that another one makes obsolete changes nothing.
    *
    * @generated from rpc tillmesh.sync.v1.SyncService.RunBatch
    */
@@ -404,8 +548,8 @@ export const SyncService: GenService<{
     output: typeof RunBatchResponseSchema;
   },
   /**
-   * Takes one payment out of the automatic schedule and gives it to a person.
-   * UNIMPLEMENTED with NOT_YET_IMPLEMENTED in this version.
+   * Takes one payment or refund out of the automatic schedule and gives it to a person: the syncer looks once a day from then on. News
+   * that comes by itself is applied all the same. PAYMENT_STATE where it is at its end.
    *
    * @generated from rpc tillmesh.sync.v1.SyncService.HandToPerson
    */
@@ -415,8 +559,8 @@ export const SyncService: GenService<{
     output: typeof HandToPersonResponseSchema;
   },
   /**
-   * Records what a person found out, with evidence; a second person has to confirm.
-   * UNIMPLEMENTED with NOT_YET_IMPLEMENTED in this version.
+   * Records what a person found out, with evidence. It is applied as soon as a second person says the same. The same words again change
+   * nothing; each statement stays in the payment's trajectory.
    *
    * @generated from rpc tillmesh.sync.v1.SyncService.SettleByPerson
    */
