@@ -24,6 +24,12 @@ export const SyncerConfig = z
       .describe(
         'How soon what a dead worker had claimed is given to another; a live one says three times in it that it has it.',
       ),
+    queueStoppedAfterMs: z
+      .int()
+      .min(1_000)
+      .max(600_000)
+      .default(10_000)
+      .describe('The queue counts as stopped while something in it has been due for longer without being claimed.'),
     sweepEveryMs: z.int().min(100).max(60_000).default(5_000).describe('Between sweeps of the databases.'),
     sweepEveryMsWithoutRedis: z.int().min(100).max(60_000).default(1_000).describe('The same while Redis is away.'),
     visibilityMs: z
