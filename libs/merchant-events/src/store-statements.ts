@@ -9,17 +9,19 @@ export const LOCK_STATE: Statement = {
   sql: 'SELECT began_at FROM store_state WHERE id = 1 FOR UPDATE',
 };
 
-/** @param count one of few sizes: each is a statement of its own on the server. */
+/** What is recorded of some payments. @param count one of few sizes: each is a statement of its own on the server. */
 export const selectKnown = (count: number): Statement => ({
   summary: 'SELECT merchant_event known',
   sql: `SELECT seq, number, version FROM merchant_event WHERE order_no IN (${marks(count)})`,
 });
 
+/** New events; their places follow their order. @param count one of few sizes. */
 export const insertEvents = (count: number): Statement => ({
   summary: 'INSERT merchant_event',
   sql: `INSERT INTO merchant_event (merchant_id, order_no, number, version, kind, happened_at, recorded_at) VALUES ${rows(count, 7)}`,
 });
 
+/** Tellings that wait. @param count one of few sizes. */
 export const insertDeliveries = (count: number): Statement => ({
   summary: 'INSERT delivery',
   sql: `INSERT INTO delivery (seq, endpoint_id, merchant_id, order_no, happened_at, state, next_at, gives_up_at) VALUES ${rows(count, 8)}`,
