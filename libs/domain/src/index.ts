@@ -119,6 +119,7 @@ export {
   detailsFrom,
   detailsOf,
   equalDetails,
+  equalValues,
   type Funding,
   type FundingKind,
   type KnownDetails,
