@@ -261,7 +261,7 @@ const stripeWithWebhooks = (keys: GeneratedKeys, channels: readonly Channel[], p
 
 /** What a channel's process has to trust besides. */
 const httpOf = (adapter: AdapterId, keys: GeneratedKeys): object =>
-  adapter === 'stripe' ? { http: { authorityFile: keys.stripe.certificateFile } } : {};
+  adapter === 'stripe' ? { http: { trustedRoots: [keys.stripe.certificateFile] } } : {};
 
 const accountSettings = (
   adapter: AdapterId,
@@ -307,6 +307,7 @@ const accountSettings = (
       accountId: unionpay.accountId,
       ...contractOf(unionpay.accountId),
       baseUrls: [`${baseUrls[0]}/gateway/api`],
+      fileUrl: baseUrls[0],
       merId: unionpay.merId,
       certId: unionpay.certId,
       privateKeyFile: unionpay.merchantPrivateKeyFile,
@@ -318,6 +319,7 @@ const accountSettings = (
     accountId: alipay.accountId,
     ...contractOf(alipay.accountId),
     baseUrls,
+    billUrl: baseUrls[0],
     appId: alipay.appId,
     sellerId: alipay.sellerId,
     privateKeyFile: alipay.appPrivateKeyFile,

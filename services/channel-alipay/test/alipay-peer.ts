@@ -113,7 +113,7 @@ export const account = (baseUrl: string, more: Partial<AlipayAccount> = {}): Ali
 export const httpFor = (baseUrl: string, authority?: string): ChannelHttp =>
   createChannelHttp({
     channelId: 'alipay',
-    hosts: [authority === undefined ? { baseUrl } : { baseUrl, authority }],
+    hosts: [authority === undefined ? { baseUrl } : { baseUrl, trustedRoots: [authority] }],
     limits: {
       connectionsMax: 8,
       waitingMax: 8,

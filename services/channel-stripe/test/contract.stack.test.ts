@@ -33,11 +33,13 @@ contractSuite(stripe, () =>
     channel: stripe,
     wallet: 'stripe',
     accountsOf: (keys, baseUrl) => [accountOf(keys, 0, baseUrl), accountOf(keys, 1, baseUrl)],
-    settingsOf: ({ stripe: { certificateFile } }) => ({ http: { authorityFile: certificateFile } }),
+    settingsOf: ({ stripe: { certificateFile } }) => ({ http: { trustedRoots: [certificateFile] } }),
     // There is no payment code at Stripe: who pays at once shows a card.
     instantKind: PaymentKind.CARD,
     signsAnswers: false,
     declineCode: 'insufficient_funds',
+    // There is no file: what can be wrong is a transaction.
+    billFaults: [['truncated', 'bad_line']],
     secretsOf: ({ stripe: { accounts } }) =>
       accounts.flatMap(({ secretKeyFile, webhookSecretFile }) =>
         [secretKeyFile, webhookSecretFile].map((file) => readFileSync(file, 'utf8').trim()),
