@@ -225,6 +225,12 @@ export type Channel<Account extends AccountSettings> = {
   readonly buildPayerAuth?: (request: PayerAuthRequest, account: Account) => string;
   /** Turns the wallet's one-time code into the payer's id, as CreatePayment of kind jsapi wants it. */
   readonly resolvePayer?: Operation<Account, Secret, PayerReport>;
+  /** What is kept fresh for each account besides calls, such as keys of the channel that change; mostly there is nothing to do. */
+  readonly upkeep?: {
+    /** From the end of one round to the next, ms. */
+    readonly everyMs: number;
+    readonly run: (call: ChannelCall<Account>) => Promise<void>;
+  };
   /** Works without the channel; synchronous. */
   readonly parseNotification?: (notification: RawNotification, call: ChannelCall<Account>) => NotificationReport;
 };

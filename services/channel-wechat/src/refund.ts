@@ -8,11 +8,12 @@ import {
   type ToldRefund,
   textAt,
 } from '@tillmesh/channel-kit';
-import { type Answered, callV3, type WechatCall } from './client.ts';
+import { type Answered, callV3 } from './client.ts';
 import { classify } from './code-table.ts';
 import type { WechatAccount } from './config.ts';
 import { namesOnlyUs, refundMerchantIds } from './merchant-ids.ts';
 import { moneyIn } from './order-payment.ts';
+import type { WechatCall } from './wechat-call.ts';
 
 // All refunds go over v3, those of code payments too: v3 takes any order of the merchant by its number, its answers are signed
 // with a key that only WeChat Pay has, and v2's refund would need the API certificate and knows no public-key mode.

@@ -5,7 +5,16 @@ export const CHANNELS = ['wechat', 'alipay', 'stripe', 'unionpay'] as const;
 export type ChannelName = (typeof CHANNELS)[number];
 
 /** What a merchant can ask of a channel, in one word for both channels; `notification` is what the channel sends. */
-export const OPERATIONS = ['pay', 'query', 'close', 'reverse', 'refund', 'refund_query', 'notification'] as const;
+export const OPERATIONS = [
+  'pay',
+  'query',
+  'close',
+  'reverse',
+  'refund',
+  'refund_query',
+  'certificates',
+  'notification',
+] as const;
 export type Operation = (typeof OPERATIONS)[number];
 
 const seconds = z.number().min(0).max(86_400);
