@@ -103,7 +103,7 @@ describe('one payment', () => {
       new Set(['till', 'cashier', 'order-store', 'channel-wechat', 'syncer']),
     );
     has(spans, 'cashier', 'tillmesh.cashier.v1.CashierService/CreatePayment');
-    has(spans, 'cashier', 'ZADD');
+    has(spans, 'cashier', 'EVALSHA delay-queue add');
     has(spans, 'order-store', 'INSERT payment');
     has(spans, 'order-store', 'UPDATE payment apply');
     has(spans, 'channel-wechat', 'POST /pay/micropay');

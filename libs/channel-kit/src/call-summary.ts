@@ -1,4 +1,5 @@
 import type { Secret } from '@tillmesh/config';
+import type { BillReport } from './bills/bill.ts';
 import type { AttemptReport, CloseReport, NotificationReport, PayerReport, RefundReport } from './channel.ts';
 import type { CallSummary } from './observe-call.ts';
 
@@ -37,6 +38,14 @@ export const payerSummary = (report: PayerReport): CallSummary => ({
   code: codeLabel('', report.channelCode),
   facts: report.facts,
   configAlarm: false,
+});
+
+/** Of fetching a bill. */
+export const billSummary = (report: BillReport): CallSummary => ({
+  outcome: report.kind,
+  code: codeLabel('', report.channelCode),
+  facts: report.facts,
+  configAlarm: report.kind === 'rejected',
 });
 
 /** The report without what was sent in confidence: a channel may repeat it in its text. */

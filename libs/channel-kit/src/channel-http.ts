@@ -56,6 +56,7 @@ const NOT_THE_HOSTS: ReadonlySet<string> = new Set([
   'contract_rate',
   'host_not_configured',
   'pool_full',
+  'sink_failed',
 ]);
 
 const portOf = (url: URL): number => (url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port));

@@ -1,6 +1,8 @@
+import { tmpdir } from 'node:os';
 import { LogConfig, RedisConfig, ServerConfig, secretFile, secretFolder, z } from '@tillmesh/config';
 import type { AccountSettings } from './account-settings.ts';
 import { parseSealingKeys } from './accounts/sealed-account.ts';
+import { BILL_LIMITS } from './bills/bill.ts';
 import type { Channel } from './channel.ts';
 import type { HttpHost, HttpLimits } from './channel-http.ts';
 import { type ChannelLanes, lanesSetting } from './channel-lanes.ts';
@@ -16,6 +18,21 @@ const HttpSettings = z
   })
   .prefault({})
   .describe('How the channel is called.');
+
+const BillSettings = z
+  .strictObject({
+    folder: z
+      .string()
+      .min(1)
+      .default(tmpdir())
+      .describe('Where a bill lies while it is fetched and read; room for rawBytesMax times the bill lane.'),
+    rawBytesMax: z.int().min(1_024).default(BILL_LIMITS.rawBytesMax).describe('Of a file as it is received.'),
+    plainBytesMax: z.int().min(1_024).default(BILL_LIMITS.plainBytesMax).describe('Of what a file unpacks to.'),
+    linesMax: z.int().min(1).max(50_000_000).default(BILL_LIMITS.linesMax).describe('Of a bill.'),
+    lineBytesMax: z.int().min(256).max(1_048_576).default(BILL_LIMITS.lineBytesMax).describe('Of a line.'),
+  })
+  .prefault({})
+  .describe('What a bill may cost.');
 
 /** The configuration of a channel's process. */
 export const channelSettings = <Account extends AccountSettings>(channel: Channel<Account>) =>
@@ -62,6 +79,7 @@ export const channelSettings = <Account extends AccountSettings>(channel: Channe
       ),
       lanes: lanesSetting(channel.lanes),
       http: HttpSettings,
+      bills: BillSettings,
       sendFloorMs: z
         .int()
         .min(0)
@@ -80,12 +98,14 @@ export type ChannelSettings<Account> = {
   readonly accounts: readonly Account[];
   readonly lanes: ChannelLanes;
   readonly http: z.output<typeof HttpSettings>;
+  readonly bills: z.output<typeof BillSettings>;
   readonly sendFloorMs: number;
 };
 
 /** The limits of the HTTP client: as many sockets as the lanes let through, so that no lane waits for another's sockets. */
 export const httpLimitsOf = ({ http, lanes }: Pick<ChannelSettings<unknown>, 'http' | 'lanes'>): HttpLimits => {
-  const connectionsMax = lanes.pay.concurrentMax + lanes.refund.concurrentMax + lanes.query.concurrentMax;
+  const { pay, refund, query, bill } = lanes;
+  const connectionsMax = pay.concurrentMax + refund.concurrentMax + query.concurrentMax + (bill?.concurrentMax ?? 0);
   const { authorityFile: _authority, ...limits } = http;
   return { ...limits, connectionsMax, waitingMax: connectionsMax };
 };

@@ -11,6 +11,8 @@ import type {
   Wallet,
 } from '@tillmesh/domain';
 import type { AccountSettings } from './account-settings.ts';
+import type { BillKind, BillLimits, BillLine, BillRead, BillReport, BillRequest } from './bills/bill.ts';
+import type { BillSpool } from './bills/bill-spool.ts';
 import type { ChannelHttp, HttpHost } from './channel-http.ts';
 import type { ChannelLanes } from './channel-lanes.ts';
 
@@ -188,6 +190,32 @@ export type ChannelCall<Account> = {
   readonly signal: AbortSignal;
 };
 
+/** The bills that a channel has. */
+export type ChannelBills<Account> = {
+  readonly kinds: readonly BillKind[];
+  /** How far the zone of its days is ahead of UTC, without summer time: 8 h for China, 0 for UTC. */
+  readonly dayAheadOfUtcMs: number;
+  /** From the end of the day until the channel promises the bill. */
+  readonly readyAfterMs: number;
+  /** Brings the bill into the spool, and checks the digest that the channel tells. Resolves for everything that a channel can do to it; @throws {BrokenBill} */
+  readonly fetch: (
+    request: BillRequest,
+    spool: BillSpool,
+    limits: BillLimits,
+    call: ChannelCall<Account>,
+  ) => Promise<BillReport>;
+  /**
+   * Reads what lies in the spool, in batches and in the file's order, without the channel. It returns when it has seen the whole file and everything in
+   * it agrees. @throws {BrokenBill}
+   */
+  readonly read: (
+    request: BillRequest,
+    spool: Pick<BillSpool, 'path' | 'read'>,
+    limits: BillLimits,
+    account: Account,
+  ) => AsyncGenerator<readonly BillLine[], BillRead>;
+};
+
 type Operation<Account, Request, Report> = (request: Request, call: ChannelCall<Account>) => Promise<Report>;
 
 /**
@@ -225,6 +253,8 @@ export type Channel<Account extends AccountSettings> = {
   readonly buildPayerAuth?: (request: PayerAuthRequest, account: Account) => string;
   /** Turns the wallet's one-time code into the payer's id, as CreatePayment of kind jsapi wants it. */
   readonly resolvePayer?: Operation<Account, Secret, PayerReport>;
+  /** Left out where the channel has no bills; with it `lanes.bill` is needed. */
+  readonly bills?: ChannelBills<Account>;
   /** What is kept fresh for each account besides calls, such as keys of the channel that change; mostly there is nothing to do. */
   readonly upkeep?: {
     /** From the end of one round to the next, ms. */

@@ -2,6 +2,17 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { errorTypeOf } from '@tillmesh/telemetry';
 import type { Dispatcher } from 'undici';
 
+/** Takes the body of an answer that is too large to be held: a bill. */
+export type BodySink = {
+  /** More is given up as `answer_too_large`. */
+  readonly bytesMax: number;
+  /** False: wait until onceDrained calls back before the next part. */
+  write(part: Buffer): boolean;
+  onceDrained(resume: () => void): void;
+  /** Calls back where it can take no more: the exchange is given up. */
+  onceFailed(fail: () => void): void;
+};
+
 /** A request, byte for byte: nothing in it is written again on the way. */
 export type HttpRequest = {
   /** One of the base addresses that the client was made for; where they are several domains of a channel, any of them. */
@@ -17,6 +28,11 @@ export type HttpRequest = {
   readonly body?: Buffer;
   /** True where the channel takes the same bytes twice for once, as a question: then it may go to a second domain after a lost answer. */
   readonly repeatable?: boolean;
+  /**
+   * Where the body of a 200 goes in the place of the answer, whose body is empty then; bodies of other answers stay in them. Such a request is not
+   * `repeatable`: a second answer would be written behind the first one's beginning.
+   */
+  readonly sink?: BodySink;
   /** Ends the exchange: its socket is cut, or the request is never written. */
   readonly signal: AbortSignal;
   /** Asked in the moment before the request is written: undefined where it may be, otherwise why it is not sent. */
@@ -102,6 +118,7 @@ export const exchangeOver = (dispatcher: Dispatcher, request: HttpRequest, place
     };
     const onAbort = () => giveUp('aborted');
     request.signal.addEventListener('abort', onAbort, { once: true });
+    request.sink?.onceFailed(() => giveUp('sink_failed'));
 
     dispatcher.dispatch(
       { path: request.path, method: request.method, headers: request.headers, body: request.body ?? null },
@@ -130,10 +147,15 @@ export const exchangeOver = (dispatcher: Dispatcher, request: HttpRequest, place
           status = statusCode;
           headers = responseHeaders;
         },
-        onResponseData: (_started, part) => {
+        onResponseData: (started, part) => {
           received += part.byteLength;
-          if (received > answerBytesMax) giveUp('answer_too_large');
-          else parts.push(part);
+          const sink = status === 200 ? request.sink : undefined;
+          if (received > (sink?.bytesMax ?? answerBytesMax)) giveUp('answer_too_large');
+          else if (sink === undefined) parts.push(part);
+          else if (!sink.write(part)) {
+            started.pause();
+            sink.onceDrained(() => started.resume());
+          }
         },
         onResponseEnd: () =>
           settle({ kind: 'answered', host, sends: 1, secure, status, headers, body: Buffer.concat(parts) }),

@@ -28,9 +28,30 @@ export {
   toBeijingText,
 } from './beijing-time.ts';
 export {
+  BILL_LIMITS,
+  type BillFlaw,
+  type BillKind,
+  type BillLimits,
+  type BillLine,
+  type BillLineKind,
+  type BillLineState,
+  type BillRead,
+  type BillReport,
+  type BillRequest,
+  BrokenBill,
+} from './bills/bill.ts';
+export { parseBillAmount, roundedCents, wholeCents } from './bills/bill-amount.ts';
+export { plainBytesOf, sha1Of } from './bills/bill-bytes.ts';
+export { type BillDay, billDayOf } from './bills/bill-day.ts';
+export { type BillSpool, openBillSpool } from './bills/bill-spool.ts';
+export { type BillEncoding, type TextLine, textLinesOf } from './bills/bill-text.ts';
+export { BillTotals } from './bills/bill-totals.ts';
+export { RepeatedLines } from './bills/repeated-lines.ts';
+export {
   type AttemptReport,
   type CallFacts,
   type Channel,
+  type ChannelBills,
   type ChannelCall,
   type CloseEnd,
   type CloseReport,
@@ -62,7 +83,7 @@ export {
   unsignedIsCredible,
 } from './code-table.ts';
 export { parseFlatXml, writeFlatXml, xmlSafe } from './flat-xml.ts';
-export { type HttpAnswer, type HttpExchange, type HttpRequest, headerOf } from './http-exchange.ts';
+export { type BodySink, type HttpAnswer, type HttpExchange, type HttpRequest, headerOf } from './http-exchange.ts';
 export {
   isJsonObject,
   type JsonObject,

@@ -24,7 +24,7 @@ export const runChannel = <Account extends AccountSettings>(
     version,
     load: (env) => loadConfig(schema, env),
     build: async (settings, log, stop) => {
-      const { lanes, sendFloorMs, accountData } = settings;
+      const { lanes, sendFloorMs, accountData, bills } = settings;
       const accounts =
         accountData === undefined
           ? fixedAccounts(settings.accounts)
@@ -54,6 +54,7 @@ export const runChannel = <Account extends AccountSettings>(
         accounts,
         lanes,
         sendFloorMs,
+        bills,
         http: http.to,
         contractOf: (accountId) => {
           const now = accounts.accounts();

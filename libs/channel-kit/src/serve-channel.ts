@@ -1,15 +1,22 @@
+import { tmpdir } from 'node:os';
+import { durationFromMs } from '@bufbuild/protobuf/wkt';
 import type { Clock, Random } from '@tillmesh/clock';
 import { Secret } from '@tillmesh/config';
 import { createLane, type Lane } from '@tillmesh/lane';
 import { ChannelService } from '@tillmesh/proto/tillmesh/channel/v1/channel_service_pb.ts';
-import { type Binding, bind, type CallContext, notYetStream, remainingMs, rpcErrors } from '@tillmesh/rpc';
+import { type Binding, bind, type CallContext, remainingMs, rpcErrors } from '@tillmesh/rpc';
 import type { Log } from '@tillmesh/telemetry';
 import { kindMap, walletMap } from '@tillmesh/wire';
 import type { AccountSettings } from './account-settings.ts';
 import type { AccountBook } from './accounts/account-book.ts';
 import { nothingSent, unanswered, unansweredPayment } from './attempt-report.ts';
+import { BILL_LIMITS, type BillLimits, type BillReport } from './bills/bill.ts';
+import { billDayOf } from './bills/bill-day.ts';
+import { openBillSpool } from './bills/bill-spool.ts';
+import { billKindFromWire, billKindToWire, streamBill } from './bills/bill-stream.ts';
 import {
   attemptSummary,
+  billSummary,
   closeSummary,
   notificationSummary,
   payerSummary,
@@ -44,7 +51,8 @@ import {
 /** A channel at work. */
 export type ServedChannel = {
   readonly binding: Binding;
-  readonly lanes: Readonly<Record<LaneName, Lane>>;
+  /** Those that the channel declares. */
+  readonly lanes: Readonly<Record<Exclude<LaneName, 'bill'>, Lane>> & { readonly bill?: Lane | undefined };
 };
 
 export type ServeChannelOptions<Account extends AccountSettings> = {
@@ -53,6 +61,8 @@ export type ServeChannelOptions<Account extends AccountSettings> = {
   readonly lanes: ChannelLanes;
   /** What a call that moves money needs at least, ms, and more where such calls usually take longer; with less it is not sent. */
   readonly sendFloorMs: number;
+  /** What a bill may cost, and where it lies; BILL_LIMITS and the system's folder for such files unless told. */
+  readonly bills?: BillLimits & { readonly folder: string };
   /** The way to the hosts of the accounts as they are now. */
   readonly http: (accounts: ReadonlyMap<string, Account>) => ChannelHttp;
   /** Who waits for a place in what was agreed for an account; undefined where nothing was. */
@@ -68,6 +78,8 @@ const USUAL_SHARE = 0.99;
 /** Calls without effect at the channel are worth a try as long as there is any time. */
 const READ_FLOOR_MS = 50;
 const LANE_FULL_RETRY_MS = 200;
+/** A bill takes seconds to minutes. */
+const BILLS_OPEN_RETRY_MS = 10_000;
 
 /** A way to the channel that sends nothing beyond what was agreed, and whether it has held something back. */
 const withinContract = (http: ChannelHttp, place: HeldPlace): { http: ChannelHttp; heldBack: () => boolean } => {
@@ -99,12 +111,16 @@ const undoneRefund = (facts: CallFacts, cause: string): RefundReport =>
 /** Turns a channel into the gRPC service that the mesh calls: account, lane, budget, metrics, spans and wire. */
 export const serveChannel = <Account extends AccountSettings>(options: ServeChannelOptions<Account>): ServedChannel => {
   const { channel, accounts, sendFloorMs, contractOf = () => undefined, clock, random, log } = options;
+  const { bills = { ...BILL_LIMITS, folder: tmpdir() } } = options;
   const lanes = Object.fromEntries(
-    LANE_NAMES.map((name) => [
-      name,
-      createLane({ ...options.lanes[name], name: `channel-${channel.id}.${name}` }, clock),
-    ]),
+    LANE_NAMES.flatMap((name): [LaneName, Lane][] => {
+      const numbers = options.lanes[name];
+      return numbers === undefined
+        ? []
+        : [[name, createLane({ ...numbers, name: `channel-${channel.id}.${name}` }, clock)]];
+    }),
   ) as Record<LaneName, Lane>;
+  let billsOpen = 0;
 
   const accountOf = (accountId: string): Account => {
     const account = accounts.accounts().get(accountId);
@@ -228,6 +244,11 @@ export const serveChannel = <Account extends AccountSettings>(options: ServeChan
       kinds: channel.kinds.map(kindMap.toWire),
       operations: operationsOf(channel),
       pollPlans: channel.pollPlans.map(pollPlanToWire),
+      billPlans: (channel.bills?.kinds ?? []).map((kind) => ({
+        kind: billKindToWire(kind),
+        dayAheadOfUtc: durationFromMs(channel.bills?.dayAheadOfUtcMs ?? 0),
+        readyAfter: durationFromMs(channel.bills?.readyAfterMs ?? 0),
+      })),
       accountIds: [...accounts.accounts().keys()],
     }),
 
@@ -370,7 +391,59 @@ export const serveChannel = <Account extends AccountSettings>(options: ServeChan
       return { accountIds: [...accounts.accounts().keys()], problems: [...problems] };
     },
 
-    fetchBill: notYetStream('FetchBill'),
+    fetchBill: async function* (wire, context) {
+      const account = accountOf(wire.accountId);
+      const declared = supported(channel.bills, 'FetchBill');
+      const kind = supported(
+        declared.kinds.find((one) => one === billKindFromWire(wire.kind)),
+        `FetchBill of kind ${wire.kind}`,
+      );
+      const bounds = billDayOf(wire.day, declared.dayAheadOfUtcMs);
+      if (bounds === undefined) {
+        const violation = { field: 'day', description: 'is a day that no calendar has', reason: 'channel' };
+        throw rpcErrors.requestInvalid('day is a day that no calendar has', { violations: [violation] });
+      }
+      const places = lanes.bill.limits.concurrentMax;
+      if (billsOpen >= places) {
+        throw rpcErrors.laneFull(`${billsOpen} bills are open already; nothing was done`, {
+          retryAfterMs: BILLS_OPEN_RETRY_MS,
+          metadata: { lane: lanes.bill.name },
+        });
+      }
+      const request = { kind, day: wire.day };
+      billsOpen += 1;
+      const spool = openBillSpool(bills.folder, bills.rawBytesMax);
+      try {
+        yield* streamBill({
+          asked: { channelId: channel.id, ...request, readyAtMs: bounds.endsMs + declared.readyAfterMs },
+          spool,
+          fetch: () =>
+            perform<BillReport>({
+              ...asking(
+                'bill',
+                (facts, cause): BillReport => ({
+                  kind: 'unknown',
+                  facts,
+                  channelCode: '',
+                  channelMessage: cause,
+                }),
+              ),
+              operation: 'FetchBill',
+              lane: 'bill',
+              context,
+              account,
+              channelOrderNo: '',
+              run: (call) => declared.fetch(request, spool, bills, call),
+              summaryOf: billSummary,
+            }),
+          read: () => declared.read(request, spool, bills, account),
+          signal: context.signal,
+          clock,
+        });
+      } finally {
+        billsOpen -= 1;
+      }
+    },
   });
 
   return { binding, lanes };
@@ -389,7 +462,9 @@ const OPERATIONS = [
 ] as const;
 
 /** What a channel has, by RPC name. */
-const operationsOf = <Account extends AccountSettings>(channel: Channel<Account>): string[] =>
-  OPERATIONS.filter((operation) => channel[operation] !== undefined).map(
+const operationsOf = <Account extends AccountSettings>(channel: Channel<Account>): string[] => [
+  ...OPERATIONS.filter((operation) => channel[operation] !== undefined).map(
     (operation) => operation.charAt(0).toUpperCase() + operation.slice(1),
-  );
+  ),
+  ...(channel.bills === undefined ? [] : ['FetchBill']),
+];

@@ -27,7 +27,8 @@ import type {
 const CODE_CHARACTERS_MAX = 64;
 const MESSAGE_CHARACTERS_MAX = 255;
 
-const printable = (text: string, charactersMax: number): string =>
+/** A channel's text without what does harm in logs and on screens, cut to a length. */
+export const printable = (text: string, charactersMax: number): string =>
   // Channels' texts go into logs and onto screens: no line breaks, no control characters.
   text.replace(/\p{Cc}+/gu, ' ').slice(0, charactersMax);
 

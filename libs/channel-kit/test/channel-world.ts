@@ -30,6 +30,9 @@ export type Fault =
 /** The exchange that a fault meets. */
 export type FaultyOperation = 'pay' | 'query' | 'end' | 'refund' | 'refund_query';
 
+/** What goes wrong with a bill. */
+export type BillFault = 'truncated' | 'wrong_hash' | 'wrong_encoding' | 'wrong_totals' | 'bad_archive' | 'not_ready';
+
 /** What the simulator took for an order number, and what it gave back. */
 export type Balance = { readonly charges: number; readonly chargedFen: number; readonly returnedFen: number };
 
@@ -66,6 +69,10 @@ export type ChannelWorld = {
   readonly disturb: (channelOrderNo: string, operation: FaultyOperation, fault: Fault) => Promise<void>;
   /** A payer scans and pays; false where the code can no longer be paid. */
   readonly scanAndPay: (qrCode: string) => Promise<boolean>;
+  /** What can be wrong with a bill of this channel, and the flaw that has to be named; without one it is not ready. */
+  readonly billFaults: readonly (readonly [BillFault, string | undefined])[];
+  /** The next bill of this day is broken. */
+  readonly breakBill: (day: string, fault: BillFault) => Promise<void>;
   readonly balanceOf: (channelOrderNo: string) => Promise<Balance>;
   /** The first notification that the channel sends about the order. */
   readonly notificationOf: (channelOrderNo: string) => Promise<SentNotification>;

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe } from 'vitest';
 import type { AccountSettings, Channel } from '../src/index.ts';
 import type { ChannelWorld } from './channel-world.ts';
+import { registerBillRules } from './contract/bill-rules.ts';
 import { registerEndRules } from './contract/end-rules.ts';
 import { registerNotificationRules } from './contract/notification-rules.ts';
 import { registerPaymentCodeRules } from './contract/payment-code-rules.ts';
@@ -24,6 +25,7 @@ export const contractSuite = <Account extends AccountSettings>(
     end: channel.closePayment !== undefined || channel.reversePayment !== undefined,
     refund: channel.createRefund !== undefined,
     notify: channel.parseNotification !== undefined,
+    bills: channel.bills !== undefined,
   };
   describe(`channel ${channel.id}${mode} keeps the contract of channels`, () => {
     let world: ChannelWorld | undefined;
@@ -42,6 +44,7 @@ export const contractSuite = <Account extends AccountSettings>(
     if (can.scan) registerScanRules(theWorld);
     if (can.end) registerEndRules(theWorld, can.scan);
     if (can.refund) registerRefundRules(theWorld);
+    if (can.bills) registerBillRules(theWorld);
     if (can.notify) registerNotificationRules(theWorld, can.scan);
   });
 };

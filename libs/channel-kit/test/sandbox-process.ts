@@ -118,6 +118,8 @@ export const startSandboxProcess = async (webhookUrl?: string): Promise<SandboxP
       portFile,
       logLevel: 'warn',
       notifications: { timeScale: 0.01 },
+      // Today's bill is made at once.
+      bills: { timeScale: 0 },
       wechat: { ...keys.sandbox.wechat, refundTakesMs: 200 },
       stripe: {
         ...keys.sandbox.stripe,

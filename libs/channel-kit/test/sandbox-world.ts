@@ -12,7 +12,7 @@ const NOTIFICATION_MS_MAX = 15_000;
 /** What a channel has to say to be put beside the sandbox. */
 export type SandboxWorldOptions<Account extends AccountSettings> = Pick<
   WorldOptions<Account>,
-  'channel' | 'instantKind' | 'signsAnswers' | 'declineCode' | 'canWithdraw'
+  'channel' | 'instantKind' | 'signsAnswers' | 'declineCode' | 'canWithdraw' | 'billFaults'
 > & {
   readonly wallet: 'wechat' | 'alipay' | 'stripe' | 'unionpay';
   /** The settings of two accounts, as they stand in a configuration file. */
@@ -129,6 +129,12 @@ export const startSandboxWorld = async <Account extends AccountSettings>(
     scanAndPay: async (qrCode) => {
       const { status } = await control('POST', '/scan', { code: qrCode });
       return status < 300;
+    },
+    breakBill: async (day, fault) => {
+      const [account] = accountsOf(keys, sandbox.urls[wallet]);
+      const accountId = 'accountId' in account ? account.accountId : '';
+      const discrepancies = [{ do: fault }];
+      await succeedingPost('/bills/plants', { channel: wallet, account: accountId, day, discrepancies, uses: 1 });
     },
     balanceOf: async (channelOrderNo) => {
       type Orders = { orders: { charges: number; chargedFen: number; returnedFen: number }[] };

@@ -22,7 +22,7 @@ const DAY_MS = 86_400_000;
 
 /** A simulator of a channel. What the channel does not have may be left out: the rules about it are not registered. */
 export type Simulator = Pick<ChannelWorld, 'paymentCode' | 'disturb' | 'balanceOf'> &
-  Partial<Pick<ChannelWorld, 'scanAndPay' | 'notificationOf' | 'forged' | 'unsigned'>> & {
+  Partial<Pick<ChannelWorld, 'scanAndPay' | 'notificationOf' | 'forged' | 'unsigned' | 'breakBill'>> & {
     readonly baseUrl: string;
     /** Where the channel is told to send notifications; a number is appended. Empty: nowhere. */
     readonly notifyUrl: string;
@@ -42,6 +42,8 @@ export type WorldOptions<Account extends AccountSettings> = {
   readonly signsAnswers?: boolean;
   /** True unless told. */
   readonly canWithdraw?: boolean;
+  /** For channels that have bills. */
+  readonly billFaults?: ChannelWorld['billFaults'];
   readonly declineCode: string;
   readonly secrets: readonly string[];
 };
@@ -89,6 +91,7 @@ const startChannel = async <Account extends AccountSettings>(
       refund: { ...lanes.refund, callsMin: 100_000 },
       query: { ...lanes.query, callsMin: 100_000 },
       notify: lanes.notify,
+      bill: lanes.bill === undefined ? undefined : { ...lanes.bill, callsMin: 100_000 },
     },
     sendFloorMs: settings.sendFloorMs,
     http: () => http,
@@ -141,6 +144,8 @@ export const startWorld = async <Account extends AccountSettings>(
     paymentCode: simulator.paymentCode,
     disturb: simulator.disturb,
     balanceOf: simulator.balanceOf,
+    billFaults: options.billFaults ?? [],
+    breakBill: simulator.breakBill ?? lacking('bills'),
     scanAndPay: simulator.scanAndPay ?? lacking('codes to scan'),
     notificationOf: simulator.notificationOf ?? lacking('notifications'),
     forged: simulator.forged ?? lacking('notifications'),

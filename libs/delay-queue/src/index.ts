@@ -1,3 +1,19 @@
-export { type CheckItem, createCheckQueue, fromMember, toMember } from './check-queue.ts';
-export { createDelayQueue, type DelayQueue, SHARD_COUNT, shardOf } from './delay-queue.ts';
+export { type CheckItem, checkEntry, createCheckQueue, fromMember, toMember } from './check-queue.ts';
+export {
+  type Added,
+  type Claim,
+  type ClaimBatch,
+  DELAY_QUEUE_LIMITS,
+  type DelayQueue,
+  DelayQueueError,
+  type DelayQueueErrorCode,
+  type DelayQueueLimits,
+  type Entry,
+  type Held,
+  type ShardLook,
+  sizeOf,
+} from './delay-queue.ts';
+export { createMemoryQueue } from './memory-queue.ts';
 export { openRedis, type RedisConnection, type RedisSettings } from './redis-connection.ts';
+export { createRedisQueue, SHARD_COUNT, shardOf } from './redis-queue.ts';
+export { type Owned, type Verdict, workQueue } from './work-queue.ts';

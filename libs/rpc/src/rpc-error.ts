@@ -142,6 +142,10 @@ export const rpcErrors = {
   oneCodeUnknown: maker(status.NOT_FOUND, 'ONE_CODE_UNKNOWN'),
   oneCodeStateUsed: maker(status.FAILED_PRECONDITION, 'ONE_CODE_STATE_USED'),
   payerUnknown: maker(status.FAILED_PRECONDITION, 'PAYER_UNKNOWN'),
+  billNotReady: maker(status.UNAVAILABLE, 'BILL_NOT_READY'),
+  billAbsent: maker(status.NOT_FOUND, 'BILL_ABSENT'),
+  billBroken: maker(status.DATA_LOSS, 'BILL_BROKEN'),
+  billRefused: maker(status.FAILED_PRECONDITION, 'BILL_REFUSED'),
 } as const;
 
 /** The error's trailers: google.rpc.Status with ErrorInfo, and BadRequest and RetryInfo where there are some. */

@@ -1,5 +1,4 @@
-import type { Clock } from '@tillmesh/clock';
-import { createCheckQueue, type RedisConnection, toMember } from '@tillmesh/delay-queue';
+import { checkEntry, createCheckQueue, type RedisConnection } from '@tillmesh/delay-queue';
 import { counter } from '@tillmesh/telemetry';
 
 /** Tells the syncer what to look at. Never fails and never waits: what is lost here the sweep of the databases finds. */
@@ -11,11 +10,11 @@ export type CheckLater = {
 const lost = counter('tillmesh_check_queue_lost_total', 'Items that Redis did not take; the sweep finds them.');
 
 /** @param redis undefined where none is configured. */
-export const createCheckLater = (redis: RedisConnection | undefined, clock: Clock): CheckLater => {
+export const createCheckLater = (redis: RedisConnection | undefined): CheckLater => {
   if (redis === undefined) return { payment: () => undefined, refund: () => undefined };
-  const queue = createCheckQueue(redis, clock);
+  const queue = createCheckQueue(redis);
   const add = (kind: 'payment' | 'refund') => (number: string, afterMs: number) => {
-    queue.add(toMember({ kind, number }), afterMs).catch(() => lost.add());
+    queue.add([checkEntry({ kind, number }, afterMs)]).catch(() => lost.add());
   };
   return { payment: add('payment'), refund: add('refund') };
 };

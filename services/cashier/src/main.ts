@@ -58,7 +58,7 @@ await runService({
     });
     const channels = connectChannels(config.channels, lanes.channel, clock);
     const redis = config.redis === undefined ? undefined : openRedis(config.redis, log);
-    const checkLater = createCheckLater(redis, clock);
+    const checkLater = createCheckLater(redis);
     const { snapshotFile } = config.routing;
     // Another start counts what it lets accounts take anew.
     const reporter = `${instance}.${random.hex(4)}`;

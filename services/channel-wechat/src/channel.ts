@@ -1,5 +1,6 @@
 import { defineChannel, type HttpHost, type OrderRef } from '@tillmesh/channel-kit';
 import { rpcErrors } from '@tillmesh/rpc';
+import { bills } from './bill.ts';
 import { askByCode, payByCode, reverseByCode } from './code-payment.ts';
 import { WechatAccount } from './config.ts';
 import { lanes } from './lanes.ts';
@@ -54,6 +55,7 @@ export const wechat = defineChannel<WechatAccount>({
   },
   createRefund: refundOrder,
   queryRefund: askRefund,
+  bills,
   parseNotification,
   buildPayerAuth,
   resolvePayer,

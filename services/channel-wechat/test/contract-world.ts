@@ -61,6 +61,14 @@ export const contractOf = (mode: Mode): void => {
         wallet: 'wechat',
         accountsOf: (keys, baseUrl) => [accountOf(keys, mode, 0, baseUrl), accountOf(keys, mode, 1, baseUrl)],
         declineCode: 'NOTENOUGH',
+        billFaults: [
+          ['truncated', 'truncated'],
+          ['wrong_hash', 'wrong_hash'],
+          ['wrong_encoding', 'wrong_encoding'],
+          ['wrong_totals', 'totals_differ'],
+          ['bad_archive', 'bad_archive'],
+          ['not_ready', undefined],
+        ],
         prepare: async (control) =>
           mode.keys === 'certificates'
             ? control('POST', '/wechat/keys', { do: 'sign_with', kind: 'certificate' })

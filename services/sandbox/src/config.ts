@@ -184,6 +184,9 @@ const UnionpayConfig = z
   })
   .describe('The simulated UnionPay.');
 
+const feePerTenThousand = (usual: number) =>
+  z.int().min(0).max(10_000).default(usual).describe('What the channel takes of a payment.');
+
 const isUnique = (values: readonly string[]): boolean => new Set(values).size === values.length;
 
 export const SandboxConfig = z
@@ -210,6 +213,27 @@ export const SandboxConfig = z
     alipay: AlipayConfig,
     stripe: StripeConfig,
     unionpay: UnionpayConfig,
+    bills: z
+      .strictObject({
+        timeScale: z
+          .number()
+          .min(0)
+          .max(1)
+          .default(1)
+          .describe(
+            "Factor on the time from a day's beginning to its bill; 1 is the channels' real pace, 0 gives today's bill, of what has moved so far.",
+          ),
+        feesPerTenThousand: z
+          .strictObject({
+            wechat: feePerTenThousand(60),
+            alipay: feePerTenThousand(60),
+            stripe: feePerTenThousand(290),
+            unionpay: feePerTenThousand(38),
+          })
+          .prefault({}),
+      })
+      .prefault({})
+      .describe('What the bills say, and when.'),
     notifications: z
       .strictObject({
         timeScale: z

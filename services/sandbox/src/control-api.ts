@@ -1,4 +1,5 @@
 import type { z } from '@tillmesh/config';
+import { PLANTS_MAX, PlantRequest, type Plants } from './bills/plants.ts';
 import { ListQuery, OutageRequest, PaymentCodesRequest, ScanRequest } from './control-requests.ts';
 import { fen } from './fen.ts';
 import type { HttpAnswer, HttpListener, HttpReply, HttpRequest } from './http-server.ts';
@@ -62,12 +63,13 @@ export const createControlApi = (deps: {
   readonly limits: Limits;
   readonly wechatKeys: PlatformKeys;
   readonly notifier: Notifier;
+  readonly plants: Plants;
   readonly channels: Readonly<Record<ChannelName, ChannelHosts>>;
   readonly scan: (scan: Scan) => Scanned;
   readonly accounts: readonly object[];
   readonly orderStates: (outTradeNo: string) => readonly object[];
 }): ((request: HttpRequest) => Promise<HttpReply>) => {
-  const { payers, ledger, scripts, stats, limits, notifier, channels } = deps;
+  const { payers, ledger, scripts, stats, limits, notifier, plants, channels } = deps;
 
   const hostsOf = (channel: ChannelName): readonly (readonly [HostName, HttpListener])[] =>
     HOSTS.flatMap((name) => {
@@ -203,6 +205,13 @@ export const createControlApi = (deps: {
         const { items, nextAfter } = page(notifier.list(), query, fitsQuery(query), (notification) => notification);
         return ok({ notifications: items.map(({ content: _content, ...shown }) => shown), nextAfter });
       }),
+    'POST /control/bills/plants': (request) =>
+      withBody(PlantRequest, request, (wish) => {
+        const planted = plants.add(wish);
+        return planted === undefined ? problem(409, `there are ${PLANTS_MAX} at most`) : ok({ plants: planted });
+      }),
+    'GET /control/bills/plants': () => ok({ plants: plants.list() }),
+    'DELETE /control/bills/plants': () => ok({ removed: plants.clear() }),
     'GET /control/stats': () => ok(stats.read()),
     'DELETE /control/stats/most': () => {
       stats.forgetMost();

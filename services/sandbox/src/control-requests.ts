@@ -1,4 +1,5 @@
 import { z } from '@tillmesh/config';
+import { PlantRequest } from './bills/plants.ts';
 import { NewLimit } from './limits.ts';
 import { HOSTS, Outage } from './outage.ts';
 import { Acts, CHANNELS } from './script.ts';
@@ -57,6 +58,7 @@ export const BODIES = {
   'POST /control/scan': ScanRequest,
   'POST /control/scripts': NewScript,
   'POST /control/limits': NewLimit,
+  'POST /control/bills/plants': PlantRequest,
   'POST /control/outage': OutageRequest.in,
   'POST /control/wechat/keys': KeysRequest,
 } as const;

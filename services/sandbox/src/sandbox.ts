@@ -2,6 +2,8 @@ import { rename, writeFile } from 'node:fs/promises';
 import type { Clock, Random } from '@tillmesh/clock';
 import type { Log } from '@tillmesh/telemetry';
 import { createAlipaySimulator } from './alipay/simulator.ts';
+import { createBillBook } from './bills/bill-book.ts';
+import { createPlants } from './bills/plants.ts';
 import type { SandboxConfig } from './config.ts';
 import { createControlApi } from './control-api.ts';
 import { fen } from './fen.ts';
@@ -86,7 +88,9 @@ export const startSandbox = async (
   const stats = createStats(clock);
   const limits = createLimits({ clock, newId: () => random.hex(8) });
   const notifier = createNotifier({ state, clock, log, ...config.notifications });
-  const shared = { clock, random, log, state, payers, ledger, scripts, stats, limits, notifier };
+  const plants = createPlants({ state, newId: () => random.hex(8) });
+  const book = createBillBook({ clock, ledger, plants, ...config.bills });
+  const shared = { clock, random, log, state, payers, ledger, scripts, stats, limits, notifier, book };
 
   const wechatKeys = createPlatformKeys({
     clock,
@@ -185,6 +189,7 @@ export const startSandbox = async (
         limits,
         wechatKeys,
         notifier,
+        plants,
         channels,
         scan: createScanner({
           clock,

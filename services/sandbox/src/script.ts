@@ -12,6 +12,7 @@ export const OPERATIONS = [
   'reverse',
   'refund',
   'refund_query',
+  'bill',
   'certificates',
   'notification',
 ] as const;

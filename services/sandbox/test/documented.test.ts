@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { FileFault, LineDiscrepancy } from '../src/bills/plants.ts';
 import { BODIES, ListQuery } from '../src/control-requests.ts';
 import { TOO_OFTEN } from '../src/limits.ts';
 import { Act, OPERATIONS } from '../src/script.ts';
@@ -28,16 +29,23 @@ const optionsIn = (section: string): readonly string[] => {
   const [, table = ''] = /\| option \| \|\n\| --- \| --- \|\n((?:\|.*\n)+)/.exec(section) ?? [];
   return [...table.matchAll(/^\| `(\w+)`/gm)].map(([, name = '']) => name);
 };
-/** The names in the first cell of each act's row: `{"do":"delay","ms":n}`. */
-const actRows = text.split('\n').filter((line) => line.startsWith('| `{"do":'));
-const actsShown = new Map(
-  actRows.flatMap((row) =>
-    [...(row.split(' | ')[0] ?? '').matchAll(/\{"do":"(\w+)"([^}]*)\}/g)].map(([, name = '', rest = '']) => [
-      name,
-      [...rest.matchAll(/"(\w+)"\??:/g)].map(([, key = '']) => key).toSorted(),
-    ]),
-  ),
-);
+/** The names in the first cell of each row that shows what to do, `{"do":"delay","ms":n}`, and those of its options that `key` finds. */
+const shownIn = (part: string, key: RegExp) =>
+  new Map(
+    part
+      .split('\n')
+      .filter((line) => line.startsWith('| `{"do":'))
+      .flatMap((row) =>
+        [...(row.split(' | ')[0] ?? '').matchAll(/\{"do":"(\w+)"([^}]*)\}/g)].map(([, name = '', rest = '']) => [
+          name,
+          [...rest.matchAll(key)].map(([, found = '']) => found).toSorted(),
+        ]),
+      ),
+  );
+const keysOf = (shape: object): string[] =>
+  Object.keys(shape)
+    .filter((key) => key !== 'do')
+    .toSorted();
 
 test('every request that the control API knows is documented, and no other', async () => {
   const { status, body } = await sandbox.control.get<{ problems: string[] }>('/what-can-you-do');
@@ -58,13 +66,16 @@ describe('every option of a body is documented, and no other', () => {
 });
 
 test('every act of a script is documented with its options, and no other', () => {
-  const known = Act.options.map(({ shape }): [string, string[]] => [
-    shape.do.value,
-    Object.keys(shape)
-      .filter((key) => key !== 'do')
-      .toSorted(),
-  ]);
-  expect(Object.fromEntries(actsShown)).toEqual(Object.fromEntries(known));
+  const known = Act.options.map(({ shape }): [string, string[]] => [shape.do.value, keysOf(shape)]);
+  const shown = shownIn(text.slice(text.indexOf('## Scripts')), /"(\w+)"\??:/g);
+  expect(Object.fromEntries(shown)).toEqual(Object.fromEntries(known));
+});
+
+test('every discrepancy of a bill is documented with its options, and no other', () => {
+  const lines = LineDiscrepancy.options.map(({ shape }): [string, string[]] => [shape.do.value, keysOf(shape)]);
+  const faults = FileFault.shape.do.options.map((name): [string, string[]] => [name, []]);
+  const shown = shownIn(sections.get('POST /control/bills/plants') ?? '', /,"(\w+)"/g);
+  expect(Object.fromEntries(shown)).toEqual(Object.fromEntries([...lines, ...faults]));
 });
 
 test('what a script is matched by, its operations and the queries of lists are named', () => {

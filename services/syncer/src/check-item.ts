@@ -1,7 +1,6 @@
 import { durationFromMs, timestampMs } from '@bufbuild/protobuf/wkt';
 import type { Clock } from '@tillmesh/clock';
-import type { CheckItem, DelayQueue } from '@tillmesh/delay-queue';
-import { toMember } from '@tillmesh/delay-queue';
+import type { CheckItem } from '@tillmesh/delay-queue';
 import type { OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
 import { type Payment, PaymentKind } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
 import type { Refund } from '@tillmesh/proto/tillmesh/payment/v1/refund_pb.ts';
@@ -39,7 +38,6 @@ export const createItemChecker = (deps: {
   readonly orderStore: RpcClient<typeof OrderStoreService>;
   readonly checkPayment: (payment: Payment, checkCount: number) => Promise<Checked>;
   readonly checkRefund: (refund: Refund, payment: Payment, checkCount: number) => Promise<Checked>;
-  readonly queue: DelayQueue | undefined;
   readonly counts: SyncCounts;
   readonly budgetMs: number;
   /** How long after its time was over something that is still open calls for a person, ms. */
@@ -47,7 +45,7 @@ export const createItemChecker = (deps: {
   readonly clock: Clock;
   readonly log: Log;
 }): ((item: CheckItem) => Promise<Checked>) => {
-  const { orderStore, queue, counts, budgetMs, clock, log } = deps;
+  const { orderStore, counts, budgetMs, clock, log } = deps;
 
   type Loaded = {
     readonly traceparent: string;
@@ -94,17 +92,12 @@ export const createItemChecker = (deps: {
     return why.slice(0, WHY_CHARACTERS_MAX);
   };
 
-  /** The row's own time of the next look, and the queue's. The row is what counts; the queue is only faster. */
+  /** The row's own time of the next look: it is what counts. The queues are told by who asked for the check; they are only faster. */
   const schedule = async (item: CheckItem, checked: Checked, needsPerson: string): Promise<void> => {
-    if (checked.settled) {
-      queue?.remove([toMember(item)]).catch(() => undefined);
-      return;
-    }
-    const afterMs = checked.nextAfterMs ?? 0;
-    queue?.add(toMember(item), afterMs).catch(() => undefined);
+    if (checked.settled) return;
     await orderStore.scheduleCheck({
       item: { case: item.kind === 'payment' ? 'orderNo' : 'refundNo', value: item.number },
-      nextCheckAfter: durationFromMs(afterMs),
+      nextCheckAfter: durationFromMs(checked.nextAfterMs ?? 0),
       needsPerson,
     });
   };
@@ -149,7 +142,6 @@ export const createItemChecker = (deps: {
       return checked;
     } catch (error) {
       if (error instanceof RpcError && (error.reason === 'PAYMENT_UNKNOWN' || error.reason === 'REFUND_UNKNOWN')) {
-        queue?.remove([toMember(item)]).catch(() => undefined);
         return { settled: true, nextAfterMs: undefined, note: 'the order store knows no such item' };
       }
       counts.failed += 1;

@@ -10,7 +10,20 @@ export const SyncerConfig = z
     redis: RedisConfig.optional().describe(
       'Where unresolved payments wait. Without it the sweep of the databases does all, a little later.',
     ),
-    queueEveryMs: z.int().min(50).max(10_000).default(250).describe('Between looks into the queue.'),
+    queueEveryMs: z
+      .int()
+      .min(50)
+      .max(10_000)
+      .default(250)
+      .describe('Between looks into the queue where nothing is known to be due earlier.'),
+    queueVisibilityMs: z
+      .int()
+      .min(1_000)
+      .max(60_000)
+      .default(5_000)
+      .describe(
+        'How soon what a dead worker had claimed is given to another; a live one says three times in it that it has it.',
+      ),
     sweepEveryMs: z.int().min(100).max(60_000).default(5_000).describe('Between sweeps of the databases.'),
     sweepEveryMsWithoutRedis: z.int().min(100).max(60_000).default(1_000).describe('The same while Redis is away.'),
     visibilityMs: z
@@ -18,7 +31,7 @@ export const SyncerConfig = z
       .min(5_000)
       .max(600_000)
       .default(30_000)
-      .describe('How long a check may take before another worker does it too.'),
+      .describe('How long what a sweep found is left to who found it.'),
     planTimeScale: z
       .number()
       .min(0.05)

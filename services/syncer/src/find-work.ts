@@ -1,11 +1,22 @@
 import { durationFromMs, timestampMs } from '@bufbuild/protobuf/wkt';
 import { type Clock, repeat } from '@tillmesh/clock';
-import { type CheckItem, type DelayQueue, fromMember, type RedisConnection, toMember } from '@tillmesh/delay-queue';
+import {
+  type CheckItem,
+  type Claim,
+  fromMember,
+  type Owned,
+  type RedisConnection,
+  SHARD_COUNT,
+  toMember,
+  type Verdict,
+  workQueue,
+} from '@tillmesh/delay-queue';
 import type { OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
 import { type Brownout, type RpcClient, runAsCall } from '@tillmesh/rpc';
 import { gauge, type Log, withoutSpans } from '@tillmesh/telemetry';
 import type { Checked } from './check-payment.ts';
 import type { SyncerConfig } from './config.ts';
+import { STAND_IN_MS, type Tier, type Tiers } from './tiers.ts';
 
 /** So many times rarer it looks while the process or a neighbour has too much to do: what is looked for is as true a second later. */
 export const BROWNOUT_FACTOR = 4;
@@ -17,12 +28,19 @@ const overdueGauge = gauge(
   'The longest any unresolved item was overdue at the last sweep.',
 );
 
-/** Looks for work for as long as the signal lets it: in the queue often, in the databases now and then. */
+/** What is added meanwhile is not due before: no step of a plan is shorter. */
+const NEAR_LOOK_EVERY_MS = 200;
+
+const ONE_SHARD: Owned = { shards: [0], epoch: undefined };
+const NO_SHARDS: Owned = { shards: [], epoch: undefined };
+const ALL_SHARDS: Owned = { shards: Array.from({ length: SHARD_COUNT }, (_, shard) => shard), epoch: undefined };
+
+/** Looks for work for as long as the signal lets it: in both queues when something is due, in the databases now and then. */
 export const findWork = (deps: {
   readonly config: SyncerConfig;
   readonly orderStore: RpcClient<typeof OrderStoreService>;
   readonly redis: RedisConnection | undefined;
-  readonly queue: DelayQueue | undefined;
+  readonly tiers: Tiers;
   readonly check: (item: CheckItem) => Promise<Checked>;
   readonly report: SweepReport;
   readonly brownout: Pick<Brownout, 'isOn'>;
@@ -30,27 +48,54 @@ export const findWork = (deps: {
   readonly log: Log;
   readonly signal: AbortSignal;
 }): Promise<void>[] => {
-  const { config, orderStore, redis, queue, check, report, brownout, clock, log, signal } = deps;
+  const { config, orderStore, redis, tiers, check, report, brownout, clock, log, signal } = deps;
   const underWay = new Set<string>();
   const free = () => config.checksMax - underWay.size;
+  const slowness = () => (brownout.isOn ? BROWNOUT_FACTOR : 1);
 
-  /** Starts checks; nothing is started twice here, and never more than the limit. What finds no place comes again. */
-  const start = (items: readonly CheckItem[]): void => {
-    for (const item of items) {
-      const member = toMember(item);
-      if (underWay.has(member) || free() <= 0) continue;
-      underWay.add(member);
-      check(item)
-        .catch((error: unknown) => log.error({ err: error, ...item }, 'a check ended in a way it should not'))
-        .finally(() => underWay.delete(member));
+  /** Starts a check unless one of it is under way here. What it came to; undefined where none was started. */
+  const start = async (item: CheckItem): Promise<Checked | undefined> => {
+    const member = toMember(item);
+    if (underWay.has(member)) return undefined;
+    underWay.add(member);
+    try {
+      return await check(item);
+    } finally {
+      underWay.delete(member);
     }
   };
 
-  const drainQueue = async (): Promise<void> => {
-    if (queue === undefined || redis?.isReady() !== true || free() <= 0) return;
-    // A shard gives few at a time, so that one busy shard does not take every place.
-    const members = await queue.claim(Math.max(1, Math.floor(free() / 8)), config.visibilityMs);
-    start(members.flatMap((member) => fromMember(member) ?? []));
+  /** What a tier has handed out. */
+  const handle =
+    (tier: Tier) =>
+    async ({ id }: Claim): Promise<Verdict> => {
+      const item = fromMember(id);
+      if (item === undefined) {
+        log.warn({ tier, id }, 'what is none of ours was in the queue; it is dropped');
+        return { kind: 'done' };
+      }
+      const checked = await start(item);
+      return checked === undefined ? { kind: 'again', afterMs: STAND_IN_MS } : tiers.verdictFor(tier, item, checked);
+    };
+
+  const work = (tier: Tier): Promise<void> => {
+    const queue = tiers[tier];
+    if (queue === undefined) return Promise.resolve();
+    return withoutSpans(() =>
+      workQueue({
+        name: tier === 'near' ? 'check-near' : 'check',
+        queue,
+        owned: () => (tier === 'near' ? ONE_SHARD : redis?.isReady() === true ? ALL_SHARDS : NO_SHARDS),
+        free,
+        handle: handle(tier),
+        visibilityMs: config.queueVisibilityMs,
+        lookEveryMs: () => (tier === 'near' ? NEAR_LOOK_EVERY_MS : config.queueEveryMs * slowness()),
+        retryAfterMs: STAND_IN_MS,
+        clock,
+        log,
+        signal,
+      }),
+    );
   };
 
   const sweep = async (): Promise<void> => {
@@ -73,12 +118,14 @@ export const findWork = (deps: {
     );
     overdueGauge.set({}, report.oldestOverdueMs / 1_000);
     if (unreachableGroupTags.length > 0) log.warn({ groups: unreachableGroupTags }, 'groups that could not be swept');
-    start(
-      items.flatMap(({ item }): CheckItem[] => {
-        if (item.case === undefined) return [];
-        return [{ kind: item.case === 'orderNo' ? 'payment' : 'refund', number: item.value }];
-      }),
-    );
+    for (const { item } of items) {
+      if (item.case === undefined || free() <= 0) continue;
+      const found: CheckItem = { kind: item.case === 'orderNo' ? 'payment' : 'refund', number: item.value };
+      start(found).then(
+        (checked) => (checked === undefined ? undefined : tiers.tell(found, checked)),
+        (error: unknown) => log.error({ err: error, ...found }, 'a check ended in a way it should not'),
+      );
+    }
   };
 
   const loop = (what: string, everyMs: () => number, task: () => Promise<void>): Promise<void> =>
@@ -88,7 +135,7 @@ export const findWork = (deps: {
         everyMs: 0,
         signal,
         task: async () => {
-          await clock.sleep(everyMs() * (brownout.isOn ? BROWNOUT_FACTOR : 1), signal);
+          await clock.sleep(everyMs() * slowness(), signal);
           await task();
         },
         onError: (error) => log.warn({ err: error }, `${what} failed; it is tried again`),
@@ -96,7 +143,8 @@ export const findWork = (deps: {
     );
 
   return [
-    loop('a look into the queue', () => config.queueEveryMs, drainQueue),
+    work('near'),
+    work('queue'),
     loop('a sweep', () => (redis?.isReady() === true ? config.sweepEveryMs : config.sweepEveryMsWithoutRedis), sweep),
   ];
 };

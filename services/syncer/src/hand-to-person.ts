@@ -1,8 +1,9 @@
 import { durationFromMs } from '@bufbuild/protobuf/wkt';
-import { type CheckItem, type DelayQueue, toMember } from '@tillmesh/delay-queue';
+import type { CheckItem } from '@tillmesh/delay-queue';
 import type { OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
 import { type RpcClient, rpcErrors } from '@tillmesh/rpc';
 import type { Log } from '@tillmesh/telemetry';
+import type { Tiers } from './tiers.ts';
 
 /** So rarely the syncer looks at what a person has taken over: not never, for persons forget. */
 const LOOK_AGAIN_AFTER_MS = 24 * 3_600_000;
@@ -17,11 +18,11 @@ export const handToPerson = async (
   { person, reason }: { readonly person: string; readonly reason: string },
   deps: {
     readonly orderStore: Pick<RpcClient<typeof OrderStoreService>, 'getOrder' | 'getRefund' | 'scheduleCheck'>;
-    readonly queue: DelayQueue | undefined;
+    readonly tiers: Tiers;
     readonly log: Log;
   },
 ): Promise<void> => {
-  const { orderStore, queue, log } = deps;
+  const { orderStore, tiers, log } = deps;
   const { number } = item;
   // What is at its end has no next look.
   const isOpen =
@@ -34,6 +35,6 @@ export const handToPerson = async (
     nextCheckAfter: durationFromMs(LOOK_AGAIN_AFTER_MS),
     needsPerson: `${person.trim()}: ${reason}`,
   });
-  queue?.remove([toMember(item)]).catch(() => undefined);
+  tiers.tell(item, { settled: false, nextAfterMs: LOOK_AGAIN_AFTER_MS, note: 'handed to a person' });
   log.warn({ ...item, person, reason, audit: true }, 'handed to a person');
 };

@@ -1,6 +1,6 @@
 import { systemClock } from '@tillmesh/clock';
 import { loadConfig } from '@tillmesh/config';
-import { createCheckQueue, openRedis } from '@tillmesh/delay-queue';
+import { createCheckQueue, createMemoryQueue, openRedis } from '@tillmesh/delay-queue';
 import { bindLanes } from '@tillmesh/lane-control';
 import { OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
 import { SyncService } from '@tillmesh/proto/tillmesh/sync/v1/sync_service_pb.ts';
@@ -13,6 +13,7 @@ import { SyncerConfig } from './config.ts';
 import { findWork, type SweepReport } from './find-work.ts';
 import { createLanes } from './lanes.ts';
 import { createSyncService } from './sync-service.ts';
+import { createTiers, NEAR_MAX } from './tiers.ts';
 
 await runService({
   name: 'syncer',
@@ -29,14 +30,14 @@ await runService({
     });
     const channels = connectChannels(config.channels, lanes.channel, config.planTimeScale, clock);
     const redis = config.redis === undefined ? undefined : openRedis(config.redis, log);
-    const queue = redis === undefined ? undefined : createCheckQueue(redis, clock);
+    const queue = redis === undefined ? undefined : createCheckQueue(redis);
+    const tiers = createTiers({ near: createMemoryQueue(clock, { shardEntriesMax: NEAR_MAX }), queue });
     const counts: SyncCounts = { inFlight: 0, done: 0, settled: 0, failed: 0 };
     const report: SweepReport = { lastSweepAtMs: undefined, oldestOverdueMs: 0 };
     const check = createItemChecker({
       orderStore,
       checkPayment: createPaymentChecker({ orderStore, channels, clock }),
       checkRefund: createRefundChecker({ orderStore, channels, clock }),
-      queue,
       counts,
       budgetMs: config.checkMsMax,
       personAfterMs: { payment: config.personAfterMs, refund: config.refundPersonAfterMs },
@@ -45,7 +46,7 @@ await runService({
     });
     return {
       services: [
-        bind(SyncService, createSyncService({ orderStore, check, counts, report, redis, queue, clock, log })),
+        bind(SyncService, createSyncService({ orderStore, check, counts, report, redis, tiers, clock, log })),
         bindLanes({ service: 'syncer', instance: `${config.server.host}:${config.server.port}`, clock, log }),
       ],
       begin: async () => {
@@ -53,7 +54,7 @@ await runService({
           config,
           orderStore,
           redis,
-          queue,
+          tiers,
           check,
           report,
           brownout,

@@ -1,6 +1,6 @@
 import { durationFromMs, timestampFromMs } from '@bufbuild/protobuf/wkt';
 import type { Clock } from '@tillmesh/clock';
-import type { CheckItem, DelayQueue, RedisConnection } from '@tillmesh/delay-queue';
+import { type CheckItem, type RedisConnection, sizeOf } from '@tillmesh/delay-queue';
 import { parseOrderNo } from '@tillmesh/domain';
 import type { OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
 import type { SyncService } from '@tillmesh/proto/tillmesh/sync/v1/sync_service_pb.ts';
@@ -11,6 +11,7 @@ import type { Checked } from './check-payment.ts';
 import type { SweepReport } from './find-work.ts';
 import { handToPerson } from './hand-to-person.ts';
 import { runBatch } from './run-batch.ts';
+import type { Tiers } from './tiers.ts';
 
 /** How long a till waits for a code payment, and how long before that it is told of. */
 const TILL_MS = 60_000;
@@ -34,11 +35,17 @@ export const createSyncService = (deps: {
   readonly counts: SyncCounts;
   readonly report: SweepReport;
   readonly redis: RedisConnection | undefined;
-  readonly queue: DelayQueue | undefined;
+  readonly tiers: Tiers;
   readonly clock: Clock;
   readonly log: Log;
 }): Implementation<typeof SyncService> => {
-  const { orderStore, check, counts, report, redis, queue, clock, log } = deps;
+  const { orderStore, check, counts, report, redis, tiers, clock, log } = deps;
+  /** The tiers hear what a check came to, for neither of them had asked for it. */
+  const checkNow = async (item: CheckItem): Promise<Checked> => {
+    const checked = await check(item);
+    tiers.tell(item, checked);
+    return checked;
+  };
   return {
     getSyncStatus: async () => {
       const redisAvailable = redis?.isReady() === true;
@@ -46,7 +53,7 @@ export const createSyncService = (deps: {
         tillPatience: durationFromMs(TILL_MS),
         warnBefore: durationFromMs(WARN_MS),
       });
-      const waiting = redisAvailable ? await (queue?.size() ?? Promise.resolve(0)).catch(() => 0) : 0;
+      const waiting = redisAvailable && tiers.queue !== undefined ? await sizeOf(tiers.queue).catch(() => 0) : 0;
       return {
         inFlight: counts.inFlight,
         checksDone: BigInt(counts.done),
@@ -66,12 +73,12 @@ export const createSyncService = (deps: {
       };
     },
     retryNow: async ({ item }) => {
-      const { settled, note } = await check(itemOf(item));
+      const { settled, note } = await checkNow(itemOf(item));
       return { settled, note };
     },
-    runBatch: (request, call) => runBatch(request, call.signal, { orderStore, check, clock, log }),
+    runBatch: (request, call) => runBatch(request, call.signal, { orderStore, check: checkNow, clock, log }),
     handToPerson: async ({ item, person, reason }) => {
-      await handToPerson(itemOf(item), { person, reason }, { orderStore, queue, log });
+      await handToPerson(itemOf(item), { person, reason }, { orderStore, tiers, log });
       return {};
     },
     settleByPerson: async (request) => {

@@ -59,6 +59,7 @@ export const registerServiceRules = <Account extends AccountSettings>(
     ] as const;
     const has = methods.filter((method) => channel[method] !== undefined);
     const wanted = has.map((method) => `${method.charAt(0).toUpperCase()}${method.slice(1)}`);
+    if (channel.bills !== undefined) wanted.push('FetchBill');
     expect(operations.toSorted()).toEqual(wanted.toSorted());
   });
 };

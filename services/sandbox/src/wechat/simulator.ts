@@ -1,5 +1,6 @@
 import type { Clock, Random } from '@tillmesh/clock';
 import type { Log } from '@tillmesh/telemetry';
+import type { BillBook } from '../bills/bill-book.ts';
 import type { HttpReply, HttpRequest } from '../http-server.ts';
 import type { Ledger } from '../ledger.ts';
 import type { Limits } from '../limits.ts';
@@ -19,6 +20,7 @@ import { createMicropay } from './v2-micropay.ts';
 import { createOrderQuery, createReverse } from './v2-orders.ts';
 import { createV2Refund, createV2RefundQuery } from './v2-refunds.ts';
 import { createV2Simulator } from './v2-simulator.ts';
+import { createV3Bills } from './v3-bills.ts';
 import { createV3Refunds } from './v3-refunds.ts';
 import { createV3Simulator } from './v3-simulator.ts';
 import { createV3Transactions } from './v3-transactions.ts';
@@ -51,6 +53,7 @@ export const createWechatSimulator = (deps: {
   readonly limits: Limits;
   readonly log: Log;
   readonly notifier: Notifier;
+  readonly book: BillBook;
   readonly settings: WechatSettings;
 }): WechatSimulator => {
   const { settings, notifier } = deps;
@@ -67,6 +70,7 @@ export const createWechatSimulator = (deps: {
     orders,
     transactions: createV3Transactions({ ...deps, orders, codeOrders }),
     refunds: createV3Refunds({ orders, refunds }),
+    bills: createV3Bills(deps),
   });
   const v2 = createV2Simulator({
     ...deps,

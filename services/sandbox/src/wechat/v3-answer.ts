@@ -24,6 +24,8 @@ const ERRORS: Readonly<Record<string, readonly [status: number, message: string]
   ORDER_CLOSED: [400, '订单已关闭'],
   ORDERPAID: [400, '该订单已支付'],
   MCH_NOT_EXISTS: [400, '商户号不存在'],
+  NO_STATEMENT_EXIST: [400, '账单文件不存在'],
+  STATEMENT_CREATING: [400, '账单生成中'],
   APPID_MCHID_NOT_MATCH: [400, 'appid和mch_id不匹配'],
   SIGN_ERROR: [401, '签名错误'],
   TRADE_ERROR: [403, '交易错误'],

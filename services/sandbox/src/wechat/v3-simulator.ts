@@ -12,6 +12,7 @@ import type { WechatAccount } from './account.ts';
 import type { WechatOrders } from './orders.ts';
 import type { PlatformKeys } from './platform-keys.ts';
 import { answerOfError, createV3Renderer, type V3Answer, v3Error } from './v3-answer.ts';
+import { type createV3Bills, DOWNLOAD_PATH } from './v3-bills.ts';
 import type { V3Call, V3Read } from './v3-call.ts';
 import { createV3Certificates } from './v3-certificates.ts';
 import { createV3Gate } from './v3-gate.ts';
@@ -47,8 +48,9 @@ export const createV3Simulator = (deps: {
   readonly orders: WechatOrders;
   readonly transactions: ReturnType<typeof createV3Transactions>;
   readonly refunds: ReturnType<typeof createV3Refunds>;
+  readonly bills: ReturnType<typeof createV3Bills>;
 }): ((request: HttpRequest) => Promise<HttpReply>) => {
-  const { clock, scripts, stats, orders, transactions, refunds, log } = deps;
+  const { clock, scripts, stats, orders, transactions, refunds, bills, log } = deps;
   const gate = createV3Gate(deps);
   const renderSigned = createV3Renderer(deps);
   const certificates = createV3Certificates(deps);
@@ -68,6 +70,8 @@ export const createV3Simulator = (deps: {
     { method: 'POST', path: new RegExp(`^${orderPath}/reverse$`), read: transactions.reverse },
     { method: 'GET', path: /^\/v3\/certificates$/, read: certificates },
     { method: 'POST', path: /^\/v3\/refund\/domestic\/refunds$/, read: refunds.ask },
+    { method: 'GET', path: /^\/v3\/bill\/tradebill$/, read: bills.trade },
+    { method: 'GET', path: /^\/v3\/bill\/fundflowbill$/, read: bills.fundFlow },
     {
       method: 'GET',
       path: /^\/v3\/refund\/domestic\/refunds\/([^/]+)$/,
@@ -95,7 +99,8 @@ export const createV3Simulator = (deps: {
     const renderFor = (merchant: WechatAccount | undefined) => (answer: V3Answer, mode: SignatureMode) =>
       renderSigned(answer, mode, deps.platform.signerFor(askedKey, merchant));
     const route = routes.find(({ method, path }) => method === request.method && path.test(request.path));
-    if (route === undefined)
+    const isDownload = request.method === 'GET' && request.path === DOWNLOAD_PATH;
+    if (route === undefined && !isDownload)
       return renderFor(undefined)(answerOfError(v3Error('RESOURCE_NOT_EXISTS', '请求的资源不存在')), 'right');
     const passed = gate(request);
     if (passed.kind === 'refused') {
@@ -105,6 +110,10 @@ export const createV3Simulator = (deps: {
     }
     const { account, spendNonce } = passed;
     const render = renderFor(account);
+    if (route === undefined) {
+      const given = bills.download(account, request);
+      return { ...('kind' in given ? given : render(answerOfError(given), 'right')), onSent: spendNonce };
+    }
     const read = route.read(account, request, decodedName(route.path.exec(request.path)?.[1]));
     if (read.kind === 'error') {
       const { code, detail } = read.error;

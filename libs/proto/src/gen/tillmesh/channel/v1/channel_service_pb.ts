@@ -23,7 +23,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file tillmesh/channel/v1/channel_service.proto.
  */
 export const file_tillmesh_channel_v1_channel_service: GenFile = /*@__PURE__*/
-  fileDesc("Cil0aWxsbWVzaC9jaGFubmVsL3YxL2NoYW5uZWxfc2VydmljZS5wcm90bxITdGlsbG1lc2guY2hhbm5lbC52MSKaAwoPQ2hhbm5lbE9yZGVyUmVmEh0KCmFjY291bnRfaWQYASABKAlCCbpIBnIEEAEYIBIzChBjaGFubmVsX29yZGVyX25vGAIgASgJQhm6SBZyFBAIGCAyDl5bMC05QS1aYS16XSskEicKFmNoYW5uZWxfdHJhbnNhY3Rpb25faWQYAyABKAlCB7pIBHICGEASNgoKY3JlYXRlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBrpIA8gBARI6CgRraW5kGAUgASgOMiAudGlsbG1lc2gucGF5bWVudC52MS5QYXltZW50S2luZEIKukgHggEEEAEgABIwCgZhbW91bnQYBiABKAsyGC50aWxsbWVzaC5tb25leS52MS5Nb25leUIGukgDyAEBEi0KCWV4cGlyZV9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNQoGd2FsbGV0GAggASgOMhsudGlsbG1lc2gucGF5bWVudC52MS5XYWxsZXRCCLpIBYIBAhABIqUFCg1BdHRlbXB0UmVzdWx0EjEKB291dGNvbWUYASABKA4yIC50aWxsbWVzaC5wYXltZW50LnYxLk91dGNvbWVLaW5kEg8KB3J1bGVfaWQYAiABKAkSMQoJdHJhbnNwb3J0GAMgASgOMh4udGlsbG1lc2gucGF5bWVudC52MS5UcmFuc3BvcnQSNgoJc2lnbmF0dXJlGAQgASgOMiMudGlsbG1lc2gucGF5bWVudC52MS5TaWduYXR1cmVTdGF0ZRIMCgRob3N0GAUgASgJEg0KBXNlbmRzGAYgASgNEhMKC2h0dHBfc3RhdHVzGAcgASgNEhQKDGNoYW5uZWxfY29kZRgIIAEoCRIYChBjaGFubmVsX3N1Yl9jb2RlGAkgASgJEhcKD2NoYW5uZWxfbWVzc2FnZRgKIAEoCRIVCg1jaGFubmVsX3N0YXRlGAsgASgJEh4KFmNoYW5uZWxfdHJhbnNhY3Rpb25faWQYDCABKAkSJgoEcGFpZBgNIAEoCzIYLnRpbGxtZXNoLm1vbmV5LnYxLk1vbmV5EisKB3BhaWRfYXQYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjEKBmFjdGlvbhgPIAEoCzIhLnRpbGxtZXNoLnBheW1lbnQudjEuQ2xpZW50QWN0aW9uEjoKDmRlY2xpbmVfcmVhc29uGBAgASgOMiIudGlsbG1lc2gucGF5bWVudC52MS5EZWNsaW5lUmVhc29uEhQKDGNvbmZpZ19hbGFybRgRIAEoCBIXCg9vcmRlcl9ub3RfZm91bmQYEiABKAgSDgoGY2xvc2VkGBMgASgIEhEKCXF1ZXJ5X25vdxgUIAEoCBIdChV2b3VjaGVkX2J5X2Nvbm5lY3Rpb24YFSABKAgiewoLQ2xvc2VSZXN1bHQSKgoDZW5kGAEgASgOMh0udGlsbG1lc2guY2hhbm5lbC52MS5DbG9zZUVuZBIOCgZyZXBlYXQYAiABKAgSMAoEc2VlbhgDIAEoCzIiLnRpbGxtZXNoLmNoYW5uZWwudjEuQXR0ZW1wdFJlc3VsdCLLAgoMUmVmdW5kUmVzdWx0Ei8KBXN0YXRlGAEgASgOMiAudGlsbG1lc2gucGF5bWVudC52MS5SZWZ1bmRTdGF0ZRIxCgl0cmFuc3BvcnQYAiABKA4yHi50aWxsbWVzaC5wYXltZW50LnYxLlRyYW5zcG9ydBI2CglzaWduYXR1cmUYAyABKA4yIy50aWxsbWVzaC5wYXltZW50LnYxLlNpZ25hdHVyZVN0YXRlEhkKEWNoYW5uZWxfcmVmdW5kX2lkGAQgASgJEhQKDGNoYW5uZWxfY29kZRgFIAEoCRIXCg9jaGFubmVsX21lc3NhZ2UYBiABKAkSKgoIcmVmdW5kZWQYByABKAsyGC50aWxsbWVzaC5tb25leS52MS5Nb25leRIPCgdydWxlX2lkGAggASgJEhgKEHJlZnVuZF9ub3RfZm91bmQYCSABKAgixAIKCFBvbGxQbGFuEi4KBGtpbmQYASABKA4yIC50aWxsbWVzaC5wYXltZW50LnYxLlBheW1lbnRLaW5kEi4KC2ZpcnN0X2FmdGVyGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEicKBHN0ZXAYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKwoIc3RlcF9tYXgYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMAoNZ2l2ZV91cF9hZnRlchgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIWCg5lbmRfYnlfcmV2ZXJzZRgGIAEoCBI4ChVub3RfZm91bmRfZmluYWxfYWZ0ZXIYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iGAoWRGVzY3JpYmVDaGFubmVsUmVxdWVzdCLoAQoXRGVzY3JpYmVDaGFubmVsUmVzcG9uc2USEgoKY2hhbm5lbF9pZBgBIAEoCRIsCgd3YWxsZXRzGAIgAygOMhsudGlsbG1lc2gucGF5bWVudC52MS5XYWxsZXQSLwoFa2luZHMYAyADKA4yIC50aWxsbWVzaC5wYXltZW50LnYxLlBheW1lbnRLaW5kEhIKCm9wZXJhdGlvbnMYBCADKAkSMQoKcG9sbF9wbGFucxgFIAMoCzIdLnRpbGxtZXNoLmNoYW5uZWwudjEuUG9sbFBsYW4SEwoLYWNjb3VudF9pZHMYBiADKAki5wIKFENyZWF0ZVBheW1lbnRSZXF1ZXN0EjsKBW9yZGVyGAEgASgLMiQudGlsbG1lc2guY2hhbm5lbC52MS5DaGFubmVsT3JkZXJSZWZCBrpIA8gBARIaCgdzdWJqZWN0GAIgASgJQgm6SAZyBBABGH8SNQoJZXhwaXJlX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIGukgDyAEBEioKDHBheW1lbnRfY29kZRgEIAEoCUIUgAEBukgOcgwYGDIIXlswLTldKiQSHQoIcGF5ZXJfaWQYBSABKAlCC4ABAbpIBXIDGIABEh0KCWNsaWVudF9pcBgGIAEoCUIKgAEBukgEcgIYLRIcCgpub3RpZnlfdXJsGAcgASgJQgi6SAVyAxj/ARIcCgt0ZXJtaW5hbF9pZBgIIAEoCUIHukgEcgIYIBIZCghzdG9yZV9pZBgJIAEoCUIHukgEcgIYICJLChVDcmVhdGVQYXltZW50UmVzcG9uc2USMgoGcmVzdWx0GAEgASgLMiIudGlsbG1lc2guY2hhbm5lbC52MS5BdHRlbXB0UmVzdWx0IlIKE1F1ZXJ5UGF5bWVudFJlcXVlc3QSOwoFb3JkZXIYASABKAsyJC50aWxsbWVzaC5jaGFubmVsLnYxLkNoYW5uZWxPcmRlclJlZkIGukgDyAEBIkoKFFF1ZXJ5UGF5bWVudFJlc3BvbnNlEjIKBnJlc3VsdBgBIAEoCzIiLnRpbGxtZXNoLmNoYW5uZWwudjEuQXR0ZW1wdFJlc3VsdCJSChNDbG9zZVBheW1lbnRSZXF1ZXN0EjsKBW9yZGVyGAEgASgLMiQudGlsbG1lc2guY2hhbm5lbC52MS5DaGFubmVsT3JkZXJSZWZCBrpIA8gBASJIChRDbG9zZVBheW1lbnRSZXNwb25zZRIwCgZyZXN1bHQYASABKAsyIC50aWxsbWVzaC5jaGFubmVsLnYxLkNsb3NlUmVzdWx0IlQKFVJldmVyc2VQYXltZW50UmVxdWVzdBI7CgVvcmRlchgBIAEoCzIkLnRpbGxtZXNoLmNoYW5uZWwudjEuQ2hhbm5lbE9yZGVyUmVmQga6SAPIAQEiSgoWUmV2ZXJzZVBheW1lbnRSZXNwb25zZRIwCgZyZXN1bHQYASABKAsyIC50aWxsbWVzaC5jaGFubmVsLnYxLkNsb3NlUmVzdWx0IukBChNDcmVhdGVSZWZ1bmRSZXF1ZXN0EjsKBW9yZGVyGAEgASgLMiQudGlsbG1lc2guY2hhbm5lbC52MS5DaGFubmVsT3JkZXJSZWZCBrpIA8gBARIsCglyZWZ1bmRfbm8YAiABKAlCGbpIFnIUEAgYIDIOXlswLTlBLVphLXpdKyQSMAoGYW1vdW50GAMgASgLMhgudGlsbG1lc2gubW9uZXkudjEuTW9uZXlCBrpIA8gBARIXCgZyZWFzb24YBCABKAlCB7pIBHICGFASHAoKbm90aWZ5X3VybBgFIAEoCUIIukgFcgMY/wEiSQoUQ3JlYXRlUmVmdW5kUmVzcG9uc2USMQoGcmVzdWx0GAEgASgLMiEudGlsbG1lc2guY2hhbm5lbC52MS5SZWZ1bmRSZXN1bHQioQEKElF1ZXJ5UmVmdW5kUmVxdWVzdBI7CgVvcmRlchgBIAEoCzIkLnRpbGxtZXNoLmNoYW5uZWwudjEuQ2hhbm5lbE9yZGVyUmVmQga6SAPIAQESHAoJcmVmdW5kX25vGAIgASgJQgm6SAZyBBAIGCASMAoGYW1vdW50GAMgASgLMhgudGlsbG1lc2gubW9uZXkudjEuTW9uZXlCBrpIA8gBASJIChNRdWVyeVJlZnVuZFJlc3BvbnNlEjEKBnJlc3VsdBgBIAEoCzIhLnRpbGxtZXNoLmNoYW5uZWwudjEuUmVmdW5kUmVzdWx0Ij0KCkh0dHBIZWFkZXISFgoEbmFtZRgBIAEoCUIIukgFcgMYgAESFwoFdmFsdWUYAiABKAlCCLpIBXIDGIBAIo4BChhQYXJzZU5vdGlmaWNhdGlvblJlcXVlc3QSHQoKYWNjb3VudF9pZBgBIAEoCUIJukgGcgQQARggEjoKB2hlYWRlcnMYAiADKAsyHy50aWxsbWVzaC5jaGFubmVsLnYxLkh0dHBIZWFkZXJCCLpIBZIBAhBkEhcKBGJvZHkYAyABKAxCCbpIBnoEGICACCJACgpIdHRwQW5zd2VyEg4KBnN0YXR1cxgBIAEoDRIUCgxjb250ZW50X3R5cGUYAiABKAkSDAoEYm9keRgDIAEoDCJfCg9Ob3RpZmllZFBheW1lbnQSGAoQY2hhbm5lbF9vcmRlcl9ubxgBIAEoCRIyCgZyZXN1bHQYAiABKAsyIi50aWxsbWVzaC5jaGFubmVsLnYxLkF0dGVtcHRSZXN1bHQiVgoOTm90aWZpZWRSZWZ1bmQSEQoJcmVmdW5kX25vGAEgASgJEjEKBnJlc3VsdBgCIAEoCzIhLnRpbGxtZXNoLmNoYW5uZWwudjEuUmVmdW5kUmVzdWx0IsMCChlQYXJzZU5vdGlmaWNhdGlvblJlc3BvbnNlEjkKB3JlZnVzYWwYASABKA4yKC50aWxsbWVzaC5jaGFubmVsLnYxLk5vdGlmaWNhdGlvblJlZnVzYWwSEgoKZGVkdXBlX2tleRgCIAEoCRI2CghwYXltZW50cxgDIAMoCzIkLnRpbGxtZXNoLmNoYW5uZWwudjEuTm90aWZpZWRQYXltZW50EjQKB3JlZnVuZHMYBCADKAsyIy50aWxsbWVzaC5jaGFubmVsLnYxLk5vdGlmaWVkUmVmdW5kEjIKCWFuc3dlcl9vaxgFIAEoCzIfLnRpbGxtZXNoLmNoYW5uZWwudjEuSHR0cEFuc3dlchI1CgxhbnN3ZXJfcmV0cnkYBiABKAsyHy50aWxsbWVzaC5jaGFubmVsLnYxLkh0dHBBbnN3ZXIibwoVQnVpbGRQYXllckF1dGhSZXF1ZXN0Eh0KCmFjY291bnRfaWQYASABKAlCCbpIBnIEEAEYIBIeCgpyZXR1cm5fdXJsGAIgASgJQgq6SAdyBRABGP8BEhcKBXN0YXRlGAMgASgJQgi6SAVyAxiAASIuChZCdWlsZFBheWVyQXV0aFJlc3BvbnNlEhQKDHJlZGlyZWN0X3VybBgBIAEoCSJfChNSZXNvbHZlUGF5ZXJSZXF1ZXN0Eh0KCmFjY291bnRfaWQYASABKAlCCbpIBnIEEAEYIBIpChJhdXRob3Jpc2F0aW9uX2NvZGUYAiABKAlCDYABAbpIB3IFEAEYgAQiLQoUUmVzb2x2ZVBheWVyUmVzcG9uc2USFQoIcGF5ZXJfaWQYASABKAlCA4ABASIYChZSZWZyZXNoQWNjb3VudHNSZXF1ZXN0ImUKF1JlZnJlc2hBY2NvdW50c1Jlc3BvbnNlEhMKC2FjY291bnRfaWRzGAEgAygJEjUKCHByb2JsZW1zGAIgAygLMiMudGlsbG1lc2guY2hhbm5lbC52MS5BY2NvdW50UHJvYmxlbSI1Cg5BY2NvdW50UHJvYmxlbRISCgphY2NvdW50X2lkGAEgASgJEg8KB3Byb2JsZW0YAiABKAkiYwoQRmV0Y2hCaWxsUmVxdWVzdBIdCgphY2NvdW50X2lkGAEgASgJQgm6SAZyBBABGCASMAoDZGF5GAIgASgJQiO6SCByHjIcXlswLTldezR9LVswLTldezJ9LVswLTldezJ9JCLhAQoHQmlsbFJvdxIYChBjaGFubmVsX29yZGVyX25vGAEgASgJEhEKCXJlZnVuZF9ubxgCIAEoCRIeChZjaGFubmVsX3RyYW5zYWN0aW9uX2lkGAMgASgJEigKBmFtb3VudBgEIAEoCzIYLnRpbGxtZXNoLm1vbmV5LnYxLk1vbmV5EhcKD2ZlZV9taWNyb191bml0cxgFIAEoAxIVCg1jaGFubmVsX3N0YXRlGAYgASgJEi8KC2hhcHBlbmVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJMChFGZXRjaEJpbGxSZXNwb25zZRIqCgRyb3dzGAEgAygLMhwudGlsbG1lc2guY2hhbm5lbC52MS5CaWxsUm93EgsKA3JhdxgCIAEoDCqkAQoIQ2xvc2VFbmQSGQoVQ0xPU0VfRU5EX1VOU1BFQ0lGSUVEEAASFwoTQ0xPU0VfRU5EX1VOREVDSURFRBABEhQKEENMT1NFX0VORF9DTE9TRUQQAhIWChJDTE9TRV9FTkRfUkVGVU5ERUQQAxIaChZDTE9TRV9FTkRfQUxSRUFEWV9QQUlEEAQSGgoWQ0xPU0VfRU5EX1BBWUVSX1BBWUlORxAFKpkCChNOb3RpZmljYXRpb25SZWZ1c2FsEiQKIE5PVElGSUNBVElPTl9SRUZVU0FMX1VOU1BFQ0lGSUVEEAASJgoiTk9USUZJQ0FUSU9OX1JFRlVTQUxfQkFEX1NJR05BVFVSRRABEiUKIU5PVElGSUNBVElPTl9SRUZVU0FMX05PX1NJR05BVFVSRRACEh4KGk5PVElGSUNBVElPTl9SRUZVU0FMX1NUQUxFEAMSIwofTk9USUZJQ0FUSU9OX1JFRlVTQUxfVU5SRUFEQUJMRRAEEigKJE5PVElGSUNBVElPTl9SRUZVU0FMX0ZPUkVJR05fQUNDT1VOVBAFEh4KGk5PVElGSUNBVElPTl9SRUZVU0FMX1BST0JFEAYyqQoKDkNoYW5uZWxTZXJ2aWNlEnEKD0Rlc2NyaWJlQ2hhbm5lbBIrLnRpbGxtZXNoLmNoYW5uZWwudjEuRGVzY3JpYmVDaGFubmVsUmVxdWVzdBosLnRpbGxtZXNoLmNoYW5uZWwudjEuRGVzY3JpYmVDaGFubmVsUmVzcG9uc2UiA5ACARJrCg1DcmVhdGVQYXltZW50EikudGlsbG1lc2guY2hhbm5lbC52MS5DcmVhdGVQYXltZW50UmVxdWVzdBoqLnRpbGxtZXNoLmNoYW5uZWwudjEuQ3JlYXRlUGF5bWVudFJlc3BvbnNlIgOQAgISaAoMUXVlcnlQYXltZW50EigudGlsbG1lc2guY2hhbm5lbC52MS5RdWVyeVBheW1lbnRSZXF1ZXN0GikudGlsbG1lc2guY2hhbm5lbC52MS5RdWVyeVBheW1lbnRSZXNwb25zZSIDkAIBEmgKDENsb3NlUGF5bWVudBIoLnRpbGxtZXNoLmNoYW5uZWwudjEuQ2xvc2VQYXltZW50UmVxdWVzdBopLnRpbGxtZXNoLmNoYW5uZWwudjEuQ2xvc2VQYXltZW50UmVzcG9uc2UiA5ACAhJuCg5SZXZlcnNlUGF5bWVudBIqLnRpbGxtZXNoLmNoYW5uZWwudjEuUmV2ZXJzZVBheW1lbnRSZXF1ZXN0GisudGlsbG1lc2guY2hhbm5lbC52MS5SZXZlcnNlUGF5bWVudFJlc3BvbnNlIgOQAgISaAoMQ3JlYXRlUmVmdW5kEigudGlsbG1lc2guY2hhbm5lbC52MS5DcmVhdGVSZWZ1bmRSZXF1ZXN0GikudGlsbG1lc2guY2hhbm5lbC52MS5DcmVhdGVSZWZ1bmRSZXNwb25zZSIDkAICEmUKC1F1ZXJ5UmVmdW5kEicudGlsbG1lc2guY2hhbm5lbC52MS5RdWVyeVJlZnVuZFJlcXVlc3QaKC50aWxsbWVzaC5jaGFubmVsLnYxLlF1ZXJ5UmVmdW5kUmVzcG9uc2UiA5ACARJ3ChFQYXJzZU5vdGlmaWNhdGlvbhItLnRpbGxtZXNoLmNoYW5uZWwudjEuUGFyc2VOb3RpZmljYXRpb25SZXF1ZXN0Gi4udGlsbG1lc2guY2hhbm5lbC52MS5QYXJzZU5vdGlmaWNhdGlvblJlc3BvbnNlIgOQAgESbgoOQnVpbGRQYXllckF1dGgSKi50aWxsbWVzaC5jaGFubmVsLnYxLkJ1aWxkUGF5ZXJBdXRoUmVxdWVzdBorLnRpbGxtZXNoLmNoYW5uZWwudjEuQnVpbGRQYXllckF1dGhSZXNwb25zZSIDkAIBEmMKDFJlc29sdmVQYXllchIoLnRpbGxtZXNoLmNoYW5uZWwudjEuUmVzb2x2ZVBheWVyUmVxdWVzdBopLnRpbGxtZXNoLmNoYW5uZWwudjEuUmVzb2x2ZVBheWVyUmVzcG9uc2UScQoPUmVmcmVzaEFjY291bnRzEisudGlsbG1lc2guY2hhbm5lbC52MS5SZWZyZXNoQWNjb3VudHNSZXF1ZXN0GiwudGlsbG1lc2guY2hhbm5lbC52MS5SZWZyZXNoQWNjb3VudHNSZXNwb25zZSIDkAICEmEKCUZldGNoQmlsbBIlLnRpbGxtZXNoLmNoYW5uZWwudjEuRmV0Y2hCaWxsUmVxdWVzdBomLnRpbGxtZXNoLmNoYW5uZWwudjEuRmV0Y2hCaWxsUmVzcG9uc2UiA5ACATABYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_tillmesh_money_v1_money, file_tillmesh_payment_v1_outcome, file_tillmesh_payment_v1_payment, file_tillmesh_payment_v1_refund]);
+  fileDesc("Cil0aWxsbWVzaC9jaGFubmVsL3YxL2NoYW5uZWxfc2VydmljZS5wcm90bxITdGlsbG1lc2guY2hhbm5lbC52MSKaAwoPQ2hhbm5lbE9yZGVyUmVmEh0KCmFjY291bnRfaWQYASABKAlCCbpIBnIEEAEYIBIzChBjaGFubmVsX29yZGVyX25vGAIgASgJQhm6SBZyFBAIGCAyDl5bMC05QS1aYS16XSskEicKFmNoYW5uZWxfdHJhbnNhY3Rpb25faWQYAyABKAlCB7pIBHICGEASNgoKY3JlYXRlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBrpIA8gBARI6CgRraW5kGAUgASgOMiAudGlsbG1lc2gucGF5bWVudC52MS5QYXltZW50S2luZEIKukgHggEEEAEgABIwCgZhbW91bnQYBiABKAsyGC50aWxsbWVzaC5tb25leS52MS5Nb25leUIGukgDyAEBEi0KCWV4cGlyZV9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNQoGd2FsbGV0GAggASgOMhsudGlsbG1lc2gucGF5bWVudC52MS5XYWxsZXRCCLpIBYIBAhABIqUFCg1BdHRlbXB0UmVzdWx0EjEKB291dGNvbWUYASABKA4yIC50aWxsbWVzaC5wYXltZW50LnYxLk91dGNvbWVLaW5kEg8KB3J1bGVfaWQYAiABKAkSMQoJdHJhbnNwb3J0GAMgASgOMh4udGlsbG1lc2gucGF5bWVudC52MS5UcmFuc3BvcnQSNgoJc2lnbmF0dXJlGAQgASgOMiMudGlsbG1lc2gucGF5bWVudC52MS5TaWduYXR1cmVTdGF0ZRIMCgRob3N0GAUgASgJEg0KBXNlbmRzGAYgASgNEhMKC2h0dHBfc3RhdHVzGAcgASgNEhQKDGNoYW5uZWxfY29kZRgIIAEoCRIYChBjaGFubmVsX3N1Yl9jb2RlGAkgASgJEhcKD2NoYW5uZWxfbWVzc2FnZRgKIAEoCRIVCg1jaGFubmVsX3N0YXRlGAsgASgJEh4KFmNoYW5uZWxfdHJhbnNhY3Rpb25faWQYDCABKAkSJgoEcGFpZBgNIAEoCzIYLnRpbGxtZXNoLm1vbmV5LnYxLk1vbmV5EisKB3BhaWRfYXQYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjEKBmFjdGlvbhgPIAEoCzIhLnRpbGxtZXNoLnBheW1lbnQudjEuQ2xpZW50QWN0aW9uEjoKDmRlY2xpbmVfcmVhc29uGBAgASgOMiIudGlsbG1lc2gucGF5bWVudC52MS5EZWNsaW5lUmVhc29uEhQKDGNvbmZpZ19hbGFybRgRIAEoCBIXCg9vcmRlcl9ub3RfZm91bmQYEiABKAgSDgoGY2xvc2VkGBMgASgIEhEKCXF1ZXJ5X25vdxgUIAEoCBIdChV2b3VjaGVkX2J5X2Nvbm5lY3Rpb24YFSABKAgiewoLQ2xvc2VSZXN1bHQSKgoDZW5kGAEgASgOMh0udGlsbG1lc2guY2hhbm5lbC52MS5DbG9zZUVuZBIOCgZyZXBlYXQYAiABKAgSMAoEc2VlbhgDIAEoCzIiLnRpbGxtZXNoLmNoYW5uZWwudjEuQXR0ZW1wdFJlc3VsdCLLAgoMUmVmdW5kUmVzdWx0Ei8KBXN0YXRlGAEgASgOMiAudGlsbG1lc2gucGF5bWVudC52MS5SZWZ1bmRTdGF0ZRIxCgl0cmFuc3BvcnQYAiABKA4yHi50aWxsbWVzaC5wYXltZW50LnYxLlRyYW5zcG9ydBI2CglzaWduYXR1cmUYAyABKA4yIy50aWxsbWVzaC5wYXltZW50LnYxLlNpZ25hdHVyZVN0YXRlEhkKEWNoYW5uZWxfcmVmdW5kX2lkGAQgASgJEhQKDGNoYW5uZWxfY29kZRgFIAEoCRIXCg9jaGFubmVsX21lc3NhZ2UYBiABKAkSKgoIcmVmdW5kZWQYByABKAsyGC50aWxsbWVzaC5tb25leS52MS5Nb25leRIPCgdydWxlX2lkGAggASgJEhgKEHJlZnVuZF9ub3RfZm91bmQYCSABKAgixAIKCFBvbGxQbGFuEi4KBGtpbmQYASABKA4yIC50aWxsbWVzaC5wYXltZW50LnYxLlBheW1lbnRLaW5kEi4KC2ZpcnN0X2FmdGVyGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEicKBHN0ZXAYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKwoIc3RlcF9tYXgYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMAoNZ2l2ZV91cF9hZnRlchgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIWCg5lbmRfYnlfcmV2ZXJzZRgGIAEoCBI4ChVub3RfZm91bmRfZmluYWxfYWZ0ZXIYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24inAEKCEJpbGxQbGFuEisKBGtpbmQYASABKA4yHS50aWxsbWVzaC5jaGFubmVsLnYxLkJpbGxLaW5kEjMKEGRheV9haGVhZF9vZl91dGMYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLgoLcmVhZHlfYWZ0ZXIYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iGAoWRGVzY3JpYmVDaGFubmVsUmVxdWVzdCKbAgoXRGVzY3JpYmVDaGFubmVsUmVzcG9uc2USEgoKY2hhbm5lbF9pZBgBIAEoCRIsCgd3YWxsZXRzGAIgAygOMhsudGlsbG1lc2gucGF5bWVudC52MS5XYWxsZXQSLwoFa2luZHMYAyADKA4yIC50aWxsbWVzaC5wYXltZW50LnYxLlBheW1lbnRLaW5kEhIKCm9wZXJhdGlvbnMYBCADKAkSMQoKcG9sbF9wbGFucxgFIAMoCzIdLnRpbGxtZXNoLmNoYW5uZWwudjEuUG9sbFBsYW4SEwoLYWNjb3VudF9pZHMYBiADKAkSMQoKYmlsbF9wbGFucxgHIAMoCzIdLnRpbGxtZXNoLmNoYW5uZWwudjEuQmlsbFBsYW4i5wIKFENyZWF0ZVBheW1lbnRSZXF1ZXN0EjsKBW9yZGVyGAEgASgLMiQudGlsbG1lc2guY2hhbm5lbC52MS5DaGFubmVsT3JkZXJSZWZCBrpIA8gBARIaCgdzdWJqZWN0GAIgASgJQgm6SAZyBBABGH8SNQoJZXhwaXJlX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIGukgDyAEBEioKDHBheW1lbnRfY29kZRgEIAEoCUIUgAEBukgOcgwYGDIIXlswLTldKiQSHQoIcGF5ZXJfaWQYBSABKAlCC4ABAbpIBXIDGIABEh0KCWNsaWVudF9pcBgGIAEoCUIKgAEBukgEcgIYLRIcCgpub3RpZnlfdXJsGAcgASgJQgi6SAVyAxj/ARIcCgt0ZXJtaW5hbF9pZBgIIAEoCUIHukgEcgIYIBIZCghzdG9yZV9pZBgJIAEoCUIHukgEcgIYICJLChVDcmVhdGVQYXltZW50UmVzcG9uc2USMgoGcmVzdWx0GAEgASgLMiIudGlsbG1lc2guY2hhbm5lbC52MS5BdHRlbXB0UmVzdWx0IlIKE1F1ZXJ5UGF5bWVudFJlcXVlc3QSOwoFb3JkZXIYASABKAsyJC50aWxsbWVzaC5jaGFubmVsLnYxLkNoYW5uZWxPcmRlclJlZkIGukgDyAEBIkoKFFF1ZXJ5UGF5bWVudFJlc3BvbnNlEjIKBnJlc3VsdBgBIAEoCzIiLnRpbGxtZXNoLmNoYW5uZWwudjEuQXR0ZW1wdFJlc3VsdCJSChNDbG9zZVBheW1lbnRSZXF1ZXN0EjsKBW9yZGVyGAEgASgLMiQudGlsbG1lc2guY2hhbm5lbC52MS5DaGFubmVsT3JkZXJSZWZCBrpIA8gBASJIChRDbG9zZVBheW1lbnRSZXNwb25zZRIwCgZyZXN1bHQYASABKAsyIC50aWxsbWVzaC5jaGFubmVsLnYxLkNsb3NlUmVzdWx0IlQKFVJldmVyc2VQYXltZW50UmVxdWVzdBI7CgVvcmRlchgBIAEoCzIkLnRpbGxtZXNoLmNoYW5uZWwudjEuQ2hhbm5lbE9yZGVyUmVmQga6SAPIAQEiSgoWUmV2ZXJzZVBheW1lbnRSZXNwb25zZRIwCgZyZXN1bHQYASABKAsyIC50aWxsbWVzaC5jaGFubmVsLnYxLkNsb3NlUmVzdWx0IukBChNDcmVhdGVSZWZ1bmRSZXF1ZXN0EjsKBW9yZGVyGAEgASgLMiQudGlsbG1lc2guY2hhbm5lbC52MS5DaGFubmVsT3JkZXJSZWZCBrpIA8gBARIsCglyZWZ1bmRfbm8YAiABKAlCGbpIFnIUEAgYIDIOXlswLTlBLVphLXpdKyQSMAoGYW1vdW50GAMgASgLMhgudGlsbG1lc2gubW9uZXkudjEuTW9uZXlCBrpIA8gBARIXCgZyZWFzb24YBCABKAlCB7pIBHICGFASHAoKbm90aWZ5X3VybBgFIAEoCUIIukgFcgMY/wEiSQoUQ3JlYXRlUmVmdW5kUmVzcG9uc2USMQoGcmVzdWx0GAEgASgLMiEudGlsbG1lc2guY2hhbm5lbC52MS5SZWZ1bmRSZXN1bHQioQEKElF1ZXJ5UmVmdW5kUmVxdWVzdBI7CgVvcmRlchgBIAEoCzIkLnRpbGxtZXNoLmNoYW5uZWwudjEuQ2hhbm5lbE9yZGVyUmVmQga6SAPIAQESHAoJcmVmdW5kX25vGAIgASgJQgm6SAZyBBAIGCASMAoGYW1vdW50GAMgASgLMhgudGlsbG1lc2gubW9uZXkudjEuTW9uZXlCBrpIA8gBASJIChNRdWVyeVJlZnVuZFJlc3BvbnNlEjEKBnJlc3VsdBgBIAEoCzIhLnRpbGxtZXNoLmNoYW5uZWwudjEuUmVmdW5kUmVzdWx0Ij0KCkh0dHBIZWFkZXISFgoEbmFtZRgBIAEoCUIIukgFcgMYgAESFwoFdmFsdWUYAiABKAlCCLpIBXIDGIBAIo4BChhQYXJzZU5vdGlmaWNhdGlvblJlcXVlc3QSHQoKYWNjb3VudF9pZBgBIAEoCUIJukgGcgQQARggEjoKB2hlYWRlcnMYAiADKAsyHy50aWxsbWVzaC5jaGFubmVsLnYxLkh0dHBIZWFkZXJCCLpIBZIBAhBkEhcKBGJvZHkYAyABKAxCCbpIBnoEGICACCJACgpIdHRwQW5zd2VyEg4KBnN0YXR1cxgBIAEoDRIUCgxjb250ZW50X3R5cGUYAiABKAkSDAoEYm9keRgDIAEoDCJfCg9Ob3RpZmllZFBheW1lbnQSGAoQY2hhbm5lbF9vcmRlcl9ubxgBIAEoCRIyCgZyZXN1bHQYAiABKAsyIi50aWxsbWVzaC5jaGFubmVsLnYxLkF0dGVtcHRSZXN1bHQiVgoOTm90aWZpZWRSZWZ1bmQSEQoJcmVmdW5kX25vGAEgASgJEjEKBnJlc3VsdBgCIAEoCzIhLnRpbGxtZXNoLmNoYW5uZWwudjEuUmVmdW5kUmVzdWx0IsMCChlQYXJzZU5vdGlmaWNhdGlvblJlc3BvbnNlEjkKB3JlZnVzYWwYASABKA4yKC50aWxsbWVzaC5jaGFubmVsLnYxLk5vdGlmaWNhdGlvblJlZnVzYWwSEgoKZGVkdXBlX2tleRgCIAEoCRI2CghwYXltZW50cxgDIAMoCzIkLnRpbGxtZXNoLmNoYW5uZWwudjEuTm90aWZpZWRQYXltZW50EjQKB3JlZnVuZHMYBCADKAsyIy50aWxsbWVzaC5jaGFubmVsLnYxLk5vdGlmaWVkUmVmdW5kEjIKCWFuc3dlcl9vaxgFIAEoCzIfLnRpbGxtZXNoLmNoYW5uZWwudjEuSHR0cEFuc3dlchI1CgxhbnN3ZXJfcmV0cnkYBiABKAsyHy50aWxsbWVzaC5jaGFubmVsLnYxLkh0dHBBbnN3ZXIibwoVQnVpbGRQYXllckF1dGhSZXF1ZXN0Eh0KCmFjY291bnRfaWQYASABKAlCCbpIBnIEEAEYIBIeCgpyZXR1cm5fdXJsGAIgASgJQgq6SAdyBRABGP8BEhcKBXN0YXRlGAMgASgJQgi6SAVyAxiAASIuChZCdWlsZFBheWVyQXV0aFJlc3BvbnNlEhQKDHJlZGlyZWN0X3VybBgBIAEoCSJfChNSZXNvbHZlUGF5ZXJSZXF1ZXN0Eh0KCmFjY291bnRfaWQYASABKAlCCbpIBnIEEAEYIBIpChJhdXRob3Jpc2F0aW9uX2NvZGUYAiABKAlCDYABAbpIB3IFEAEYgAQiLQoUUmVzb2x2ZVBheWVyUmVzcG9uc2USFQoIcGF5ZXJfaWQYASABKAlCA4ABASIYChZSZWZyZXNoQWNjb3VudHNSZXF1ZXN0ImUKF1JlZnJlc2hBY2NvdW50c1Jlc3BvbnNlEhMKC2FjY291bnRfaWRzGAEgAygJEjUKCHByb2JsZW1zGAIgAygLMiMudGlsbG1lc2guY2hhbm5lbC52MS5BY2NvdW50UHJvYmxlbSI1Cg5BY2NvdW50UHJvYmxlbRISCgphY2NvdW50X2lkGAEgASgJEg8KB3Byb2JsZW0YAiABKAkinAEKEEZldGNoQmlsbFJlcXVlc3QSHQoKYWNjb3VudF9pZBgBIAEoCUIJukgGcgQQARggEjAKA2RheRgCIAEoCUIjukggch4yHF5bMC05XXs0fS1bMC05XXsyfS1bMC05XXsyfSQSNwoEa2luZBgDIAEoDjIdLnRpbGxtZXNoLmNoYW5uZWwudjEuQmlsbEtpbmRCCrpIB4IBBBABIAAipwMKCEJpbGxMaW5lEhMKC2xpbmVfbnVtYmVyGAEgASgEEi8KBGtpbmQYAiABKA4yIS50aWxsbWVzaC5jaGFubmVsLnYxLkJpbGxMaW5lS2luZBIYChBjaGFubmVsX29yZGVyX25vGAMgASgJEhEKCXJlZnVuZF9ubxgEIAEoCRIeChZjaGFubmVsX3RyYW5zYWN0aW9uX2lkGAUgASgJEhkKEWNoYW5uZWxfcmVmdW5kX2lkGAYgASgJEhoKEmFtb3VudF9taW5vcl91bml0cxgHIAEoAxIQCghjdXJyZW5jeRgIIAEoCRIXCg9mZWVfbWlub3JfdW5pdHMYCSABKAMSFAoMZmVlX2N1cnJlbmN5GAogASgJEi8KC2hhcHBlbmVkX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIxCgVzdGF0ZRgMIAEoDjIiLnRpbGxtZXNoLmNoYW5uZWwudjEuQmlsbExpbmVTdGF0ZRIVCg1jaGFubmVsX3N0YXRlGA0gASgJEhUKDXJlcGVhdGVkX2xpbmUYDiABKAgiOQoJQmlsbExpbmVzEiwKBWxpbmVzGAEgAygLMh0udGlsbG1lc2guY2hhbm5lbC52MS5CaWxsTGluZSKHAQoHQmlsbEVuZBINCgVsaW5lcxgBIAEoBBIWCg5yZXBlYXRlZF9saW5lcxgCIAEoBBIRCglyYXdfYnl0ZXMYAyABKAQSEgoKcmF3X3NoYTI1NhgEIAEoCRIWCg5kaWdlc3RfY2hlY2tlZBgFIAEoCBIWCg50b3RhbHNfY2hlY2tlZBgGIAEoCCJ5ChFGZXRjaEJpbGxSZXNwb25zZRIvCgVsaW5lcxgBIAEoCzIeLnRpbGxtZXNoLmNoYW5uZWwudjEuQmlsbExpbmVzSAASKwoDZW5kGAIgASgLMhwudGlsbG1lc2guY2hhbm5lbC52MS5CaWxsRW5kSABCBgoEcGFydCqkAQoIQ2xvc2VFbmQSGQoVQ0xPU0VfRU5EX1VOU1BFQ0lGSUVEEAASFwoTQ0xPU0VfRU5EX1VOREVDSURFRBABEhQKEENMT1NFX0VORF9DTE9TRUQQAhIWChJDTE9TRV9FTkRfUkVGVU5ERUQQAxIaChZDTE9TRV9FTkRfQUxSRUFEWV9QQUlEEAQSGgoWQ0xPU0VfRU5EX1BBWUVSX1BBWUlORxAFKpkCChNOb3RpZmljYXRpb25SZWZ1c2FsEiQKIE5PVElGSUNBVElPTl9SRUZVU0FMX1VOU1BFQ0lGSUVEEAASJgoiTk9USUZJQ0FUSU9OX1JFRlVTQUxfQkFEX1NJR05BVFVSRRABEiUKIU5PVElGSUNBVElPTl9SRUZVU0FMX05PX1NJR05BVFVSRRACEh4KGk5PVElGSUNBVElPTl9SRUZVU0FMX1NUQUxFEAMSIwofTk9USUZJQ0FUSU9OX1JFRlVTQUxfVU5SRUFEQUJMRRAEEigKJE5PVElGSUNBVElPTl9SRUZVU0FMX0ZPUkVJR05fQUNDT1VOVBAFEh4KGk5PVElGSUNBVElPTl9SRUZVU0FMX1BST0JFEAYqUwoIQmlsbEtpbmQSGQoVQklMTF9LSU5EX1VOU1BFQ0lGSUVEEAASEwoPQklMTF9LSU5EX1RSQURFEAESFwoTQklMTF9LSU5EX0ZVTkRfRkxPVxACKpcBCgxCaWxsTGluZUtpbmQSHgoaQklMTF9MSU5FX0tJTkRfVU5TUEVDSUZJRUQQABIaChZCSUxMX0xJTkVfS0lORF9QQVlNRU5UEAESGQoVQklMTF9MSU5FX0tJTkRfUkVGVU5EEAISFgoSQklMTF9MSU5FX0tJTkRfRkVFEAMSGAoUQklMTF9MSU5FX0tJTkRfT1RIRVIQBCqLAQoNQmlsbExpbmVTdGF0ZRIfChtCSUxMX0xJTkVfU1RBVEVfVU5TUEVDSUZJRUQQABIdChlCSUxMX0xJTkVfU1RBVEVfU1VDQ0VFREVEEAESHgoaQklMTF9MSU5FX1NUQVRFX1BST0NFU1NJTkcQAhIaChZCSUxMX0xJTkVfU1RBVEVfRkFJTEVEEAMyqQoKDkNoYW5uZWxTZXJ2aWNlEnEKD0Rlc2NyaWJlQ2hhbm5lbBIrLnRpbGxtZXNoLmNoYW5uZWwudjEuRGVzY3JpYmVDaGFubmVsUmVxdWVzdBosLnRpbGxtZXNoLmNoYW5uZWwudjEuRGVzY3JpYmVDaGFubmVsUmVzcG9uc2UiA5ACARJrCg1DcmVhdGVQYXltZW50EikudGlsbG1lc2guY2hhbm5lbC52MS5DcmVhdGVQYXltZW50UmVxdWVzdBoqLnRpbGxtZXNoLmNoYW5uZWwudjEuQ3JlYXRlUGF5bWVudFJlc3BvbnNlIgOQAgISaAoMUXVlcnlQYXltZW50EigudGlsbG1lc2guY2hhbm5lbC52MS5RdWVyeVBheW1lbnRSZXF1ZXN0GikudGlsbG1lc2guY2hhbm5lbC52MS5RdWVyeVBheW1lbnRSZXNwb25zZSIDkAIBEmgKDENsb3NlUGF5bWVudBIoLnRpbGxtZXNoLmNoYW5uZWwudjEuQ2xvc2VQYXltZW50UmVxdWVzdBopLnRpbGxtZXNoLmNoYW5uZWwudjEuQ2xvc2VQYXltZW50UmVzcG9uc2UiA5ACAhJuCg5SZXZlcnNlUGF5bWVudBIqLnRpbGxtZXNoLmNoYW5uZWwudjEuUmV2ZXJzZVBheW1lbnRSZXF1ZXN0GisudGlsbG1lc2guY2hhbm5lbC52MS5SZXZlcnNlUGF5bWVudFJlc3BvbnNlIgOQAgISaAoMQ3JlYXRlUmVmdW5kEigudGlsbG1lc2guY2hhbm5lbC52MS5DcmVhdGVSZWZ1bmRSZXF1ZXN0GikudGlsbG1lc2guY2hhbm5lbC52MS5DcmVhdGVSZWZ1bmRSZXNwb25zZSIDkAICEmUKC1F1ZXJ5UmVmdW5kEicudGlsbG1lc2guY2hhbm5lbC52MS5RdWVyeVJlZnVuZFJlcXVlc3QaKC50aWxsbWVzaC5jaGFubmVsLnYxLlF1ZXJ5UmVmdW5kUmVzcG9uc2UiA5ACARJ3ChFQYXJzZU5vdGlmaWNhdGlvbhItLnRpbGxtZXNoLmNoYW5uZWwudjEuUGFyc2VOb3RpZmljYXRpb25SZXF1ZXN0Gi4udGlsbG1lc2guY2hhbm5lbC52MS5QYXJzZU5vdGlmaWNhdGlvblJlc3BvbnNlIgOQAgESbgoOQnVpbGRQYXllckF1dGgSKi50aWxsbWVzaC5jaGFubmVsLnYxLkJ1aWxkUGF5ZXJBdXRoUmVxdWVzdBorLnRpbGxtZXNoLmNoYW5uZWwudjEuQnVpbGRQYXllckF1dGhSZXNwb25zZSIDkAIBEmMKDFJlc29sdmVQYXllchIoLnRpbGxtZXNoLmNoYW5uZWwudjEuUmVzb2x2ZVBheWVyUmVxdWVzdBopLnRpbGxtZXNoLmNoYW5uZWwudjEuUmVzb2x2ZVBheWVyUmVzcG9uc2UScQoPUmVmcmVzaEFjY291bnRzEisudGlsbG1lc2guY2hhbm5lbC52MS5SZWZyZXNoQWNjb3VudHNSZXF1ZXN0GiwudGlsbG1lc2guY2hhbm5lbC52MS5SZWZyZXNoQWNjb3VudHNSZXNwb25zZSIDkAICEmEKCUZldGNoQmlsbBIlLnRpbGxtZXNoLmNoYW5uZWwudjEuRmV0Y2hCaWxsUmVxdWVzdBomLnRpbGxtZXNoLmNoYW5uZWwudjEuRmV0Y2hCaWxsUmVzcG9uc2UiA5ACATABYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_tillmesh_money_v1_money, file_tillmesh_payment_v1_outcome, file_tillmesh_payment_v1_payment, file_tillmesh_payment_v1_refund]);
 
 /**
  * Names an attempt at the channel.
@@ -434,6 +434,41 @@ export const PollPlanSchema: GenMessage<PollPlan> = /*@__PURE__*/
   messageDesc(file_tillmesh_channel_v1_channel_service, 4);
 
 /**
+ * A bill that a channel has, and when it has it.
+ *
+ * @generated from message tillmesh.channel.v1.BillPlan
+ */
+export type BillPlan = Message<"tillmesh.channel.v1.BillPlan"> & {
+  /**
+   * Which.
+   *
+   * @generated from field: tillmesh.channel.v1.BillKind kind = 1;
+   */
+  kind: BillKind;
+
+  /**
+   * The zone of its days, ahead of UTC.
+   *
+   * @generated from field: google.protobuf.Duration day_ahead_of_utc = 2;
+   */
+  dayAheadOfUtc?: Duration | undefined;
+
+  /**
+   * From the end of the day until the channel promises it.
+   *
+   * @generated from field: google.protobuf.Duration ready_after = 3;
+   */
+  readyAfter?: Duration | undefined;
+};
+
+/**
+ * Describes the message tillmesh.channel.v1.BillPlan.
+ * Use `create(BillPlanSchema)` to create a new message.
+ */
+export const BillPlanSchema: GenMessage<BillPlan> = /*@__PURE__*/
+  messageDesc(file_tillmesh_channel_v1_channel_service, 5);
+
+/**
  * No filter.
  *
  * @generated from message tillmesh.channel.v1.DescribeChannelRequest
@@ -446,7 +481,7 @@ export type DescribeChannelRequest = Message<"tillmesh.channel.v1.DescribeChanne
  * Use `create(DescribeChannelRequestSchema)` to create a new message.
  */
 export const DescribeChannelRequestSchema: GenMessage<DescribeChannelRequest> = /*@__PURE__*/
-  messageDesc(file_tillmesh_channel_v1_channel_service, 5);
+  messageDesc(file_tillmesh_channel_v1_channel_service, 6);
 
 /**
  * The channel.
@@ -495,6 +530,13 @@ export type DescribeChannelResponse = Message<"tillmesh.channel.v1.DescribeChann
    * @generated from field: repeated string account_ids = 6;
    */
   accountIds: string[];
+
+  /**
+   * The bills it has.
+   *
+   * @generated from field: repeated tillmesh.channel.v1.BillPlan bill_plans = 7;
+   */
+  billPlans: BillPlan[];
 };
 
 /**
@@ -502,7 +544,7 @@ export type DescribeChannelResponse = Message<"tillmesh.channel.v1.DescribeChann
  * Use `create(DescribeChannelResponseSchema)` to create a new message.
  */
 export const DescribeChannelResponseSchema: GenMessage<DescribeChannelResponse> = /*@__PURE__*/
-  messageDesc(file_tillmesh_channel_v1_channel_service, 6);
+  messageDesc(file_tillmesh_channel_v1_channel_service, 7);
 
 /**
  * An attempt to start.
@@ -579,7 +621,7 @@ export type CreatePaymentRequest = Message<"tillmesh.channel.v1.CreatePaymentReq
  * Use `create(CreatePaymentRequestSchema)` to create a new message.
  */
 export const CreatePaymentRequestSchema: GenMessage<CreatePaymentRequest> = /*@__PURE__*/
-  messageDesc(file_tillmesh_channel_v1_channel_service, 7);
+  messageDesc(file_tillmesh_channel_v1_channel_service, 8);
 
 /**
  * The answer.
@@ -600,7 +642,7 @@ export type CreatePaymentResponse = Message<"tillmesh.channel.v1.CreatePaymentRe
  * Use `create(CreatePaymentResponseSchema)` to create a new message.
  */
 export const CreatePaymentResponseSchema: GenMessage<CreatePaymentResponse> = /*@__PURE__*/
-  messageDesc(file_tillmesh_channel_v1_channel_service, 8);
+  messageDesc(file_tillmesh_channel_v1_channel_service, 9);
 
 /**
  * Which attempt.
@@ -621,7 +663,7 @@ export type QueryPaymentRequest = Message<"tillmesh.channel.v1.QueryPaymentReque
  * Use `create(QueryPaymentRequestSchema)` to create a new message.
  */
 export const QueryPaymentRequestSchema: GenMessage<QueryPaymentRequest> = /*@__PURE__*/
-  messageDesc(file_tillmesh_channel_v1_channel_service, 9);
+  messageDesc(file_tillmesh_channel_v1_channel_service, 10);
 
 /**
  * The answer.
@@ -642,7 +684,7 @@ export type QueryPaymentResponse = Message<"tillmesh.channel.v1.QueryPaymentResp
  * Use `create(QueryPaymentResponseSchema)` to create a new message.
  */
 export const QueryPaymentResponseSchema: GenMessage<QueryPaymentResponse> = /*@__PURE__*/
-  messageDesc(file_tillmesh_channel_v1_channel_service, 10);
+  messageDesc(file_tillmesh_channel_v1_channel_service, 11);
 
 /**
  * Which attempt.
@@ -663,7 +705,7 @@ export type ClosePaymentRequest = Message<"tillmesh.channel.v1.ClosePaymentReque
  * Use `create(ClosePaymentRequestSchema)` to create a new message.
  */
 export const ClosePaymentRequestSchema: GenMessage<ClosePaymentRequest> = /*@__PURE__*/
-  messageDesc(file_tillmesh_channel_v1_channel_service, 11);
+  messageDesc(file_tillmesh_channel_v1_channel_service, 12);
 
 /**
  * The answer.
@@ -684,7 +726,7 @@ export type ClosePaymentResponse = Message<"tillmesh.channel.v1.ClosePaymentResp
  * Use `create(ClosePaymentResponseSchema)` to create a new message.
  */
 export const ClosePaymentResponseSchema: GenMessage<ClosePaymentResponse> = /*@__PURE__*/
-  messageDesc(file_tillmesh_channel_v1_channel_service, 12);
+  messageDesc(file_tillmesh_channel_v1_channel_service, 13);
 
 /**
  * Which attempt.
@@ -705,7 +747,7 @@ export type ReversePaymentRequest = Message<"tillmesh.channel.v1.ReversePaymentR
  * Use `create(ReversePaymentRequestSchema)` to create a new message.
  */
 export const ReversePaymentRequestSchema: GenMessage<ReversePaymentRequest> = /*@__PURE__*/
-  messageDesc(file_tillmesh_channel_v1_channel_service, 13);
+  messageDesc(file_tillmesh_channel_v1_channel_service, 14);
 
 /**
  * The answer.
@@ -726,7 +768,7 @@ export type ReversePaymentResponse = Message<"tillmesh.channel.v1.ReversePayment
  * Use `create(ReversePaymentResponseSchema)` to create a new message.
  */
 export const ReversePaymentResponseSchema: GenMessage<ReversePaymentResponse> = /*@__PURE__*/
-  messageDesc(file_tillmesh_channel_v1_channel_service, 14);
+  messageDesc(file_tillmesh_channel_v1_channel_service, 15);
 
 /**
  * Money to give back.
@@ -775,7 +817,7 @@ export type CreateRefundRequest = Message<"tillmesh.channel.v1.CreateRefundReque
  * Use `create(CreateRefundRequestSchema)` to create a new message.
  */
 export const CreateRefundRequestSchema: GenMessage<CreateRefundRequest> = /*@__PURE__*/
-  messageDesc(file_tillmesh_channel_v1_channel_service, 15);
+  messageDesc(file_tillmesh_channel_v1_channel_service, 16);
 
 /**
  * The answer.
@@ -796,7 +838,7 @@ export type CreateRefundResponse = Message<"tillmesh.channel.v1.CreateRefundResp
  * Use `create(CreateRefundResponseSchema)` to create a new message.
  */
 export const CreateRefundResponseSchema: GenMessage<CreateRefundResponse> = /*@__PURE__*/
-  messageDesc(file_tillmesh_channel_v1_channel_service, 16);
+  messageDesc(file_tillmesh_channel_v1_channel_service, 17);
 
 /**
  * Which refund.
@@ -831,7 +873,7 @@ export type QueryRefundRequest = Message<"tillmesh.channel.v1.QueryRefundRequest
  * Use `create(QueryRefundRequestSchema)` to create a new message.
  */
 export const QueryRefundRequestSchema: GenMessage<QueryRefundRequest> = /*@__PURE__*/
-  messageDesc(file_tillmesh_channel_v1_channel_service, 17);
+  messageDesc(file_tillmesh_channel_v1_channel_service, 18);
 
 /**
  * The answer.
@@ -852,7 +894,7 @@ export type QueryRefundResponse = Message<"tillmesh.channel.v1.QueryRefundRespon
  * Use `create(QueryRefundResponseSchema)` to create a new message.
  */
 export const QueryRefundResponseSchema: GenMessage<QueryRefundResponse> = /*@__PURE__*/
-  messageDesc(file_tillmesh_channel_v1_channel_service, 18);
+  messageDesc(file_tillmesh_channel_v1_channel_service, 19);
 
 /**
  * A header, name in lower case.
@@ -880,7 +922,7 @@ export type HttpHeader = Message<"tillmesh.channel.v1.HttpHeader"> & {
  * Use `create(HttpHeaderSchema)` to create a new message.
  */
 export const HttpHeaderSchema: GenMessage<HttpHeader> = /*@__PURE__*/
-  messageDesc(file_tillmesh_channel_v1_channel_service, 19);
+  messageDesc(file_tillmesh_channel_v1_channel_service, 20);
 
 /**
  * A notification as it came in.
@@ -915,7 +957,7 @@ export type ParseNotificationRequest = Message<"tillmesh.channel.v1.ParseNotific
  * Use `create(ParseNotificationRequestSchema)` to create a new message.
  */
 export const ParseNotificationRequestSchema: GenMessage<ParseNotificationRequest> = /*@__PURE__*/
-  messageDesc(file_tillmesh_channel_v1_channel_service, 20);
+  messageDesc(file_tillmesh_channel_v1_channel_service, 21);
 
 /**
  * An answer to send back, byte for byte.
@@ -950,7 +992,7 @@ export type HttpAnswer = Message<"tillmesh.channel.v1.HttpAnswer"> & {
  * Use `create(HttpAnswerSchema)` to create a new message.
  */
 export const HttpAnswerSchema: GenMessage<HttpAnswer> = /*@__PURE__*/
-  messageDesc(file_tillmesh_channel_v1_channel_service, 21);
+  messageDesc(file_tillmesh_channel_v1_channel_service, 22);
 
 /**
  * News about one payment.
@@ -978,7 +1020,7 @@ export type NotifiedPayment = Message<"tillmesh.channel.v1.NotifiedPayment"> & {
  * Use `create(NotifiedPaymentSchema)` to create a new message.
  */
 export const NotifiedPaymentSchema: GenMessage<NotifiedPayment> = /*@__PURE__*/
-  messageDesc(file_tillmesh_channel_v1_channel_service, 22);
+  messageDesc(file_tillmesh_channel_v1_channel_service, 23);
 
 /**
  * News about one refund.
@@ -1006,7 +1048,7 @@ export type NotifiedRefund = Message<"tillmesh.channel.v1.NotifiedRefund"> & {
  * Use `create(NotifiedRefundSchema)` to create a new message.
  */
 export const NotifiedRefundSchema: GenMessage<NotifiedRefund> = /*@__PURE__*/
-  messageDesc(file_tillmesh_channel_v1_channel_service, 23);
+  messageDesc(file_tillmesh_channel_v1_channel_service, 24);
 
 /**
  * What the notification is.
@@ -1062,7 +1104,7 @@ export type ParseNotificationResponse = Message<"tillmesh.channel.v1.ParseNotifi
  * Use `create(ParseNotificationResponseSchema)` to create a new message.
  */
 export const ParseNotificationResponseSchema: GenMessage<ParseNotificationResponse> = /*@__PURE__*/
-  messageDesc(file_tillmesh_channel_v1_channel_service, 24);
+  messageDesc(file_tillmesh_channel_v1_channel_service, 25);
 
 /**
  * Where the payer comes back to.
@@ -1097,7 +1139,7 @@ export type BuildPayerAuthRequest = Message<"tillmesh.channel.v1.BuildPayerAuthR
  * Use `create(BuildPayerAuthRequestSchema)` to create a new message.
  */
 export const BuildPayerAuthRequestSchema: GenMessage<BuildPayerAuthRequest> = /*@__PURE__*/
-  messageDesc(file_tillmesh_channel_v1_channel_service, 25);
+  messageDesc(file_tillmesh_channel_v1_channel_service, 26);
 
 /**
  * Where to send the payer.
@@ -1118,7 +1160,7 @@ export type BuildPayerAuthResponse = Message<"tillmesh.channel.v1.BuildPayerAuth
  * Use `create(BuildPayerAuthResponseSchema)` to create a new message.
  */
 export const BuildPayerAuthResponseSchema: GenMessage<BuildPayerAuthResponse> = /*@__PURE__*/
-  messageDesc(file_tillmesh_channel_v1_channel_service, 26);
+  messageDesc(file_tillmesh_channel_v1_channel_service, 27);
 
 /**
  * The wallet's one-time code.
@@ -1146,7 +1188,7 @@ export type ResolvePayerRequest = Message<"tillmesh.channel.v1.ResolvePayerReque
  * Use `create(ResolvePayerRequestSchema)` to create a new message.
  */
 export const ResolvePayerRequestSchema: GenMessage<ResolvePayerRequest> = /*@__PURE__*/
-  messageDesc(file_tillmesh_channel_v1_channel_service, 27);
+  messageDesc(file_tillmesh_channel_v1_channel_service, 28);
 
 /**
  * Who pays.
@@ -1167,7 +1209,7 @@ export type ResolvePayerResponse = Message<"tillmesh.channel.v1.ResolvePayerResp
  * Use `create(ResolvePayerResponseSchema)` to create a new message.
  */
 export const ResolvePayerResponseSchema: GenMessage<ResolvePayerResponse> = /*@__PURE__*/
-  messageDesc(file_tillmesh_channel_v1_channel_service, 28);
+  messageDesc(file_tillmesh_channel_v1_channel_service, 29);
 
 /**
  * Reads accounts again.
@@ -1182,7 +1224,7 @@ export type RefreshAccountsRequest = Message<"tillmesh.channel.v1.RefreshAccount
  * Use `create(RefreshAccountsRequestSchema)` to create a new message.
  */
 export const RefreshAccountsRequestSchema: GenMessage<RefreshAccountsRequest> = /*@__PURE__*/
-  messageDesc(file_tillmesh_channel_v1_channel_service, 29);
+  messageDesc(file_tillmesh_channel_v1_channel_service, 30);
 
 /**
  * What came of it.
@@ -1210,7 +1252,7 @@ export type RefreshAccountsResponse = Message<"tillmesh.channel.v1.RefreshAccoun
  * Use `create(RefreshAccountsResponseSchema)` to create a new message.
  */
 export const RefreshAccountsResponseSchema: GenMessage<RefreshAccountsResponse> = /*@__PURE__*/
-  messageDesc(file_tillmesh_channel_v1_channel_service, 30);
+  messageDesc(file_tillmesh_channel_v1_channel_service, 31);
 
 /**
  * What is wrong with an account's file.
@@ -1238,7 +1280,7 @@ export type AccountProblem = Message<"tillmesh.channel.v1.AccountProblem"> & {
  * Use `create(AccountProblemSchema)` to create a new message.
  */
 export const AccountProblemSchema: GenMessage<AccountProblem> = /*@__PURE__*/
-  messageDesc(file_tillmesh_channel_v1_channel_service, 31);
+  messageDesc(file_tillmesh_channel_v1_channel_service, 32);
 
 /**
  * Which bill.
@@ -1254,11 +1296,18 @@ export type FetchBillRequest = Message<"tillmesh.channel.v1.FetchBillRequest"> &
   accountId: string;
 
   /**
-   * The day in the channel's time zone, as yyyy-mm-dd.
+   * The day in the channel's time zone, as yyyy-mm-dd: Beijing's for WeChat Pay, Alipay and UnionPay, UTC for Stripe.
    *
    * @generated from field: string day = 2;
    */
   day: string;
+
+  /**
+   * Which of the day's bills; one that the channel does not have answers OPERATION_NOT_SUPPORTED.
+   *
+   * @generated from field: tillmesh.channel.v1.BillKind kind = 3;
+   */
+  kind: BillKind;
 };
 
 /**
@@ -1266,70 +1315,197 @@ export type FetchBillRequest = Message<"tillmesh.channel.v1.FetchBillRequest"> &
  * Use `create(FetchBillRequestSchema)` to create a new message.
  */
 export const FetchBillRequestSchema: GenMessage<FetchBillRequest> = /*@__PURE__*/
-  messageDesc(file_tillmesh_channel_v1_channel_service, 32);
+  messageDesc(file_tillmesh_channel_v1_channel_service, 33);
 
 /**
- * One row of the bill.
+ * One line of a bill.
  *
- * @generated from message tillmesh.channel.v1.BillRow
+ * @generated from message tillmesh.channel.v1.BillLine
  */
-export type BillRow = Message<"tillmesh.channel.v1.BillRow"> & {
+export type BillLine = Message<"tillmesh.channel.v1.BillLine"> & {
   /**
-   * The number the channel knows.
+   * Where it stands in the channel's file, from 1; headers and comments count.
    *
-   * @generated from field: string channel_order_no = 1;
+   * @generated from field: uint64 line_number = 1;
+   */
+  lineNumber: bigint;
+
+  /**
+   * What it is about.
+   *
+   * @generated from field: tillmesh.channel.v1.BillLineKind kind = 2;
+   */
+  kind: BillLineKind;
+
+  /**
+   * The number that the channel knows the payment by: ours. Empty where the line is about none.
+   *
+   * @generated from field: string channel_order_no = 3;
    */
   channelOrderNo: string;
 
   /**
-   * The refund's number, for rows about refunds.
+   * Our number of the refund, for lines about refunds that have one.
    *
-   * @generated from field: string refund_no = 2;
+   * @generated from field: string refund_no = 4;
    */
   refundNo: string;
 
   /**
-   * The channel's own number.
+   * The channel's own number of the payment, or of whatever the line is about.
    *
-   * @generated from field: string channel_transaction_id = 3;
+   * @generated from field: string channel_transaction_id = 5;
    */
   channelTransactionId: string;
 
   /**
-   * What moved: negative for refunds.
+   * The channel's own number of the refund.
    *
-   * @generated from field: tillmesh.money.v1.Money amount = 4;
+   * @generated from field: string channel_refund_id = 6;
    */
-  amount?: Money | undefined;
+  channelRefundId: string;
 
   /**
-   * What the channel took for it, in 1/100,000 of the currency's main unit.
+   * What moved, in minor units of the currency: above 0 to the merchant, below 0 from it.
    *
-   * @generated from field: int64 fee_micro_units = 5;
+   * @generated from field: int64 amount_minor_units = 7;
    */
-  feeMicroUnits: bigint;
+  amountMinorUnits: bigint;
 
   /**
-   * The channel's word for the state.
+   * ISO 4217.
    *
-   * @generated from field: string channel_state = 6;
+   * @generated from field: string currency = 8;
    */
-  channelState: string;
+  currency: string;
+
+  /**
+   * What the channel took for it, in minor units of fee_currency: above 0 from the merchant, below 0 given back. Fractions that some channels tell are
+   * rounded half away from zero.
+   *
+   * @generated from field: int64 fee_minor_units = 9;
+   */
+  feeMinorUnits: bigint;
+
+  /**
+   * ISO 4217; another than currency where the channel settles in another.
+   *
+   * @generated from field: string fee_currency = 10;
+   */
+  feeCurrency: string;
 
   /**
    * When it happened.
    *
-   * @generated from field: google.protobuf.Timestamp happened_at = 7;
+   * @generated from field: google.protobuf.Timestamp happened_at = 11;
    */
   happenedAt?: Timestamp | undefined;
+
+  /**
+   * How it stood.
+   *
+   * @generated from field: tillmesh.channel.v1.BillLineState state = 12;
+   */
+  state: BillLineState;
+
+  /**
+   * The channel's word for that, at most 64 characters.
+   *
+   * @generated from field: string channel_state = 13;
+   */
+  channelState: string;
+
+  /**
+   * True for a line that stands in the file, character for character, a second time.
+   *
+   * @generated from field: bool repeated_line = 14;
+   */
+  repeatedLine: boolean;
 };
 
 /**
- * Describes the message tillmesh.channel.v1.BillRow.
- * Use `create(BillRowSchema)` to create a new message.
+ * Describes the message tillmesh.channel.v1.BillLine.
+ * Use `create(BillLineSchema)` to create a new message.
  */
-export const BillRowSchema: GenMessage<BillRow> = /*@__PURE__*/
-  messageDesc(file_tillmesh_channel_v1_channel_service, 33);
+export const BillLineSchema: GenMessage<BillLine> = /*@__PURE__*/
+  messageDesc(file_tillmesh_channel_v1_channel_service, 34);
+
+/**
+ * Up to 500 lines, in the file's order. They count only once the bill's end has come.
+ *
+ * @generated from message tillmesh.channel.v1.BillLines
+ */
+export type BillLines = Message<"tillmesh.channel.v1.BillLines"> & {
+  /**
+   * The lines.
+   *
+   * @generated from field: repeated tillmesh.channel.v1.BillLine lines = 1;
+   */
+  lines: BillLine[];
+};
+
+/**
+ * Describes the message tillmesh.channel.v1.BillLines.
+ * Use `create(BillLinesSchema)` to create a new message.
+ */
+export const BillLinesSchema: GenMessage<BillLines> = /*@__PURE__*/
+  messageDesc(file_tillmesh_channel_v1_channel_service, 35);
+
+/**
+ * The bill is whole: every check of the channel's form has passed. It is the last message; a stream that ends without it was broken.
+ *
+ * @generated from message tillmesh.channel.v1.BillEnd
+ */
+export type BillEnd = Message<"tillmesh.channel.v1.BillEnd"> & {
+  /**
+   * How many lines were sent.
+   *
+   * @generated from field: uint64 lines = 1;
+   */
+  lines: bigint;
+
+  /**
+   * How many of them had been sent before, character for character.
+   *
+   * @generated from field: uint64 repeated_lines = 2;
+   */
+  repeatedLines: bigint;
+
+  /**
+   * Bytes of the file as it was received.
+   *
+   * @generated from field: uint64 raw_bytes = 3;
+   */
+  rawBytes: bigint;
+
+  /**
+   * SHA-256 of the file as it was received, in hexadecimal.
+   *
+   * @generated from field: string raw_sha256 = 4;
+   */
+  rawSha256: string;
+
+  /**
+   * Whether the channel told a digest of the file, and it was right.
+   *
+   * @generated from field: bool digest_checked = 5;
+   */
+  digestChecked: boolean;
+
+  /**
+   * Whether the file told totals, and they were those of its lines.
+   *
+   * @generated from field: bool totals_checked = 6;
+   */
+  totalsChecked: boolean;
+};
+
+/**
+ * Describes the message tillmesh.channel.v1.BillEnd.
+ * Use `create(BillEndSchema)` to create a new message.
+ */
+export const BillEndSchema: GenMessage<BillEnd> = /*@__PURE__*/
+  messageDesc(file_tillmesh_channel_v1_channel_service, 36);
 
 /**
  * A part of the bill.
@@ -1338,18 +1514,27 @@ export const BillRowSchema: GenMessage<BillRow> = /*@__PURE__*/
  */
 export type FetchBillResponse = Message<"tillmesh.channel.v1.FetchBillResponse"> & {
   /**
-   * Up to 1,000 rows.
+   * What it holds.
    *
-   * @generated from field: repeated tillmesh.channel.v1.BillRow rows = 1;
+   * @generated from oneof tillmesh.channel.v1.FetchBillResponse.part
    */
-  rows: BillRow[];
-
-  /**
-   * Raw bytes as they were received, at most 64 KiB a message.
-   *
-   * @generated from field: bytes raw = 2;
-   */
-  raw: Uint8Array;
+  part: {
+    /**
+     * Lines.
+     *
+     * @generated from field: tillmesh.channel.v1.BillLines lines = 1;
+     */
+    value: BillLines;
+    case: "lines";
+  } | {
+    /**
+     * The end.
+     *
+     * @generated from field: tillmesh.channel.v1.BillEnd end = 2;
+     */
+    value: BillEnd;
+    case: "end";
+  } | { case: undefined; value?: undefined };
 };
 
 /**
@@ -1357,7 +1542,7 @@ export type FetchBillResponse = Message<"tillmesh.channel.v1.FetchBillResponse">
  * Use `create(FetchBillResponseSchema)` to create a new message.
  */
 export const FetchBillResponseSchema: GenMessage<FetchBillResponse> = /*@__PURE__*/
-  messageDesc(file_tillmesh_channel_v1_channel_service, 34);
+  messageDesc(file_tillmesh_channel_v1_channel_service, 37);
 
 /**
  * How an attempt that was not paid ended.
@@ -1491,6 +1676,150 @@ export const NotificationRefusalSchema: GenEnum<NotificationRefusal> = /*@__PURE
   enumDesc(file_tillmesh_channel_v1_channel_service, 1);
 
 /**
+ * What a bill is about.
+ *
+ * @generated from enum tillmesh.channel.v1.BillKind
+ */
+export const BillKind = {
+  /**
+   * Not set: refused.
+   *
+   * @generated from enum value: BILL_KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Payments and refunds, one by one, with what the channel took for each.
+   *
+   * @generated from enum value: BILL_KIND_TRADE = 1;
+   */
+  TRADE: 1,
+
+  /**
+   * Every movement of the account's money: what was paid in, given back, taken as a fee, drawn out.
+   *
+   * @generated from enum value: BILL_KIND_FUND_FLOW = 2;
+   */
+  FUND_FLOW: 2,
+} as const;
+
+/**
+ * What a bill is about.
+ *
+ * @generated from enum tillmesh.channel.v1.BillKind
+ */
+export type BillKind = (typeof BillKind)[keyof typeof BillKind] | UnknownEnum;
+
+/**
+ * Describes the enum tillmesh.channel.v1.BillKind.
+ */
+export const BillKindSchema: GenEnum<BillKind> = /*@__PURE__*/
+  enumDesc(file_tillmesh_channel_v1_channel_service, 2);
+
+/**
+ * What a line of a bill is about.
+ *
+ * @generated from enum tillmesh.channel.v1.BillLineKind
+ */
+export const BillLineKind = {
+  /**
+   * Not set.
+   *
+   * @generated from enum value: BILL_LINE_KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Money of a payer.
+   *
+   * @generated from enum value: BILL_LINE_KIND_PAYMENT = 1;
+   */
+  PAYMENT: 1,
+
+  /**
+   * Money back to a payer: a refund, or a payment that was reversed (then refund_no is empty).
+   *
+   * @generated from enum value: BILL_LINE_KIND_REFUND = 2;
+   */
+  REFUND: 2,
+
+  /**
+   * What the channel took, or gave back, for its service, where that is a line of its own.
+   *
+   * @generated from enum value: BILL_LINE_KIND_FEE = 3;
+   */
+  FEE: 3,
+
+  /**
+   * Anything else: money drawn out, corrections, words that nobody knows.
+   *
+   * @generated from enum value: BILL_LINE_KIND_OTHER = 4;
+   */
+  OTHER: 4,
+} as const;
+
+/**
+ * What a line of a bill is about.
+ *
+ * @generated from enum tillmesh.channel.v1.BillLineKind
+ */
+export type BillLineKind = (typeof BillLineKind)[keyof typeof BillLineKind] | UnknownEnum;
+
+/**
+ * Describes the enum tillmesh.channel.v1.BillLineKind.
+ */
+export const BillLineKindSchema: GenEnum<BillLineKind> = /*@__PURE__*/
+  enumDesc(file_tillmesh_channel_v1_channel_service, 3);
+
+/**
+ * How what a line is about stood when the bill was made.
+ *
+ * @generated from enum tillmesh.channel.v1.BillLineState
+ */
+export const BillLineState = {
+  /**
+   * The channel uses a word that is not listed.
+   *
+   * @generated from enum value: BILL_LINE_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * The money moved.
+   *
+   * @generated from enum value: BILL_LINE_STATE_SUCCEEDED = 1;
+   */
+  SUCCEEDED: 1,
+
+  /**
+   * It is on its way.
+   *
+   * @generated from enum value: BILL_LINE_STATE_PROCESSING = 2;
+   */
+  PROCESSING: 2,
+
+  /**
+   * It will not move.
+   *
+   * @generated from enum value: BILL_LINE_STATE_FAILED = 3;
+   */
+  FAILED: 3,
+} as const;
+
+/**
+ * How what a line is about stood when the bill was made.
+ *
+ * @generated from enum tillmesh.channel.v1.BillLineState
+ */
+export type BillLineState = (typeof BillLineState)[keyof typeof BillLineState] | UnknownEnum;
+
+/**
+ * Describes the enum tillmesh.channel.v1.BillLineState.
+ */
+export const BillLineStateSchema: GenEnum<BillLineState> = /*@__PURE__*/
+  enumDesc(file_tillmesh_channel_v1_channel_service, 4);
+
+/**
  * One adapter, deployed on its own, serving all accounts of one channel. It never retries by itself except the one
  * fail-over to the channel's second domain with identical bytes, which it reports in `sends`. An operation that a channel does not have answers
  * FAILED_PRECONDITION with OPERATION_NOT_SUPPORTED. What the channel says is an answer, whatever it says.
@@ -1609,7 +1938,8 @@ export const ChannelService: GenService<{
     output: typeof RefreshAccountsResponseSchema;
   },
   /**
-   * The bill of one day, as the channel gives it and row by row.
+   * The bill of one day, line by line. What was received counts only when the last message, the bill's end, has come. BILL_NOT_READY, BILL_ABSENT,
+   * BILL_BROKEN and BILL_REFUSED say why there is none. The deadline is the caller's, at most 10 minutes.
    *
    * @generated from rpc tillmesh.channel.v1.ChannelService.FetchBill
    */
