@@ -26,6 +26,7 @@ const HELP = `npm run sandbox [-- options]
   --stripe <a,b>         account names at the simulated Stripe (default stripe-a)
   --unionpay <a,b>       account names at the simulated UnionPay (default unionpay-a)
   --stripe-webhook <url> where every Stripe account's events go; without it nothing is told
+  --tls                  WeChat Pay, Alipay and UnionPay speak TLS, with a certificate of an authority of its own
   --free-ports           take free ports instead of 7400 to 7404, 7411, 7412 and 7414
   --time-scale <factor>  on the waits between notifications (default 1; 0.01 makes seconds of minutes)`;
 
@@ -37,6 +38,7 @@ const { values: options } = parseArgs({
     stripe: { type: 'string', default: 'stripe-a' },
     unionpay: { type: 'string', default: 'unionpay-a' },
     'stripe-webhook': { type: 'string' },
+    tls: { type: 'boolean', default: false },
     'free-ports': { type: 'boolean', default: false },
     'time-scale': { type: 'string', default: '1' },
     help: { type: 'boolean', default: false },
@@ -70,14 +72,16 @@ const main = async (): Promise<number> => {
   const words = [generate, '--out', keys, ...names];
   await promisify(execFile)(process.execPath, words);
   const accountsFile = join(keys, 'accounts.json');
-  const { sandbox, stripe } = JSON.parse(readFileSync(accountsFile, 'utf8')) as {
+  const { sandbox, stripe, tls } = JSON.parse(readFileSync(accountsFile, 'utf8')) as {
     sandbox: { stripe: { accounts: readonly object[] } };
     stripe: { certificateFile: string };
+    tls: { rootFile: string; certificateFile: string; certificateKeyFile: string };
   };
   const portFile = join(folder, 'ports.json');
   rmSync(portFile, { force: true });
   const config = {
     ...sandbox,
+    tls: options.tls ? { certificateFile: tls.certificateFile, certificateKeyFile: tls.certificateKeyFile } : undefined,
     stripe: {
       ...sandbox.stripe,
       accounts: sandbox.stripe.accounts.map((account) => ({ ...account, webhookUrl: options['stripe-webhook'] })),
@@ -99,11 +103,12 @@ const main = async (): Promise<number> => {
   const ports = await Promise.race([portsIn(portFile), ended]);
   if (typeof ports === 'number') return ports === 0 ? 1 : ports;
   say();
-  say(`WeChat Pay   http://127.0.0.1:${ports.wechat}   second ${ports.second.wechat}`);
-  say(`Alipay       http://127.0.0.1:${ports.alipay}/gateway.do   second ${ports.second.alipay}`);
+  const scheme = options.tls ? 'https' : 'http';
+  say(`WeChat Pay   ${scheme}://127.0.0.1:${ports.wechat}   second ${ports.second.wechat}`);
+  say(`Alipay       ${scheme}://127.0.0.1:${ports.alipay}/gateway.do   second ${ports.second.alipay}`);
   say(`Stripe       https://127.0.0.1:${ports.stripe}`);
-  say(`to trust     ${stripe.certificateFile}`);
-  say(`UnionPay     http://127.0.0.1:${ports.unionpay}   second ${ports.second.unionpay}`);
+  say(`to trust     ${[stripe.certificateFile, ...(options.tls ? [tls.rootFile] : [])].join('   ')}`);
+  say(`UnionPay     ${scheme}://127.0.0.1:${ports.unionpay}   second ${ports.second.unionpay}`);
   say(`control      http://127.0.0.1:${ports.control}/control/health`);
   say(`keys         ${accountsFile}`);
   say();

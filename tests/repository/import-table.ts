@@ -84,6 +84,8 @@ export const toolsOfRoot: Readonly<Record<string, string>> = {
   '@types/opossum': 'the types of opossum, which a bench measures',
   '@types/pngjs': 'the types of pngjs, with which a test reads the picture of a code',
   '@types/qrcode': 'the types of qrcode, which draws codes',
+  '@types/yauzl': 'the types of yauzl, which reads the archives of bills',
+  '@types/yazl': 'the types of yazl, with which the sandbox makes them',
   '@types/node': 'the types of Node, named in tsconfig.json',
   oxlint: 'run by scripts/quality-checks.ts',
   'oxlint-tsgolint': 'the type-aware rules of oxlint',

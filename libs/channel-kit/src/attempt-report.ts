@@ -52,6 +52,7 @@ export const attemptReport = (facts: CallFacts, outcome: Outcome, details: Detai
   queryNow: false,
   configAlarm: false,
   orderNotFound: false,
+  details: undefined,
   ...details,
 });
 

@@ -11,6 +11,7 @@ export const attemptSummary = (report: AttemptReport): CallSummary => ({
   code: codeLabel(report.ruleId, report.channelCode),
   facts: report.facts,
   configAlarm: report.configAlarm,
+  leftOut: report.details?.leftOut ?? [],
 });
 /** Of a close or a reverse. */
 export const closeSummary = (report: CloseReport): CallSummary => ({
@@ -30,6 +31,8 @@ export const notificationSummary = (report: NotificationReport): CallSummary => 
   code: '',
   facts: undefined,
   configAlarm: false,
+  leftOut:
+    report.kind === 'refused' ? [] : report.payments.flatMap(({ report: { details } }) => details?.leftOut ?? []),
 });
 
 /** Of a question who pays. */

@@ -26,8 +26,8 @@ export type HttpLimits = {
 /** A host to call. */
 export type HttpHost = {
   readonly baseUrl: string;
-  /** Authority to trust instead of the public ones, PEM. */
-  readonly authority?: string;
+  /** Authorities to trust, PEM, and no others; the public ones where it is left out. */
+  readonly trustedRoots?: readonly string[];
   /** What this client shows to a host that asks for a certificate, PEM; sockets with it serve its holder alone. */
   readonly clientCertificate?: { readonly holder: string; readonly certificate: string; readonly privateKey: string };
 };

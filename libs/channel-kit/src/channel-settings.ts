@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { LogConfig, RedisConfig, ServerConfig, secretFile, secretFolder, z } from '@tillmesh/config';
 import type { AccountSettings } from './account-settings.ts';
@@ -7,6 +8,23 @@ import type { Channel } from './channel.ts';
 import type { HttpHost, HttpLimits } from './channel-http.ts';
 import { type ChannelLanes, lanesSetting } from './channel-lanes.ts';
 
+/** Two in one file would be trusted together, and only the first one be looked at. */
+const isAuthority = (pem: string): boolean => {
+  if (pem.split('-----BEGIN CERTIFICATE-----').length !== 2) return false;
+  try {
+    return new X509Certificate(pem).ca;
+  } catch {
+    return false;
+  }
+};
+
+const rootFile = secretFile('the certificate of an authority').transform((secret, context): string => {
+  const pem = secret.reveal();
+  if (isAuthority(pem)) return pem;
+  context.addIssue({ code: 'custom', message: 'the file holds no certificate of an authority, one alone and in PEM' });
+  return z.NEVER;
+});
+
 const HttpSettings = z
   .strictObject({
     connectTimeoutMs: z.int().min(50).max(10_000).default(1_000).describe('TCP and TLS together, ms.'),
@@ -14,7 +32,14 @@ const HttpSettings = z
     bodyTimeoutMs: z.int().min(100).max(40_000).default(5_000).describe("Between parts of the answer's body, ms."),
     keepAliveMs: z.int().min(1).max(60_000).default(4_000).describe('How long an unused socket is kept, ms.'),
     answerBytesMax: z.int().min(1_024).max(4_194_304).default(262_144).describe('A longer answer is given up.'),
-    authorityFile: secretFile('the certificate of an authority to trust instead of the public ones').optional(),
+    trustedRoots: z
+      .array(rootFile)
+      .min(1)
+      .max(16)
+      .optional()
+      .describe(
+        'The authorities that may vouch for the hosts of this channel, and no others; the public ones without it.',
+      ),
   })
   .prefault({})
   .describe('How the channel is called.');
@@ -106,7 +131,7 @@ export type ChannelSettings<Account> = {
 export const httpLimitsOf = ({ http, lanes }: Pick<ChannelSettings<unknown>, 'http' | 'lanes'>): HttpLimits => {
   const { pay, refund, query, bill } = lanes;
   const connectionsMax = pay.concurrentMax + refund.concurrentMax + query.concurrentMax + (bill?.concurrentMax ?? 0);
-  const { authorityFile: _authority, ...limits } = http;
+  const { trustedRoots: _roots, ...limits } = http;
   return { ...limits, connectionsMax, waitingMax: connectionsMax };
 };
 
@@ -115,8 +140,8 @@ export const hostsOf = <Account extends AccountSettings>(
   channel: Channel<Account>,
   settings: Pick<ChannelSettings<Account>, 'accounts' | 'http'>,
 ): readonly HttpHost[] => {
-  const authority = settings.http.authorityFile?.reveal();
-  const trusting = (host: HttpHost): HttpHost => (authority === undefined ? host : { ...host, authority });
+  const { trustedRoots } = settings.http;
+  const trusting = (host: HttpHost): HttpHost => (trustedRoots === undefined ? host : { ...host, trustedRoots });
   const hosts: readonly HttpHost[] = [
     ...settings.accounts.flatMap(({ baseUrls }) => baseUrls.map((baseUrl) => ({ baseUrl }))),
     ...settings.accounts.flatMap((account) => channel.furtherHosts?.(account) ?? []),

@@ -2,6 +2,7 @@ import type { Clock, Random } from '@tillmesh/clock';
 import type { Secret, z } from '@tillmesh/config';
 import type {
   ClientAction,
+  DetailField,
   Money,
   Outcome,
   PaymentKind,
@@ -15,6 +16,7 @@ import type { BillKind, BillLimits, BillLine, BillRead, BillReport, BillRequest 
 import type { BillSpool } from './bills/bill-spool.ts';
 import type { ChannelHttp, HttpHost } from './channel-http.ts';
 import type { ChannelLanes } from './channel-lanes.ts';
+import type { ReadDetails } from './payment-details.ts';
 
 /** Names an attempt at the channel. */
 export type OrderRef = {
@@ -99,6 +101,8 @@ export type AttemptReport = {
   readonly queryNow: boolean;
   readonly configAlarm: boolean;
   readonly orderNotFound: boolean;
+  /** What a success tells beyond itself; see readDetails. Undefined for any other outcome. */
+  readonly details: ReadDetails | undefined;
 };
 
 /** How a close or a reverse ended. */
@@ -234,6 +238,8 @@ export type Channel<Account extends AccountSettings> = {
   readonly lanes: ChannelLanes;
   /** One for each kind. */
   readonly pollPlans: readonly PollPlan[];
+  /** What of a payment's details a query tells: where other news lacks one of them, one later query completes it. None unless told. */
+  readonly queryTells?: readonly DetailField[];
   /** What a probe of a domain asks for, by GET: anything that it answers while it is well. `/` unless told. */
   readonly probePath?: string;
   /** The hosts of an account beyond its base addresses: those that ask for its client certificate, or where payers are asked for. */

@@ -46,6 +46,7 @@ export { type BillDay, billDayOf } from './bills/bill-day.ts';
 export { type BillSpool, openBillSpool } from './bills/bill-spool.ts';
 export { type BillEncoding, type TextLine, textLinesOf } from './bills/bill-text.ts';
 export { BillTotals } from './bills/bill-totals.ts';
+export { withZip, type ZipEntry } from './bills/bill-zip.ts';
 export { RepeatedLines } from './bills/repeated-lines.ts';
 export {
   type AttemptReport,
@@ -95,6 +96,16 @@ export {
   wholeNumberAt,
 } from './json-text.ts';
 export { parsePrivateKey, parsePublicKey, privateKeyFile, publicKeyFile } from './keys.ts';
+export {
+  type ReadDetails,
+  readDetails,
+  settledWithout,
+  type ToldDetails,
+  toldList,
+  toldText,
+  toldValue,
+  unreadable,
+} from './payment-details.ts';
 export { refundReport, refundStateOf, type ToldRefund } from './refund-report.ts';
 export { runChannel } from './run-channel.ts';
 export { type ServeChannelOptions, type ServedChannel, serveChannel } from './serve-channel.ts';

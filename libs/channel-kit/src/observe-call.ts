@@ -1,4 +1,5 @@
 import type { Clock } from '@tillmesh/clock';
+import type { LeftOut } from '@tillmesh/domain';
 import { counter, durations, type Log, type Span, withSpan } from '@tillmesh/telemetry';
 import type { CallFacts } from './channel.ts';
 
@@ -21,6 +22,11 @@ const configAlarms = counter(
   'Answers that speak of our configuration: the account should leave routing.',
   ['channel', 'account_id'],
 );
+const leftOutDetails = counter(
+  'tillmesh_payment_details_left_out_total',
+  'Details of payments that a channel told and that cannot be right; the payment is paid all the same.',
+  ['channel', 'field', 'why'],
+);
 
 /** What can be told of a call without telling a secret. */
 export type CallSummary = {
@@ -30,6 +36,8 @@ export type CallSummary = {
   readonly code: string;
   readonly facts: CallFacts | undefined;
   readonly configAlarm: boolean;
+  /** Details of a payment that the channel told and that cannot be right. */
+  readonly leftOut?: readonly LeftOut[];
 };
 
 /** Runs one call to a channel inside a span, counts it, and logs what somebody should look at. */
@@ -62,6 +70,7 @@ export const observeCall = <Report>(
     const line = { operation, account_id: accountId, channel_order_no: channelOrderNo, outcome, code };
     if (facts?.signature !== undefined) signatures.add({ channel: channelId, signature: facts.signature });
     if (facts?.signature === 'invalid') log.error(line, 'a signature is wrong: a forger, or a key that has changed');
+    for (const { field, why } of summary.leftOut ?? []) leftOutDetails.add({ channel: channelId, field, why });
     if (configAlarm) {
       configAlarms.add({ channel: channelId, account_id: accountId });
       log.error(line, 'the channel refuses our configuration');

@@ -271,7 +271,7 @@ export const serveChannel = <Account extends AccountSettings>(options: ServeChan
         summaryOf: attemptSummary,
       });
       const secrets = [request.paymentCode, request.payerId, request.clientIp];
-      return { result: attemptReportToWire(withoutSecrets(report, secrets)) };
+      return { result: attemptReportToWire(withoutSecrets(report, secrets), channel.queryTells) };
     },
 
     queryPayment: async (wire, context) => {
@@ -344,7 +344,7 @@ export const serveChannel = <Account extends AccountSettings>(options: ServeChan
         run: (call) => parse(notification, call),
         summaryOf: notificationSummary,
       });
-      return notificationToWire(report);
+      return notificationToWire(report, channel.queryTells);
     },
 
     buildPayerAuth: async ({ accountId, returnUrl, state }) => {

@@ -1,5 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { durationFromMs } from '@bufbuild/protobuf/wkt';
+import type { DetailField } from '@tillmesh/domain';
 import {
   type AttemptResultSchema,
   type CloseResultSchema,
@@ -23,6 +24,7 @@ import type {
   PollPlan,
   RefundReport,
 } from './channel.ts';
+import { queryTellsMore } from './payment-details.ts';
 
 const CODE_CHARACTERS_MAX = 64;
 const MESSAGE_CHARACTERS_MAX = 255;
@@ -41,8 +43,11 @@ const factsToWire = (facts: CallFacts) => ({
 const messageOf = ({ channelMessage, outcome }: AttemptReport): string =>
   channelMessage === '' && outcome.kind === 'unknown' ? outcome.cause : channelMessage;
 
-/** A report about an attempt, for the wire. */
-export const attemptReportToWire = (report: AttemptReport): MessageInitShape<typeof AttemptResultSchema> =>
+/** A report about an attempt, for the wire. @param queryTells what a query tells of the details; empty for what a query told. */
+export const attemptReportToWire = (
+  report: AttemptReport,
+  queryTells: readonly DetailField[] = [],
+): MessageInitShape<typeof AttemptResultSchema> =>
   attemptResultToWire(report.outcome, {
     ...factsToWire(report.facts),
     vouchedByConnection: report.facts.vouched === true,
@@ -58,6 +63,8 @@ export const attemptReportToWire = (report: AttemptReport): MessageInitShape<typ
     configAlarm: report.configAlarm,
     orderNotFound: report.orderNotFound,
     queryNow: report.queryNow,
+    details: report.details?.details,
+    queryTellsMore: queryTellsMore(report.details, queryTells),
   });
 
 const END_TO_WIRE: Readonly<Record<CloseEnd, WireCloseEnd>> = {
@@ -105,6 +112,7 @@ const answerToWire = (answer: NotificationAnswer): MessageInitShape<typeof HttpA
 /** What a notification is, for the wire. */
 export const notificationToWire = (
   report: NotificationReport,
+  queryTells: readonly DetailField[] = [],
 ): MessageInitShape<typeof ParseNotificationResponseSchema> =>
   report.kind === 'refused'
     ? { refusal: REFUSAL_TO_WIRE[report.refusal], answerRetry: answerToWire(report.answerRetry) }
@@ -112,7 +120,7 @@ export const notificationToWire = (
         dedupeKey: report.dedupeKey,
         payments: report.payments.map(({ channelOrderNo, report: payment }) => ({
           channelOrderNo,
-          result: attemptReportToWire(payment),
+          result: attemptReportToWire(payment, queryTells),
         })),
         refunds: report.refunds.map(({ refundNo, report: refund }) => ({
           refundNo,

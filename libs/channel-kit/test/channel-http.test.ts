@@ -3,9 +3,11 @@ import { createServer as createHttpServer, type RequestListener } from 'node:htt
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import { systemClock } from '@tillmesh/clock';
+import { metricsText } from '@tillmesh/telemetry';
+import { type Issued, issueCertificate } from '@tillmesh/testing/issued-certificate';
 import { selfSigned } from '@tillmesh/testing/self-signed';
 import { Dispatcher, Pool } from 'undici';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { type ChannelHttp, createChannelHttp, type HttpHost, type HttpLimits } from '../src/channel-http.ts';
 import { exchangeOver, type HttpExchange, type HttpRequest } from '../src/http-exchange.ts';
 
@@ -137,13 +139,65 @@ test('a peer whose certificate nobody vouches for is not sent', async () => {
 
 test('a peer with a trusted certificate answers securely, one without TLS does not', async () => {
   const { baseUrl, certificate } = await startTls();
-  expect(await sendTo({ baseUrl, authority: certificate })).toMatchObject({
+  expect(await sendTo({ baseUrl, trustedRoots: [certificate] })).toMatchObject({
     kind: 'answered',
     secure: true,
     status: 200,
   });
   const plain = await startHttp((_request, response) => response.end('ok'));
   expect(await sendTo({ baseUrl: plain })).toMatchObject({ kind: 'answered', secure: false });
+});
+
+describe('with a limited set of roots', () => {
+  const [ours, further, foreign] = ['ours', 'further', 'foreign'].map((commonName) =>
+    issueCertificate({ commonName, isAuthority: true }),
+  );
+  const startIssued = async (issuer: Issued | undefined, addresses = ['127.0.0.1']) => {
+    const { certificate, privateKey } = issueCertificate({
+      commonName: 'the host',
+      ...(issuer && { issuer }),
+      addresses,
+    });
+    const key = privateKey.export({ type: 'pkcs8', format: 'pem' });
+    const { baseUrl, peer } = await startPeer(
+      (socket, seen) => {
+        socket.on('data', (data) => {
+          seen.bytes += data.length;
+          socket.end('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok');
+        });
+      },
+      (onConnection) => createTlsServer({ key, cert: certificate }, onConnection),
+    );
+    return { baseUrl: baseUrl.replace('http:', 'https:'), peer };
+  };
+  const trustedRoots = [ours, further].map((root) => root?.certificate ?? '');
+
+  test('a host counts that any of them has vouched for', async () => {
+    for (const issuer of [ours, further]) {
+      const { baseUrl } = await startIssued(issuer);
+      expect(await sendTo({ baseUrl, trustedRoots })).toMatchObject({ kind: 'answered', secure: true });
+    }
+  });
+
+  test('a host that another root has vouched for gets nothing, and is counted', async () => {
+    const { baseUrl, peer } = await startIssued(foreign);
+    const exchange = await sendTo({ baseUrl, trustedRoots });
+    expect(exchange).toMatchObject({ kind: 'not_sent', sends: 0, cause: 'UNABLE_TO_VERIFY_LEAF_SIGNATURE' });
+    expect(peer.bytes).toBe(0);
+    const line = (await metricsText())
+      .split('\n')
+      .find((text) => text.startsWith('tillmesh_channel_link_failures_total') && text.includes(new URL(baseUrl).host));
+    expect(line).toMatch(/cause="UNABLE_TO_VERIFY_LEAF_SIGNATURE".* 1$/);
+  });
+
+  test('a host with a certificate for another address gets nothing', async () => {
+    const { baseUrl, peer } = await startIssued(ours, ['127.0.0.2']);
+    expect(await sendTo({ baseUrl, trustedRoots })).toMatchObject({
+      kind: 'not_sent',
+      cause: 'ERR_TLS_CERT_ALTNAME_INVALID',
+    });
+    expect(peer.bytes).toBe(0);
+  });
 });
 
 test('a certificate of our own is shown for its holder alone', async () => {
@@ -162,7 +216,7 @@ test('a certificate of our own is shown for its holder alone', async () => {
         onConnection,
       ),
   );
-  const host = { baseUrl: baseUrl.replace('http:', 'https:'), authority: server.certificate };
+  const host = { baseUrl: baseUrl.replace('http:', 'https:'), trustedRoots: [server.certificate] };
   const http = createChannelHttp({
     channelId: 'test',
     hosts: [host, { ...host, clientCertificate: { holder: 'acme', ...client } }],

@@ -4,7 +4,8 @@ import type { RpcClient } from '@tillmesh/rpc';
 
 /** How a payer behaves who shows a payment code, or a card. */
 export type Payer =
-  | { readonly kind: 'pays' }
+  /** With a coupon of the merchant, where the world knows discounts. */
+  | { readonly kind: 'pays'; readonly merchantDiscountFen?: number | undefined }
   | { readonly kind: 'types_password'; readonly seconds: number }
   /** The channel declines with this code. */
   | { readonly kind: 'declined'; readonly code: string };
@@ -58,6 +59,8 @@ export type ChannelWorld = {
   readonly signsAnswers: boolean;
   /** Whether the channel can take a code back that is shown; otherwise time alone ends it. */
   readonly canWithdraw: boolean;
+  /** Whether payers can have coupons here. */
+  readonly knowsDiscounts: boolean;
   /** A listed decline for want of money. */
   readonly declineCode: string;
   readonly notifyUrl: string;
@@ -67,8 +70,8 @@ export type ChannelWorld = {
   readonly paymentCode: (payer: Payer) => Promise<string>;
   /** The next exchange of this kind about the order goes wrong, and only that one. */
   readonly disturb: (channelOrderNo: string, operation: FaultyOperation, fault: Fault) => Promise<void>;
-  /** A payer scans and pays; false where the code can no longer be paid. */
-  readonly scanAndPay: (qrCode: string) => Promise<boolean>;
+  /** A payer scans and pays, perhaps with a coupon of the merchant; false where the code can no longer be paid. */
+  readonly scanAndPay: (qrCode: string, merchantDiscountFen?: number) => Promise<boolean>;
   /** What can be wrong with a bill of this channel, and the flaw that has to be named; without one it is not ready. */
   readonly billFaults: readonly (readonly [BillFault, string | undefined])[];
   /** The next bill of this day is broken. */

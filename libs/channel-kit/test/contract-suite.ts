@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe } from 'vitest';
 import type { AccountSettings, Channel } from '../src/index.ts';
 import type { ChannelWorld } from './channel-world.ts';
 import { registerBillRules } from './contract/bill-rules.ts';
+import { registerDetailsRules } from './contract/details-rules.ts';
 import { registerEndRules } from './contract/end-rules.ts';
 import { registerNotificationRules } from './contract/notification-rules.ts';
 import { registerPaymentCodeRules } from './contract/payment-code-rules.ts';
@@ -41,6 +42,7 @@ export const contractSuite = <Account extends AccountSettings>(
     };
     registerServiceRules(channel, theWorld);
     registerPaymentCodeRules(theWorld);
+    registerDetailsRules(theWorld, channel.queryTells ?? [], can);
     if (can.scan) registerScanRules(theWorld);
     if (can.end) registerEndRules(theWorld, can.scan);
     if (can.refund) registerRefundRules(theWorld);

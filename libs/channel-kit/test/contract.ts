@@ -2,6 +2,7 @@
 
 export { type Issued, issueCertificate } from '@tillmesh/testing/issued-certificate';
 export { selfSigned } from '@tillmesh/testing/self-signed';
+export { gbkOf, zipOf } from './bill-files.ts';
 export { type EndedProcess, startAndStop } from './channel-process.ts';
 export type { ChannelWorld, Fault, FaultyOperation, Payer, SentNotification } from './channel-world.ts';
 export { contractSuite } from './contract-suite.ts';

@@ -51,6 +51,7 @@ export type SandboxKeys = {
       readonly merchantPrivateKeyFile: string;
     }[];
   };
+  readonly tls: { readonly rootFile: string; readonly certificateFile: string; readonly certificateKeyFile: string };
   readonly sandbox: {
     readonly wechat: object;
     readonly alipay: object;
@@ -88,9 +89,13 @@ const run = async (script: string, args: readonly string[], env: NodeJS.ProcessE
 /**
  * Starts the simulated channels as a process of their own, with fresh keys.
  *
+ * @param options.tls every channel speaks TLS.
  * @param webhookUrl where the simulated Stripe sends its events: it has an address for an account, not for an order.
  */
-export const startSandboxProcess = async (webhookUrl?: string): Promise<SandboxProcess> => {
+export const startSandboxProcess = async (
+  webhookUrl?: string,
+  options: { readonly tls?: boolean } = {},
+): Promise<SandboxProcess> => {
   const folder = mkdtempSync(join(tmpdir(), 'tillmesh-world-'));
   await run(
     'generate-keys.ts',
@@ -115,6 +120,10 @@ export const startSandboxProcess = async (webhookUrl?: string): Promise<SandboxP
     config,
     JSON.stringify({
       ...keys.sandbox,
+      tls:
+        options.tls === true
+          ? { certificateFile: keys.tls.certificateFile, certificateKeyFile: keys.tls.certificateKeyFile }
+          : undefined,
       portFile,
       logLevel: 'warn',
       notifications: { timeScale: 0.01 },
@@ -155,13 +164,14 @@ export const startSandboxProcess = async (webhookUrl?: string): Promise<SandboxP
     stripe: number;
     unionpay: number;
   };
+  const scheme = options.tls === true ? 'https' : 'http';
   return {
     keys,
     urls: {
-      wechat: `http://127.0.0.1:${ports.wechat}`,
-      alipay: `http://127.0.0.1:${ports.alipay}`,
+      wechat: `${scheme}://127.0.0.1:${ports.wechat}`,
+      alipay: `${scheme}://127.0.0.1:${ports.alipay}`,
       stripe: `https://127.0.0.1:${ports.stripe}`,
-      unionpay: `http://127.0.0.1:${ports.unionpay}`,
+      unionpay: `${scheme}://127.0.0.1:${ports.unionpay}`,
     },
     control: async <Answer>(method: 'GET' | 'POST', path: string, body?: object) => {
       const response = await fetch(`http://127.0.0.1:${ports.control}/control${path}`, {

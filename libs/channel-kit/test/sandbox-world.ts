@@ -50,10 +50,13 @@ const OPERATIONS_OF: Readonly<Record<FaultyOperation, readonly string[]>> = {
   refund_query: ['refund_query'],
 };
 
+const discountOf = (merchantDiscountFen: number | undefined): Act[] =>
+  merchantDiscountFen === undefined ? [] : [{ do: 'discount', fen: merchantDiscountFen, by: 'merchant' }];
+
 const scriptOf = (payer: Payer): Act[] => {
   switch (payer.kind) {
     case 'pays':
-      return [];
+      return discountOf(payer.merchantDiscountFen);
     case 'types_password':
       return [{ do: 'payer_types_password', seconds: payer.seconds, then: 'pays' }];
     case 'declined':
@@ -126,8 +129,8 @@ export const startSandboxWorld = async <Account extends AccountSettings>(
         script: [ACT_OF[fault]],
       });
     },
-    scanAndPay: async (qrCode) => {
-      const { status } = await control('POST', '/scan', { code: qrCode });
+    scanAndPay: async (qrCode, merchantDiscountFen) => {
+      const { status } = await control('POST', '/scan', { code: qrCode, script: discountOf(merchantDiscountFen) });
       return status < 300;
     },
     breakBill: async (day, fault) => {
@@ -164,6 +167,8 @@ export const startSandboxWorld = async <Account extends AccountSettings>(
   };
   return startWorld(simulator, {
     ...options,
+    // Stripe has none on a payment: they are a matter of its invoices.
+    knowsDiscounts: wallet !== 'stripe',
     accountsOf: (baseUrl) => accountsOf(keys, baseUrl),
     settings: options.settingsOf?.(keys) ?? {},
     secrets: options.secretsOf(keys),

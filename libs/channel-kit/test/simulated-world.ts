@@ -42,6 +42,8 @@ export type WorldOptions<Account extends AccountSettings> = {
   readonly signsAnswers?: boolean;
   /** True unless told. */
   readonly canWithdraw?: boolean;
+  /** False unless told. */
+  readonly knowsDiscounts?: boolean;
   /** For channels that have bills. */
   readonly billFaults?: ChannelWorld['billFaults'];
   readonly declineCode: string;
@@ -138,6 +140,7 @@ export const startWorld = async <Account extends AccountSettings>(
     instantKind: options.instantKind ?? PaymentKind.PAYMENT_CODE,
     signsAnswers: options.signsAnswers ?? true,
     canWithdraw: options.canWithdraw ?? true,
+    knowsDiscounts: options.knowsDiscounts ?? false,
     declineCode: options.declineCode,
     notifyUrl: simulator.notifyUrl,
     secrets: options.secrets,

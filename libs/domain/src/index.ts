@@ -110,6 +110,25 @@ export {
   type VisiblePaymentState,
 } from './payment.ts';
 export {
+  DETAIL_CHARACTERS_MAX,
+  DETAIL_FIELDS,
+  type DetailField,
+  type Discount,
+  type DiscountFunder,
+  type DiscountKind,
+  detailsFrom,
+  detailsOf,
+  equalDetails,
+  type Funding,
+  type FundingKind,
+  type KnownDetails,
+  type LeftOut,
+  type LeftOutWhy,
+  mergeDetails,
+  type PaymentDetails,
+  soundDetails,
+} from './payment-details.ts';
+export {
   type Agreement,
   agreementOf,
   type PersonStatement,

@@ -4,6 +4,7 @@ import type { AccountId, AttemptNo, ChannelId, ChannelTransactionId, MerchantId,
 import type { Money } from './money.ts';
 import type { OrderNo } from './order-number.ts';
 import type { DeclineReason, LearnedBy } from './outcome.ts';
+import type { KnownDetails } from './payment-details.ts';
 import type { Moves } from './state-machine.ts';
 import type { PaymentKind, Wallet } from './wallet.ts';
 
@@ -98,6 +99,8 @@ export type Payment = {
   readonly storeId: string;
   readonly traceparent: string;
   readonly needsPerson: string;
+  /** What is known of it beyond that it is paid. */
+  readonly details?: KnownDetails | undefined;
 };
 
 /** The attempt that may still move money by itself; at most one. */

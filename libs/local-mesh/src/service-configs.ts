@@ -261,7 +261,7 @@ const stripeWithWebhooks = (keys: GeneratedKeys, channels: readonly Channel[], p
 
 /** What a channel's process has to trust besides. */
 const httpOf = (adapter: AdapterId, keys: GeneratedKeys): object =>
-  adapter === 'stripe' ? { http: { authorityFile: keys.stripe.certificateFile } } : {};
+  adapter === 'stripe' ? { http: { trustedRoots: [keys.stripe.certificateFile] } } : {};
 
 const accountSettings = (
   adapter: AdapterId,

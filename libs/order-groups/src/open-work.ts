@@ -1,5 +1,12 @@
 import type { Clock } from '@tillmesh/clock';
-import { type GroupTag, type MerchantId, type OrderNo, toOrderKey } from '@tillmesh/domain';
+import {
+  ATTEMPT_STATES,
+  type GroupTag,
+  isLiveAttempt,
+  type MerchantId,
+  type OrderNo,
+  toOrderKey,
+} from '@tillmesh/domain';
 import { optionalWhole, orderNoOf, text, whole } from './columns.ts';
 import type { Deadline, Parameter, Row, Statement } from './connection.ts';
 import { DatabaseError } from './database-error.ts';
@@ -64,25 +71,40 @@ const KINDS = ['payment', 'refund'] as const;
 const NARROWED = `(? = '' OR p.channel_id = ? OR EXISTS (SELECT 1 FROM attempt a WHERE a.order_no = p.order_no AND a.channel_id = ?))
           AND (? = '' OR p.merchant_id = ?)`;
 
+const LIVE = ATTEMPT_STATES.filter(isLiveAttempt)
+  .map((state) => `'${state}'`)
+  .join(', ');
+
+// A paid payment is looked at once more where its channel tells more of it when it is asked: that is no open money.
+const ONLY_DETAILS = `(p.state = 'succeeded' AND p.attempt_state NOT IN (${LIVE})
+            AND NOT EXISTS (SELECT 1 FROM attempt l WHERE l.order_no = p.order_no AND l.attempt_state IN (${LIVE})))`;
+
 const ITEM = {
-  payment: { columns: 'p.order_no AS n', number: 'p.order_no', of: 'p', from: 'payment p' },
+  payment: {
+    columns: 'p.order_no AS n',
+    number: 'p.order_no',
+    of: 'p',
+    from: 'payment p',
+    isOpen: `p.next_check_at IS NOT NULL AND NOT ${ONLY_DETAILS}`,
+  },
   refund: {
     columns: 'r.refund_no AS n',
     number: 'r.refund_no',
     of: 'r',
     from: 'refund r JOIN payment p ON p.order_no = r.order_no',
+    isOpen: 'r.next_check_at IS NOT NULL',
   },
 } as const;
 
 // Number and limit are digits of our own making: as parameters neither goes through the text protocol as what it is.
 const selectOpen = (kind: OpenItem['kind'], after: bigint, limit: number): Statement => {
-  const { columns, number, of, from } = ITEM[kind];
+  const { columns, number, of, from, isOpen } = ITEM[kind];
   return {
     summary: `SELECT open ${kind}s`,
     sql: `SELECT ${columns}, p.merchant_id, p.channel_id, p.kind, p.expire_at, ${of}.state, ${of}.created_at, ${of}.next_check_at,
             ${of}.check_count, ${of}.needs_person
           FROM ${from}
-          WHERE ${of}.next_check_at IS NOT NULL AND ${number} > ${after} AND ${NARROWED} AND ${of}.created_at < ?
+          WHERE ${isOpen} AND ${number} > ${after} AND ${NARROWED} AND ${of}.created_at < ?
           ORDER BY ${number} LIMIT ${limit}`,
     text: true,
   };
@@ -94,7 +116,7 @@ const COUNT_OPEN: Statement = {
           COUNT(*) AS payments, SUM(needs_person <> '') AS with_person, MIN(created_at) AS oldest,
           SUM(kind = 'payment_code' AND state = 'paying' AND created_at <= ? AND created_at > ?) AS about_to_breach,
           SUM(kind = 'payment_code' AND state = 'paying' AND created_at <= ?) AS breached
-        FROM payment WHERE next_check_at IS NOT NULL`,
+        FROM payment p WHERE ${ITEM.payment.isOpen}`,
 };
 const COUNT_OPEN_REFUNDS: Statement = {
   summary: 'SELECT open refunds count',

@@ -343,6 +343,7 @@ export const createOrderGroups = (options: {
       continueWith: (...of) => acrossSwitch(() => payments.continueWith(...of)),
       close: (...of) => acrossSwitch(() => payments.close(...of)),
       schedule: (...of) => acrossSwitch(() => payments.schedule(...of)),
+      stopChecks: (...of) => acrossSwitch(() => payments.stopChecks(...of)),
     },
     refunds: {
       ...refunds,

@@ -71,7 +71,7 @@ const PAYMENT_COLUMNS = `p.order_no, p.merchant_id, p.merchant_order_no, p.curre
   p.attempt_count, p.action, p.learned_by, p.decline_reason, p.paid_at, p.refund_reserved, p.refunded, p.terminal_id, p.store_id,
   p.traceparent, p.needs_person, p.created_at, p.expire_at, p.next_check_at, p.check_count, p.map_version, p.jumped_from, p.jumped_to,
   p.seal, p.account_id, p.channel_id, p.token, p.attempt_state, p.channel_transaction_id, p.channel_code, p.rule_id, p.attempt_learned_by,
-  p.route_reason, p.settled_at`;
+  p.route_reason, p.settled_at, p.details`;
 const ATTEMPT_COLUMNS = `a.attempt_no, a.account_id AS a_account_id, a.channel_id AS a_channel_id, a.token AS a_token,
   a.attempt_state AS a_attempt_state, a.channel_transaction_id AS a_channel_transaction_id, a.channel_code AS a_channel_code,
   a.rule_id AS a_rule_id, a.attempt_learned_by AS a_attempt_learned_by, a.route_reason AS a_route_reason, a.started_at AS a_started_at,
@@ -148,6 +148,7 @@ export const APPLY_TO_FIRST_ATTEMPT: Statement = {
   sql: `UPDATE payment
         SET state = ?, version = version + 1, learned_by = COALESCE(?, learned_by), decline_reason = ?, paid_at = COALESCE(?, paid_at),
             action = ?, needs_person = ?, updated_at = ?, next_check_at = ?, attempt_count = attempt_count + ?, seal = ?,
+            details = COALESCE(?, details),
             event_attempt_no = 1, event_attempt_state = ?, event_code = ?, event_source = ?,
             attempt_state = ?, channel_transaction_id = COALESCE(?, channel_transaction_id), channel_code = ?, rule_id = ?,
             attempt_learned_by = ?, settled_at = ?
@@ -160,7 +161,7 @@ export const APPLY_TO_LATER_ATTEMPT: Statement = {
   sql: `UPDATE payment p JOIN attempt a ON a.order_no = p.order_no AND a.attempt_no = ?
         SET p.state = ?, p.version = p.version + 1, p.learned_by = COALESCE(?, p.learned_by), p.decline_reason = ?,
             p.paid_at = COALESCE(?, p.paid_at), p.action = ?, p.needs_person = ?, p.updated_at = ?, p.next_check_at = ?,
-            p.attempt_count = p.attempt_count + ?, p.seal = ?,
+            p.attempt_count = p.attempt_count + ?, p.seal = ?, p.details = COALESCE(?, p.details),
             p.event_attempt_no = a.attempt_no, p.event_attempt_state = ?, p.event_code = ?, p.event_source = ?,
             a.attempt_state = ?, a.channel_transaction_id = COALESCE(?, a.channel_transaction_id), a.channel_code = ?, a.rule_id = ?,
             a.attempt_learned_by = ?, a.settled_at = ?
@@ -180,6 +181,22 @@ export const MOVE_PAYMENT: Statement = {
         SET state = ?, version = version + 1, attempt_count = attempt_count + ?, action = NULL, decline_reason = ?, needs_person = ?,
             updated_at = ?, next_check_at = ?, event_attempt_no = NULL, event_attempt_state = NULL, event_code = ?, event_source = ?
         WHERE order_no = ? AND version = ?`,
+};
+
+/** What became known of a paid payment later; nothing moves. */
+export const ADD_DETAILS: Statement = {
+  summary: 'UPDATE payment details',
+  sql: `UPDATE payment
+        SET details = ?, version = version + 1, updated_at = ?, next_check_at = ?, event_attempt_no = NULL, event_attempt_state = NULL,
+            event_code = 'details', event_source = ?
+        WHERE order_no = ? AND version = ?`,
+};
+
+/** Nothing is left to look for, of a payment that has ended. */
+export const STOP_CHECKS: Statement = {
+  summary: 'UPDATE payment stop',
+  sql: `UPDATE payment SET next_check_at = NULL, check_count = check_count + 1
+        WHERE order_no = ? AND version = ? AND next_check_at IS NOT NULL`,
 };
 
 export const SELECT_DUE_PAYMENTS: Statement = {

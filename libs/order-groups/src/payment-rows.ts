@@ -26,6 +26,7 @@ import {
 import { type ColumnCipher, createColumnCipher } from './column-cipher.ts';
 import { big, bytes, optionalBytes, optionalText, optionalWhole, orderNoOf, text, whole } from './columns.ts';
 import type { Row } from './connection.ts';
+import { detailsFromText } from './details-text.ts';
 import type { RowKeys } from './row-keys.ts';
 import { createRowSeal, type RowSeal } from './row-seal.ts';
 import type { StoredPayment, StoredRefund } from './stored-payment.ts';
@@ -88,6 +89,7 @@ export const createRowCodec = (keys: RowKeys): RowCodec => {
     const open = (column: string, stored: Buffer | undefined): string | undefined =>
       isVoid || stored === undefined ? undefined : cipher.decrypt(column, orderNo, stored);
     const action = open('action', optionalBytes(row, 'action'));
+    const details = open('details', optionalBytes(row, 'details'));
     const payment: Payment = {
       orderNo,
       merchantId: text(row, 'merchant_id') as MerchantId,
@@ -112,6 +114,7 @@ export const createRowCodec = (keys: RowKeys): RowCodec => {
       storeId: text(row, 'store_id'),
       traceparent: text(row, 'traceparent'),
       needsPerson: text(row, 'needs_person'),
+      details: details === undefined ? undefined : detailsFromText(details),
     };
     if (!isVoid) seal.checkPayment({ ...payment, isPaid: state === 'succeeded' }, bytes(row, 'seal'));
     return payment;

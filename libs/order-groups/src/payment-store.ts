@@ -3,15 +3,20 @@ import {
   ATTEMPTS_MAX,
   type AttemptNo,
   type ClientAction,
+  detailsFrom,
+  equalDetails,
   groupTagOf,
   isFinalPayment,
   isLiveAttempt,
+  type KnownDetails,
   type LearnedBy,
+  mergeDetails,
   nextState,
   type OrderNo,
   type Outcome,
   PAYMENT_MOVES,
   type Payment,
+  type PaymentDetails,
   type PaymentState,
   type Settlement,
   settleAttempt,
@@ -20,6 +25,7 @@ import {
 import { counter, type Log } from '@tillmesh/telemetry';
 import { bigintParameter, type Connection, type Deadline, type Parameter } from './connection.ts';
 import { DatabaseError, OWN_CODES } from './database-error.ts';
+import { detailsToText } from './details-text.ts';
 import type { GroupClients } from './group-clients.ts';
 import type { GroupMaps } from './group-maps.ts';
 import type { AttemptPlan } from './order-group.ts';
@@ -43,6 +49,10 @@ export type AttemptNews = {
   readonly nextAttempt: AttemptPlan | undefined;
   readonly nextCheckAfterMs: number;
   readonly source: string;
+  /** What a success tells beyond itself. */
+  readonly details?: PaymentDetails | undefined;
+  /** The details lack something that a later query tells; see DETAILS_CHECK_AFTER_MS. */
+  readonly queryTellsMore?: boolean;
 };
 
 export type Applied = {
@@ -81,11 +91,23 @@ export type PaymentStore = PaymentReader & {
   ): Promise<{ readonly stored: StoredPayment; readonly changed: boolean } | undefined>;
   /** Sets when the syncer looks next; a final payment is left alone. */
   schedule(orderNo: OrderNo, afterMs: number, needsPerson: string): Promise<void>;
+  /** There is no next look; a payment that is not final, or has a live attempt, keeps its time. */
+  stopChecks(orderNo: OrderNo): Promise<void>;
 };
 
 const APPLY_TRIES_MAX = 5;
+/**
+ * From a success that lacks details to the query that completes them: beyond the notification, which brings them in most cases, and long
+ * enough for what a channel books a little later.
+ */
+const DETAILS_CHECK_AFTER_MS = 10_000;
 
 const held = counter('tillmesh_payments_held_total', 'News that contradicts what is known; a person has to look.');
+const contradictions = counter(
+  'tillmesh_payment_details_contradicted_total',
+  'Details of which two sources told something else; the more authoritative counts.',
+  ['field'],
+);
 const surplusCount = counter('tillmesh_surplus_total', 'Money that came for nothing and goes back by itself.');
 
 const key = (orderNo: OrderNo) => bigintParameter(toOrderKey(orderNo));
@@ -93,12 +115,27 @@ const codeColumn = (code: string): string => code.slice(0, 64);
 
 type Moved = Extract<Settlement, { kind: 'moved' }>;
 
+/** A query has told all that a query tells. */
+const asksForMore = (news: AttemptNews): boolean => news.queryTellsMore === true && news.learnedBy !== 'query';
+
+/** What a payment's details are with what the news adds. */
+const mergedDetails = (payment: Payment, news: AttemptNews): KnownDetails => {
+  const { known, contradicted } = mergeDetails(payment.details ?? {}, detailsFrom(news.details ?? {}, news.learnedBy));
+  for (const field of contradicted) contradictions.add({ field });
+  return known;
+};
+
+const detailsBytes = (payment: Payment, known: KnownDetails, { cipher }: RowCodec): Buffer | null =>
+  equalDetails(known, {}) ? null : cipher.encrypt('details', payment.orderNo, detailsToText(known));
+
 const nextCheckAt = (payment: Payment, moved: Moved, news: AttemptNews, nowMs: number): number | null => {
   const state = moved.payment?.to ?? payment.state;
   const othersLive = payment.attempts.some(
     (attempt) => attempt.attemptNo !== news.attemptNo && isLiveAttempt(attempt.state),
   );
-  if (isFinalPayment(state) && !othersLive) return null;
+  if (isFinalPayment(state) && !othersLive) {
+    return moved.attempt.to === 'succeeded' && asksForMore(news) ? nowMs + DETAILS_CHECK_AFTER_MS : null;
+  }
   return state === 'declined' ? payment.expireAtMs : nowMs + news.nextCheckAfterMs;
 };
 
@@ -133,6 +170,8 @@ const applyParameters = (
     nextCheckAt(payment, moved, news, nowMs),
     moved.startNext ? 1 : 0,
     rows.seal.ofPayment({ ...payment, isPaid: state === 'succeeded' }),
+    // Those of money that pays for nothing are none of the payment's.
+    moved.attempt.to === 'succeeded' ? detailsBytes(payment, mergedDetails(payment, news), rows) : null,
     moved.attempt.to,
     codeColumn(news.channelCode),
     news.source,
@@ -280,6 +319,33 @@ export const createPaymentStore = (options: {
     return { result: await change(payment.orderNo, statements), refundNo: undefined };
   };
 
+  /** Writes what a repeated success tells beyond what is known, and ends the wait for it. */
+  const addDetails = async ({ payment, nextCheckAtMs }: StoredPayment, news: AttemptNews): Promise<'won' | 'lost'> => {
+    const attempt = payment.attempts.find(({ attemptNo }) => attemptNo === news.attemptNo);
+    const isPaidBy = payment.state === 'succeeded' && attempt?.state === 'succeeded';
+    if (news.outcome.kind !== 'succeeded' || !isPaidBy) return 'won';
+    const known = mergedDetails(payment, news);
+    const waits = payment.attempts.some(({ state }) => isLiveAttempt(state)) || asksForMore(news);
+    const next = waits ? (nextCheckAtMs ?? null) : null;
+    if (equalDetails(known, payment.details ?? {})) {
+      if (next === null && nextCheckAtMs !== undefined) await stopChecks(payment);
+      return 'won';
+    }
+    const parameters = [
+      detailsBytes(payment, known, rows),
+      clock.nowMs(),
+      next,
+      news.source,
+      key(payment.orderNo),
+      payment.version,
+    ];
+    return change(payment.orderNo, [{ statement: sql.ADD_DETAILS, parameters }]);
+  };
+
+  const stopChecks = async ({ orderNo, version }: Payment): Promise<void> => {
+    await change(orderNo, [{ statement: sql.STOP_CHECKS, parameters: [key(orderNo), version] }]);
+  };
+
   const apply = async (orderNo: OrderNo, news: AttemptNews): Promise<Applied | undefined> => {
     for (let tries = 0; tries < APPLY_TRIES_MAX; tries += 1) {
       const stored = await readAtPrimary(orderNo);
@@ -289,6 +355,7 @@ export const createPaymentStore = (options: {
         hasNextAttempt: news.nextAttempt !== undefined,
       });
       if (settlement.kind === 'unchanged') {
+        if ((await addDetails(stored, news)) === 'lost') continue;
         return {
           stored,
           changed: false,
@@ -380,6 +447,12 @@ export const createPaymentStore = (options: {
       const note = needsPerson.slice(0, 255);
       const parameters = [clock.nowMs() + afterMs, note, note, key(orderNo)];
       await change(orderNo, [{ statement: sql.SCHEDULE_PAYMENT, parameters }]);
+    },
+    stopChecks: async (orderNo) => {
+      const payment = (await readAtPrimary(orderNo))?.payment;
+      if (payment === undefined || !isFinalPayment(payment.state)) return;
+      if (payment.attempts.some(({ state }) => isLiveAttempt(state))) return;
+      await stopChecks(payment);
     },
   };
 };

@@ -22,7 +22,8 @@ export type RotatedTable = {
 // Changed meanwhile: who changed it took the present key, or the next pass finds it again.
 const UPDATE_PAYMENT: Statement = {
   summary: 'UPDATE payment keys',
-  sql: 'UPDATE payment SET seal = ?, subject = ?, action = ? WHERE order_no = ? AND seal = ? AND subject = ? AND action <=> ?',
+  sql: `UPDATE payment SET seal = ?, subject = ?, action = ?, details = ?
+        WHERE order_no = ? AND seal = ? AND subject = ? AND action <=> ? AND details <=> ?`,
 };
 const UPDATE_REFUND: Statement = {
   summary: 'UPDATE refund keys',
@@ -58,7 +59,12 @@ export const rotatedTables = ({ seal, cipher, readPayment, readRefund }: RowCode
     if (stored === undefined || row === undefined) return undefined;
     const { orderNo, state } = stored.payment;
     const facts = { ...stored.payment, isPaid: state === 'succeeded' };
-    const before = { seal: bytes(row, 'seal'), subject: bytes(row, 'subject'), action: optionalBytes(row, 'action') };
+    const before = {
+      seal: bytes(row, 'seal'),
+      subject: bytes(row, 'subject'),
+      action: optionalBytes(row, 'action'),
+      details: optionalBytes(row, 'details'),
+    };
     // A stub has no seal. What readers of a void row do not look at is checked here all the same.
     if (before.seal.length > 0) seal.checkPayment(facts, before.seal);
     return {
@@ -68,6 +74,7 @@ export const rotatedTables = ({ seal, cipher, readPayment, readRefund }: RowCode
         seal: before.seal.length === 0 ? before.seal : seal.ofPayment(facts),
         subject: again('subject', orderNo, before.subject),
         action: before.action && again('action', orderNo, before.action),
+        details: before.details && again('details', orderNo, before.details),
       },
     };
   };
@@ -75,13 +82,13 @@ export const rotatedTables = ({ seal, cipher, readPayment, readRefund }: RowCode
   return [
     {
       name: 'payment',
-      scan: scanOf('payment', 'order_no', ['seal', 'subject', 'action']),
+      scan: scanOf('payment', 'order_no', ['seal', 'subject', 'action', 'details']),
       rewrite: async (connection, k, deadline) => {
         const row = payment(await rowsOf(connection, SELECT_PAYMENT, k, deadline));
         if (row === undefined) return;
         const { before, after } = row;
-        const values = [after.seal, after.subject, after.action ?? null, bigintParameter(k)];
-        const expected = [before.seal, before.subject, before.action ?? null];
+        const values = [after.seal, after.subject, after.action ?? null, after.details ?? null, bigintParameter(k)];
+        const expected = [before.seal, before.subject, before.action ?? null, before.details ?? null];
         await connection.run(UPDATE_PAYMENT, [...values, ...expected], deadline);
       },
     },

@@ -260,6 +260,17 @@ export const MIGRATIONS: readonly Migration[] = [
     title: 'what persons say of payments that no channel settles',
     statements: [ddl('CREATE TABLE person_statement', personStatement), ...STATEMENT_TRIGGERS],
   },
+  {
+    version: 4,
+    title: 'what is known of a payment beyond that it is paid',
+    statements: [
+      // Last, so that the server adds it without writing a row again; programs of the version before do not name it.
+      ddl(
+        'ALTER TABLE payment ADD details',
+        `ALTER TABLE payment ADD COLUMN details BLOB NULL COMMENT 'encrypted JSON: payer, discounts, settled amount'`,
+      ),
+    ],
+  },
 ];
 
 /** The version that this program needs in every group. */

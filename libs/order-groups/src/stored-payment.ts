@@ -63,6 +63,7 @@ export const paymentAsWritten = (orderNo: OrderNo, written: NewPayment, version:
     storeId: written.storeId,
     traceparent: written.traceparent,
     needsPerson: '',
+    details: undefined,
   };
 };
 

@@ -167,6 +167,41 @@ describe('news about an attempt', () => {
     });
   });
 
+  test('keeps what a success tells in the same commit, adds what is told later, and never takes a known field back', async () => {
+    const orderNo = payableNo(await groups.create(newPayment()));
+    const answer = { learnedBy: 'answer', details: { payerId: 'openid-1' }, queryTellsMore: true } as const;
+    const first = await groups.payments.apply(orderNo, attemptNews(succeeded(), answer));
+    expect(first?.stored).toMatchObject({
+      nextCheckAtMs: expect.any(Number),
+      payment: { version: 2, details: { payerId: { value: 'openid-1', from: 'answer' } } },
+    });
+    // Nothing new: nothing is written, and the later look stays.
+    await groups.payments.apply(orderNo, attemptNews(succeeded(), answer));
+    const settled = money('CNY', 1_000n);
+    await groups.payments.apply(orderNo, attemptNews(succeeded(), { details: { settled, payerId: undefined } }));
+    const read = await groups.payments.read(orderNo);
+    expect(read?.stored).toMatchObject({
+      nextCheckAtMs: undefined,
+      payment: {
+        state: 'succeeded',
+        version: 3,
+        details: { payerId: { value: 'openid-1', from: 'answer' }, settled: { value: settled, from: 'query' } },
+      },
+    });
+  });
+
+  test('that a query told leaves nothing to look for, whatever it lacks, and a look that is no use can be given up', async () => {
+    const asked = payableNo(await groups.create(newPayment()));
+    await groups.payments.apply(asked, attemptNews(succeeded(), { queryTellsMore: true }));
+    expect((await groups.payments.read(asked))?.stored.nextCheckAtMs).toBeUndefined();
+    const told = payableNo(await groups.create(newPayment()));
+    await groups.payments.stopChecks(told);
+    expect((await groups.payments.read(told))?.stored.nextCheckAtMs).toEqual(expect.any(Number));
+    await groups.payments.apply(told, attemptNews(succeeded(), { learnedBy: 'answer', queryTellsMore: true }));
+    await groups.payments.stopChecks(told);
+    expect((await groups.payments.read(told))?.stored.nextCheckAtMs).toBeUndefined();
+  });
+
   test('from ten at once is applied once', async () => {
     const orderNo = payableNo(await groups.create(newPayment()));
     const answers = await Promise.all(

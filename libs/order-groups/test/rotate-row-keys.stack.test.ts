@@ -39,7 +39,8 @@ const paying = async (): Promise<OrderNo> => {
 
 const paid = async (): Promise<OrderNo> => {
   const orderNo = await paying();
-  await groups.payments.apply(orderNo, attemptNews(succeeded(), { nextCheckAfterMs: 60_000 }));
+  const details = { payerId: 'openid-of-somebody' };
+  await groups.payments.apply(orderNo, attemptNews(succeeded(), { nextCheckAfterMs: 60_000, details }));
   return orderNo;
 };
 
@@ -72,7 +73,7 @@ const see = (sql: string): Promise<unknown[]> => {
 
 const KEYS_USED = `SELECT DISTINCT ASCII(seal) FROM payment WHERE seal <> '' UNION SELECT ASCII(subject) FROM payment WHERE subject <> ''
   UNION SELECT ASCII(action) FROM payment WHERE action IS NOT NULL UNION SELECT ASCII(seal) FROM refund UNION SELECT ASCII(reason) FROM refund
-  UNION SELECT ASCII(news) FROM pending_event`;
+  UNION SELECT ASCII(news) FROM pending_event UNION SELECT ASCII(details) FROM payment WHERE details IS NOT NULL`;
 
 const keepNews = async (number: OrderNo): Promise<void> => {
   const { cipher } = createRowCodec(openRowKeys({ folder }));
@@ -129,6 +130,8 @@ test('a key is replaced while orders are written: new rows take the new one, old
     `UPDATE payment p JOIN payment o ON o.order_no = ${toOrderKey(withRefund)} SET p.subject = o.subject WHERE p.order_no = ${toOrderKey(moved)}`,
   );
   expect(await see(KEYS_USED)).toEqual([1]);
+  // Who paid is not to be read from a row.
+  expect(await see("SELECT COUNT(*) FROM payment WHERE LOCATE('openid-of-somebody', details) > 0")).toEqual([0]);
   const lines = await see('SELECT COUNT(*) FROM trajectory');
 
   // First every instance knows the key, then it is used.
@@ -149,7 +152,7 @@ test('a key is replaced while orders are written: new rows take the new one, old
   const before = await read();
   expect(before).toMatchObject([
     { action: { content: 'weixin://pay' } },
-    { subject: 'Kaffee & 茶' },
+    { subject: 'Kaffee & 茶', details: { payerId: { value: 'openid-of-somebody', from: 'query' } } },
     { reason: 'zu kalt' },
   ]);
 

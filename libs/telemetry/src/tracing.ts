@@ -41,7 +41,8 @@ export type SpanOptions = {
 export const errorTypeOf = (error: unknown): string => {
   if (error instanceof Error) {
     const { code, reason } = error as { code?: unknown; reason?: unknown };
-    if (typeof reason === 'string' && reason !== '') return reason;
+    // TLS gives a reason in sentences, with the names of hosts in them.
+    if (typeof reason === 'string' && /^[\w.-]{1,64}$/.test(reason)) return reason;
     return typeof code === 'string' && code !== '' ? code : error.name;
   }
   return typeof error;

@@ -212,6 +212,11 @@ describe("an error's type", () => {
       Object.assign(new RangeError('x'), { reason: '', code: '' }),
       'RangeError',
     ],
+    [
+      'its code where the reason is a sentence, which may hold anything',
+      Object.assign(new Error('x'), { reason: "IP: 10.0.0.1 is not in the cert's list", code: 'ERR_TLS' }),
+      'ERR_TLS',
+    ],
     ['the type of what was thrown instead of an error', 'openid o-123', 'string'],
     ['undefined where nothing was thrown', undefined, 'undefined'],
   ] as const) {

@@ -9,6 +9,7 @@ import {
   name,
   SEQUENCE,
   SHA256_WITH_RSA,
+  SUBJECT_ALT_NAME,
   UTC_TIME,
 } from './self-signed.ts';
 
@@ -38,12 +39,24 @@ export const issueCertificate = (wish: {
   readonly isAuthority?: boolean;
   readonly days?: readonly [from: string, to: string];
   readonly rsaBits?: number;
+  /** Hosts that it is for, IPv4; none unless told. */
+  readonly addresses?: readonly string[];
 }): Issued => {
-  const { commonName, issuer, isAuthority = false, days = ['200101000000Z', '490101000000Z'], rsaBits = 2_048 } = wish;
+  const {
+    commonName,
+    issuer,
+    isAuthority = false,
+    days = ['200101000000Z', '490101000000Z'],
+    rsaBits = 2_048,
+    addresses = [],
+  } = wish;
   const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: rsaBits });
   // An issuer's serial numbers differ, and stand in one byte here.
   issued += 1;
   const constraints = der(SEQUENCE, ...(isAuthority ? [der(BOOLEAN, Buffer.from([0xff]))] : []));
+  // [7] iPAddress
+  const ips = addresses.map((address) => der(0x87, Buffer.from(address.split('.').map(Number))));
+  const alternatives = ips.length === 0 ? [] : [extension(SUBJECT_ALT_NAME, der(SEQUENCE, ...ips))];
   const body = der(
     SEQUENCE,
     der(0xa0, der(INTEGER, Buffer.from([2]))),
@@ -53,7 +66,7 @@ export const issueCertificate = (wish: {
     der(SEQUENCE, ...days.map(utc)),
     name(commonName),
     publicKey.export({ type: 'spki', format: 'der' }),
-    der(0xa3, der(SEQUENCE, extension(BASIC_CONSTRAINTS, constraints))),
+    der(0xa3, der(SEQUENCE, extension(BASIC_CONSTRAINTS, constraints), ...alternatives)),
   );
   const signature = sign('sha256', body, issuer?.privateKey ?? privateKey);
   const whole = der(SEQUENCE, body, SHA256_WITH_RSA, der(BIT_STRING, Buffer.from([0]), signature));

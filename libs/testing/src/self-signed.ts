@@ -20,7 +20,7 @@ export const objectId = (hex: string): Buffer => der(0x06, Buffer.from(hex, 'hex
 export const SHA256_WITH_RSA = der(SEQUENCE, objectId('2a864886f70d01010b'), Buffer.from([0x05, 0x00]));
 const COMMON_NAME = '550403';
 export const BASIC_CONSTRAINTS = '551d13';
-const SUBJECT_ALT_NAME = '551d11';
+export const SUBJECT_ALT_NAME = '551d11';
 
 /** A name with nothing but a common name in it. */
 export const name = (text: string): Buffer =>

@@ -1,6 +1,9 @@
 import type {
   AttemptState,
   DeclineReason,
+  DiscountFunder,
+  DiscountKind,
+  FundingKind,
   LearnedBy,
   Outcome,
   PaymentKind,
@@ -13,6 +16,7 @@ import type {
 } from '@tillmesh/domain';
 import * as attempt from '@tillmesh/proto/tillmesh/payment/v1/attempt_pb.ts';
 import * as outcome from '@tillmesh/proto/tillmesh/payment/v1/outcome_pb.ts';
+import * as details from '@tillmesh/proto/tillmesh/payment/v1/payment_details_pb.ts';
 import * as payment from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
 import * as refund from '@tillmesh/proto/tillmesh/payment/v1/refund_pb.ts';
 
@@ -121,4 +125,25 @@ export const refundStateMap = enumMap<RefundState, refund.RefundState>({
 export const refundCauseMap = enumMap<RefundCause, refund.RefundCause>({
   merchant: refund.RefundCause.MERCHANT,
   surplus: refund.RefundCause.SURPLUS,
+});
+
+export const fundingKindMap = enumMap<FundingKind, details.FundingKind>({
+  balance: details.FundingKind.BALANCE,
+  debit: details.FundingKind.DEBIT,
+  credit: details.FundingKind.CREDIT,
+  prepaid: details.FundingKind.PREPAID,
+  mixed: details.FundingKind.MIXED,
+  other: details.FundingKind.OTHER,
+});
+
+export const discountKindMap = enumMap<DiscountKind, details.DiscountKind>({
+  coupon: details.DiscountKind.COUPON,
+  reduction: details.DiscountKind.REDUCTION,
+  points: details.DiscountKind.POINTS,
+});
+
+export const discountFunderMap = enumMap<DiscountFunder, details.DiscountFunder>({
+  channel: details.DiscountFunder.CHANNEL,
+  merchant: details.DiscountFunder.MERCHANT,
+  other: details.DiscountFunder.OTHER,
 });

@@ -2,7 +2,10 @@ export { channelOrderOf, liveAttemptOf } from './channel-order.ts';
 export {
   attemptStateMap,
   declineReasonMap,
+  discountFunderMap,
+  discountKindMap,
   type EnumMap,
+  fundingKindMap,
   kindMap,
   learnedByMap,
   outcomeKindMap,
@@ -22,5 +25,6 @@ export {
   outcomeFromWire,
 } from './outcome.ts';
 export { actionFromWire, actionToWire, attemptToWire, paymentToWire, refundToWire } from './payment.ts';
+export { detailsFromWire, detailsToWire, knownDetailsToWire } from './payment-details.ts';
 export { accountToWire, routingTableFromWire, routingTableToWire } from './routing.ts';
 export { accountReportFromWire, accountReportToWire, hearsayFromWire, hearsayToWire } from './routing-health.ts';

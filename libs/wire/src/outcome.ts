@@ -9,6 +9,7 @@ import {
   definiteFailure,
   isAuthentic,
   type Outcome,
+  type PaymentDetails,
   unknownOutcome,
 } from '@tillmesh/domain';
 import {
@@ -21,19 +22,24 @@ import { OutcomeKind } from '@tillmesh/proto/tillmesh/payment/v1/outcome_pb.ts';
 import { declineReasonMap, outcomeKindMap, signatureMap, transportMap } from './enums.ts';
 import { moneyFromWire, moneyToWire } from './money.ts';
 import { actionToWire } from './payment.ts';
+import { detailsToWire } from './payment-details.ts';
 
 /** What is known of a call to a channel beside its outcome. */
 export type AttemptFacts = Omit<
   MessageInitShape<typeof AttemptResultSchema>,
-  '$typeName' | 'outcome' | 'paid' | 'paidAt' | 'ruleId' | 'action' | 'declineReason' | 'closed'
-> & { readonly action?: ClientAction | undefined };
+  '$typeName' | 'outcome' | 'paid' | 'paidAt' | 'ruleId' | 'action' | 'declineReason' | 'closed' | 'details'
+> & {
+  readonly action?: ClientAction | undefined;
+  /** Sent with a success alone, and so is `queryTellsMore`. */
+  readonly details?: PaymentDetails | undefined;
+};
 
 /** An adapter's result for the wire. Transport and signature of a definite failure come from its evidence. */
 export const attemptResultToWire = (
   outcome: Outcome,
   facts: AttemptFacts = {},
 ): MessageInitShape<typeof AttemptResultSchema> => {
-  const { action, ...plain } = facts;
+  const { action, details, queryTellsMore = false, ...plain } = facts;
   const base = {
     ...plain,
     outcome: outcomeKindMap.toWire(outcome.kind),
@@ -46,6 +52,8 @@ export const attemptResultToWire = (
         channelTransactionId: outcome.channelTransactionId,
         paid: moneyToWire(outcome.paid),
         paidAt: timestampFromMs(outcome.paidAtMs),
+        queryTellsMore,
+        ...(details === undefined ? {} : { details: detailsToWire(details, outcome) }),
       };
     case 'failed_definite': {
       const { evidence } = outcome;

@@ -32,6 +32,7 @@ import {
   walletMap,
 } from './enums.ts';
 import { moneyToWire } from './money.ts';
+import { knownDetailsToWire } from './payment-details.ts';
 
 /** What the payer's device has to do, for the wire. */
 export const actionToWire = (action: ClientAction): MessageInitShape<typeof ClientActionSchema> => {
@@ -90,10 +91,15 @@ const stateToWire = (state: Payment['state']): PaymentState =>
   // An order that is not bound yet may still become payable; one that is void belongs to another number. Neither is final to a caller.
   isVisible(state) ? paymentStateMap.toWire(state) : PaymentState.PAYING;
 
-/** A payment for the wire. */
+/** A payment for the wire. @param options.withDetails who paid and how; never where the message is kept, for the payer's id is encrypted at rest. */
 export const paymentToWire = (
   payment: Payment,
-  options: { readonly traceId: string; readonly fromReplica: boolean; readonly staleMs?: number | undefined },
+  options: {
+    readonly traceId: string;
+    readonly fromReplica: boolean;
+    readonly staleMs?: number | undefined;
+    readonly withDetails?: boolean;
+  },
 ): MessageInitShape<typeof PaymentSchema> => ({
   orderNo: payment.orderNo,
   merchantId: payment.merchantId,
@@ -122,6 +128,7 @@ export const paymentToWire = (
   terminalId: payment.terminalId,
   storeId: payment.storeId,
   needsPerson: payment.needsPerson,
+  ...(options.withDetails === true ? { details: knownDetailsToWire(payment) } : {}),
 });
 
 /** A refund for the wire. */

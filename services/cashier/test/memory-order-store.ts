@@ -115,7 +115,7 @@ export const createMemoryOrderStore = (): MemoryOrderStore => {
     return refund;
   };
   const shown = ({ payment }: Order): MessageInitShape<typeof PaymentSchema> =>
-    paymentToWire(payment, { traceId: '', fromReplica: false });
+    paymentToWire(payment, { traceId: '', fromReplica: false, withDetails: true });
   const move = (order: Order, changes: Partial<Payment>): void => {
     order.payment = { ...order.payment, ...changes, version: order.payment.version + 1 };
   };

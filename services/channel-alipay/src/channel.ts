@@ -1,4 +1,5 @@
 import { defineChannel } from '@tillmesh/channel-kit';
+import { bills } from './bill.ts';
 import { AlipayAccount } from './config.ts';
 import { lanes } from './lanes.ts';
 import { parseNotification } from './notification.ts';
@@ -19,6 +20,8 @@ export const alipay = defineChannel<AlipayAccount>({
   account: AlipayAccount,
   lanes,
   pollPlans,
+  queryTells: ['payerId', 'payerAccount', 'funding', 'discounts', 'payerPaid', 'settled'],
+  furtherHosts: ({ billUrl }) => [{ baseUrl: billUrl }],
 
   createPayment: (request, call) => {
     switch (request.order.kind) {
@@ -41,6 +44,7 @@ export const alipay = defineChannel<AlipayAccount>({
   reversePayment: cancelOrder,
   createRefund: refundOrder,
   queryRefund: askRefund,
+  bills,
   parseNotification,
   buildPayerAuth,
   resolvePayer,

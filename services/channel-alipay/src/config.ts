@@ -53,6 +53,10 @@ export const AlipayAccount = z
       .max(255)
       .optional()
       .describe("Where the payer's browser comes back to from Alipay's page. What it says there decides nothing."),
+    billUrl: z
+      .url({ protocol: /^https?$/ })
+      .default('https://dwbillcenter.alipay.com')
+      .describe('Where bills lie; one at another host is not fetched.'),
     payerAuth: z
       .strictObject({
         authorizeUrl: z

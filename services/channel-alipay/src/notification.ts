@@ -9,11 +9,13 @@ import {
   outcomeOfEnd,
   outcomeOfSuccess,
   type RawNotification,
+  readDetails,
   utf8TextOf,
 } from '@tillmesh/channel-kit';
 import { type Outcome, unknownOutcome } from '@tillmesh/domain';
 import type { AlipayCall } from './client.ts';
 import { type AlipayAccount, alipayKeysOf } from './config.ts';
+import { detailsOfTrade } from './payment-details.ts';
 import { type AlipayParams, verifyNotification } from './signature.ts';
 import { toldTrade } from './trade.ts';
 
@@ -84,6 +86,7 @@ const paymentOf = (params: AlipayParams, outcome: Outcome): AttemptReport =>
   attemptReport(VERIFIED, outcome, {
     channelState: params['trade_status'] ?? '',
     channelTransactionId: params['trade_no'] ?? '',
+    details: readDetails(outcome, detailsOfTrade(params)),
   });
 
 /** Verifies and reads a notification: signature, time, account, content, in this order. */

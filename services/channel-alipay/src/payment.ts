@@ -7,6 +7,7 @@ import {
   type OrderRef,
   outcomeOfSuccess,
   type PaymentRequest,
+  readDetails,
   textAt,
   toBeijingText,
   unanswered,
@@ -16,6 +17,7 @@ import type { PaymentKind } from '@tillmesh/domain';
 import { toDecimalText, unknownOutcome } from '@tillmesh/domain';
 import { type AlipayCall, callGateway, gatewayOf, signedParameters } from './client.ts';
 import { classify } from './code-table.ts';
+import { detailsOfTrade } from './payment-details.ts';
 import { SCAN_CODE_MINUTES_MAX } from './poll-plans.ts';
 import { isVerifiedSuccess, refusalReport, toldTrade, tradeReport } from './trade.ts';
 
@@ -54,9 +56,11 @@ export const payByCode = async (request: PaymentRequest, call: AlipayCall): Prom
   const code = textAt(content, 'code');
   if (content !== undefined && code === '10000') {
     const told = toldTrade(content, call.account, 'gmt_payment');
-    return attemptReport(facts, outcomeOfSuccess(told, request.order, trust.signature), {
+    const outcome = outcomeOfSuccess(told, request.order, trust.signature);
+    return attemptReport(facts, outcome, {
       channelCode: code,
       channelTransactionId: told.channelTransactionId ?? '',
+      details: readDetails(outcome, detailsOfTrade(content)),
     });
   }
   if (content !== undefined && code === '10003') return waitingReport(content, answer, request.order);

@@ -5,6 +5,7 @@ export { readCertificate, rootCertSn } from './certificate.ts';
 export { rawResponseOf } from './client.ts';
 export { classify } from './code-table.ts';
 export { parseForm } from './notification.ts';
+export { detailsOfTrade } from './payment-details.ts';
 export {
   signRequest as sign,
   textOfRequest,
@@ -12,3 +13,4 @@ export {
   verifyAnswer as verify,
   verifyNotification,
 } from './signature.ts';
+export { readTradeBill } from './trade-bill.ts';

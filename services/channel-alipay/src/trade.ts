@@ -8,6 +8,7 @@ import {
   type OrderRef,
   outcomeOfEnd,
   outcomeOfSuccess,
+  readDetails,
   type ToldSuccess,
   textAt,
 } from '@tillmesh/channel-kit';
@@ -15,6 +16,7 @@ import { fromDecimalText, type Money, type Outcome, unknownOutcome } from '@till
 import type { Answered } from './client.ts';
 import { type AlipayOperation, classify } from './code-table.ts';
 import type { AlipayAccount } from './config.ts';
+import { detailsOfTrade } from './payment-details.ts';
 
 type Answer = Extract<Answered, { kind: 'answered' }>;
 
@@ -83,9 +85,11 @@ export const tradeReport = (
 ): AttemptReport => {
   const told = toldTrade(content, account, 'send_pay_date');
   const status = textAt(content, 'trade_status') ?? '';
-  return attemptReport(facts, statusOutcome(told, status, order, facts), {
+  const outcome = statusOutcome(told, status, order, facts);
+  return attemptReport(facts, outcome, {
     channelCode: textAt(content, 'code') ?? '',
     channelState: status,
     channelTransactionId: told.channelTransactionId ?? '',
+    details: readDetails(outcome, detailsOfTrade(content)),
   });
 };

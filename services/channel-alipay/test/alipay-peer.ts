@@ -105,6 +105,7 @@ export const account = (baseUrl: string, more: Partial<AlipayAccount> = {}): Ali
   sellerId: '2088102146225135',
   privateKeyFile: applicationKeys.privateKey,
   alipayPublicKeys: [alipayKeys.publicKey],
+  billUrl: baseUrl,
   payerAuth: { authorizeUrl: 'https://openauth.alipay.com/oauth2/publicAppAuthorize.htm' },
   ...more,
 });
@@ -112,7 +113,7 @@ export const account = (baseUrl: string, more: Partial<AlipayAccount> = {}): Ali
 export const httpFor = (baseUrl: string, authority?: string): ChannelHttp =>
   createChannelHttp({
     channelId: 'alipay',
-    hosts: [authority === undefined ? { baseUrl } : { baseUrl, authority }],
+    hosts: [authority === undefined ? { baseUrl } : { baseUrl, trustedRoots: [authority] }],
     limits: {
       connectionsMax: 8,
       waitingMax: 8,

@@ -20,6 +20,7 @@ const accountOf = (keys: SandboxKeys, index: 0 | 1, baseUrl: string): object => 
   return {
     accountId: account?.accountId,
     baseUrls: [baseUrl],
+    billUrl: baseUrl,
     appId: account?.appId,
     sellerId: account?.sellerId,
     privateKeyFile: account?.appPrivateKeyFile,
@@ -33,6 +34,13 @@ contractSuite(alipay, () =>
     wallet: 'alipay',
     accountsOf: (keys, baseUrl) => [accountOf(keys, 0, baseUrl), accountOf(keys, 1, baseUrl)],
     declineCode: 'ACQ.BUYER_BALANCE_NOT_ENOUGH',
+    billFaults: [
+      ['truncated', 'truncated'],
+      ['wrong_encoding', 'wrong_encoding'],
+      ['wrong_totals', 'totals_differ'],
+      ['bad_archive', 'bad_archive'],
+      ['not_ready', undefined],
+    ],
     secretsOf: ({ alipay: { accounts } }) =>
       accounts.map(({ appPrivateKeyFile }) => readFileSync(appPrivateKeyFile, 'utf8').slice(100, 160)),
     forged: changed((form) => form.set('total_amount', '0.01')),

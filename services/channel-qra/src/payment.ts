@@ -7,6 +7,7 @@ import {
   outcomeOfEnd,
   outcomeOfSuccess,
   type PaymentRequest,
+  readDetails,
   type ToldSuccess,
   toBeijingDigits,
   unanswered,
@@ -15,6 +16,7 @@ import {
 import { parseMoney, unknownOutcome } from '@tillmesh/domain';
 import { type Answer, callGateway, type QraCall } from './client.ts';
 import { classify, type QraOperation } from './code-table.ts';
+import { detailsOfPayment } from './payment-details.ts';
 import type { QraFields } from './signature.ts';
 
 /** What an answer says of a payment; nothing of it is believed before outcomeOfSuccess has compared it with the order. */
@@ -53,9 +55,11 @@ const refusalReport = (
 
 const successReport = ({ facts, trust }: Answer, fields: QraFields, order: OrderRef, call: QraCall): AttemptReport => {
   const told = toldPayment(fields, call);
-  return attemptReport(facts, outcomeOfSuccess(told, order, trust.signature), {
+  const outcome = outcomeOfSuccess(told, order, trust.signature);
+  return attemptReport(facts, outcome, {
     channelState: fields['trade_state'] ?? '',
     channelTransactionId: told.channelTransactionId ?? '',
+    details: readDetails(outcome, detailsOfPayment(fields)),
   });
 };
 

@@ -2,4 +2,5 @@
 // UnionPay QRA encrypts nothing inside TLS: there is no `decrypt`.
 
 export { classify } from './code-table.ts';
+export { detailsOfPayment } from './payment-details.ts';
 export { sign, verify } from './signature.ts';

@@ -7,8 +7,11 @@ import {
   type OrderRef,
   outcomeOfSuccess,
   type PaymentRequest,
+  readDetails,
+  type ToldDetails,
   type ToldSuccess,
   textAt,
+  toldText,
   unanswered,
   unansweredPayment,
   wholeNumberAt,
@@ -29,16 +32,21 @@ const toldPayment = (content: JsonObject, { account }: SampleCall): ToldSuccess 
   };
 };
 
+/** What it tells beyond that. Fields that cannot be right are left out and counted by readDetails; the outcome stays. */
+const detailsOfPayment = (content: JsonObject): ToldDetails => ({ payerId: toldText(content['payer']) });
+
 const reportOf = (answer: Answer, operation: SampleOperation, order: OrderRef, call: SampleCall): AttemptReport => {
   const { facts, trust, content } = answer;
   if (content === undefined) return attemptReport(facts, unknownOutcome('the answer cannot be read'));
   const code = textAt(content, 'code') ?? '';
   if (facts.httpStatus === 200 && code === 'PAID') {
     const told = toldPayment(content, call);
-    return attemptReport(facts, outcomeOfSuccess(told, order, trust.signature), {
+    const outcome = outcomeOfSuccess(told, order, trust.signature);
+    return attemptReport(facts, outcome, {
       channelCode: code,
       channelState: code,
       channelTransactionId: told.channelTransactionId ?? '',
+      details: readDetails(outcome, detailsOfPayment(content)),
     });
   }
   const message = textAt(content, 'message') ?? '';

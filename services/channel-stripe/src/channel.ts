@@ -14,6 +14,7 @@ export const stripe = defineChannel<StripeAccount>({
   account: StripeAccount,
   lanes,
   pollPlans,
+  queryTells: ['payerId', 'funding', 'payerPaid', 'settled'],
 
   createPayment,
   queryPayment: askOrder,

@@ -60,12 +60,16 @@ const notRead = (answered: Answered): Found =>
     answered.kind === 'unanswered' ? unanswered(answered.facts, answered.cause) : refusalReport(answered, 'query'),
   );
 
+// What is settled stands in the balance transaction. A restricted key may not be allowed to read it, and would be refused the whole answer.
+const expandedOf = ({ secretKeyFile }: StripeAccount): readonly string[] =>
+  secretKeyFile.reveal().startsWith('sk_') ? ['latest_charge.balance_transaction'] : ['latest_charge'];
+
 const retrieve = (id: string, call: StripeCall): Promise<Answered> =>
   callStripe(call, {
     method: 'GET',
     path: `/v1/payment_intents/${id}`,
     pathTemplate: '/v1/payment_intents/{id}',
-    params: { expand: ['latest_charge'] },
+    params: { expand: expandedOf(call.account) },
   });
 
 /** Looks at one intent by its id. */

@@ -8,6 +8,8 @@ import {
   type OrderRef,
   outcomeOfEnd,
   outcomeOfSuccess,
+  readDetails,
+  type ToldDetails,
   type ToldSuccess,
   textAt,
   wholeNumberAt,
@@ -24,6 +26,7 @@ import { type Answer, errorIn } from './client.ts';
 import { classify, declineReasonOf, type StripeOperation } from './code-table.ts';
 import { isLive, type StripeAccount } from './config.ts';
 import { moneyIn } from './money.ts';
+import { detailsOfIntent } from './payment-details.ts';
 
 /** Where our order number stands in the metadata of an intent. */
 export const ORDER_NO = 'order_no';
@@ -43,6 +46,7 @@ export type ToldIntent = ToldSuccess & {
   readonly status: string;
   /** Why the last try to pay it failed, where a bank has said so. */
   readonly declined: DeclineReason | undefined;
+  readonly details: ToldDetails;
 };
 
 /** Reads an intent; undefined where the object is none. @param paidAtMs where the object itself does not say when it was paid. */
@@ -64,6 +68,7 @@ export const toldIntent = (content: JsonObject, account: StripeAccount, paidAtMs
     channelTransactionId: id,
     paidAtMs: chargedAtS === undefined ? paidAtMs : chargedAtS * 1_000,
     isOurs: isOurMode(content, account),
+    details: detailsOfIntent(content),
   };
 };
 
@@ -107,12 +112,15 @@ export const intentReport = (
   order: OrderRef,
   facts: CallFacts,
   more: { readonly action?: ClientAction | undefined; readonly queryNow?: boolean } = {},
-): AttemptReport =>
-  attemptReport(facts, outcomeOf(told, order, facts), {
+): AttemptReport => {
+  const outcome = outcomeOf(told, order, facts);
+  return attemptReport(facts, outcome, {
     channelState: told.status,
     channelTransactionId: told.id,
+    details: readDetails(outcome, told.details),
     ...more,
   });
+};
 
 /** The report of an answer that is an error, or that cannot be read. */
 export const refusalReport = (answer: Answer, operation: StripeOperation): AttemptReport => {

@@ -9,6 +9,7 @@ import {
   outcomeOfSuccess,
   parseJsonObject,
   type RawNotification,
+  readDetails,
   refundReport,
   refundStateOf,
   textAt,
@@ -85,9 +86,11 @@ const paymentNews = (
   if (told === undefined) return undefined;
   const { channelOrderNo } = told;
   if (channelOrderNo === undefined) return NOTHING;
-  const report = attemptReport(VERIFIED, outcomeOf(type, told), {
+  const outcome = outcomeOf(type, told);
+  const report = attemptReport(VERIFIED, outcome, {
     channelState: told.status,
     channelTransactionId: told.id,
+    details: readDetails(outcome, told.details),
   });
   return { payments: [{ channelOrderNo, report }], refunds: [] };
 };

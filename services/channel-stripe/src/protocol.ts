@@ -3,4 +3,5 @@
 
 export { classify, declineReasonOf } from './code-table.ts';
 export { encodeForm } from './form.ts';
+export { detailsOfIntent } from './payment-details.ts';
 export { signWebhook as sign, TOLERANCE_SECONDS, verifyWebhook as verify, webhookHmac } from './signature.ts';

@@ -33,7 +33,7 @@ contractSuite(stripe, () =>
     channel: stripe,
     wallet: 'stripe',
     accountsOf: (keys, baseUrl) => [accountOf(keys, 0, baseUrl), accountOf(keys, 1, baseUrl)],
-    settingsOf: ({ stripe: { certificateFile } }) => ({ http: { authorityFile: certificateFile } }),
+    settingsOf: ({ stripe: { certificateFile } }) => ({ http: { trustedRoots: [certificateFile] } }),
     // There is no payment code at Stripe: who pays at once shows a card.
     instantKind: PaymentKind.CARD,
     signsAnswers: false,

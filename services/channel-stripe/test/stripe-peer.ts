@@ -188,7 +188,7 @@ export const account = (baseUrl: string, more: Partial<StripeAccount> = {}): Str
 export const httpFor = (baseUrl: string): ChannelHttp =>
   createChannelHttp({
     channelId: 'stripe',
-    hosts: [{ baseUrl, authority: tls.certificate }],
+    hosts: [{ baseUrl, trustedRoots: [tls.certificate] }],
     limits: {
       connectionsMax: 16,
       waitingMax: 16,

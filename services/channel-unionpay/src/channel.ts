@@ -14,6 +14,7 @@ export const unionpay = defineChannel<UnionpayAccount>({
   account: UnionpayAccount,
   lanes,
   pollPlans,
+  queryTells: ['funding', 'discounts', 'payerPaid', 'settled'],
 
   createPayment: (request, call) =>
     request.order.kind === 'payment_code' ? payByCode(request, call) : placeOrder(request, call),

@@ -6,4 +6,5 @@ export const lanes: ChannelLanes = {
   refund: { concurrentMax: 16, queuedMax: 32, queueWaitMsMax: 2_000, timeoutMs: 10_000, halfOpenAfterMs: 5_000 },
   query: { concurrentMax: 32, queuedMax: 64, queueWaitMsMax: 1_000, timeoutMs: 6_000, halfOpenAfterMs: 1_000 },
   notify: { concurrentMax: 32, queuedMax: 64, queueWaitMsMax: 500, timeoutMs: 1_000, halfOpenAfterMs: 1_000 },
+  bill: { concurrentMax: 2, queuedMax: 0, queueWaitMsMax: 0, timeoutMs: 300_000, halfOpenAfterMs: 10_000 },
 };

@@ -7,12 +7,14 @@ import {
   type NotificationReport,
   outcomeOfSuccess,
   type RawNotification,
+  readDetails,
   utf8TextOf,
 } from '@tillmesh/channel-kit';
 import { parseForm } from './acp-form.ts';
 import { verifyTold } from './certificate.ts';
 import type { UnionpayCall } from './client.ts';
 import { toldPayment } from './payment.ts';
+import { detailsOfOrder } from './payment-details.ts';
 
 const answer = (status: number, text: string): NotificationAnswer => ({
   status,
@@ -45,9 +47,11 @@ export const parseNotification = ({ body }: RawNotification, { account, clock }:
   if (orderedAtMs === undefined || Math.abs(clock.nowMs() - orderedAtMs) > DAY_MS) return refused('stale');
   const told = toldPayment(fields, account);
   const isPayment = fields['txnType'] === '01' && fields['respCode'] === '00';
-  const report = attemptReport(FACTS, outcomeOfSuccess(told, undefined, signature), {
+  const outcome = outcomeOfSuccess(told, undefined, signature);
+  const report = attemptReport(FACTS, outcome, {
     channelCode: fields['respCode'] ?? '',
     channelTransactionId: told.channelTransactionId ?? '',
+    details: readDetails(outcome, detailsOfOrder(fields)),
   });
   return {
     kind: 'news',

@@ -9,6 +9,7 @@ import {
   outcomeOfEnd,
   outcomeOfSuccess,
   type PaymentRequest,
+  readDetails,
   type ToldSuccess,
   toBeijingDigits,
   unanswered,
@@ -19,6 +20,7 @@ import { rpcErrors } from '@tillmesh/rpc';
 import { type Answer, callGateway, nameOf, type UnionpayCall } from './client.ts';
 import { classify, mayBeDefinite, type UnionpayOperation } from './code-table.ts';
 import type { UnionpayAccount } from './config.ts';
+import { detailsOfOrder } from './payment-details.ts';
 import { finalAtMs, payTimeoutOf } from './poll-plans.ts';
 import type { AcpFields } from './signature.ts';
 
@@ -90,6 +92,7 @@ const successReport = (
     channelCode: fields['respCode'] ?? '',
     channelState: fields['origRespCode'] ?? '',
     channelTransactionId: told.channelTransactionId ?? '',
+    details: readDetails(outcome, detailsOfOrder(fields)),
   });
 };
 

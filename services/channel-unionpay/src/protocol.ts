@@ -4,4 +4,5 @@
 export { parseAnswer, parseForm } from './acp-form.ts';
 export { readCertificate, signerKeyOf, signerNameOf } from './certificate.ts';
 export { classify } from './code-table.ts';
+export { detailsOfOrder } from './payment-details.ts';
 export { digestOf, sign, textToSign, verify } from './signature.ts';

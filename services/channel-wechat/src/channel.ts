@@ -38,6 +38,7 @@ export const wechat = defineChannel<WechatAccount>({
   account: WechatAccount,
   lanes,
   pollPlans,
+  queryTells: ['payerId', 'funding', 'discounts', 'payerPaid', 'settled'],
   furtherHosts,
 
   upkeep: { everyMs: 1_000, run: keepKeys },

@@ -8,6 +8,7 @@ import {
   outcomeOfEnd,
   outcomeOfSuccess,
   type PaymentRequest,
+  readDetails,
   unanswered,
   unansweredPayment,
 } from '@tillmesh/channel-kit';
@@ -16,6 +17,7 @@ import { type Answered, callV2 } from './client.ts';
 import { classify, type V2Operation } from './code-table.ts';
 import type { WechatAccount } from './config.ts';
 import { isOurV2Answer } from './merchant-ids.ts';
+import { detailsOfV2 } from './payment-details.ts';
 import { orderReport, type ToldOrder } from './trade-state.ts';
 import type { V2Fields } from './v2-signature.ts';
 import type { WechatCall } from './wechat-call.ts';
@@ -24,14 +26,16 @@ type V2Answer = Extract<Answered<V2Fields>, { kind: 'answered' }>;
 
 const toldOrder = (fields: V2Fields, account: WechatAccount): ToldOrder => {
   const totalFee = fields['total_fee'] ?? '';
+  const paid = /^[0-9]{1,12}$/.test(totalFee) ? parseMoney(fields['fee_type'] ?? 'CNY', BigInt(totalFee)) : undefined;
   return {
     channelOrderNo: fields['out_trade_no'],
-    paid: /^[0-9]{1,12}$/.test(totalFee) ? parseMoney(fields['fee_type'] ?? 'CNY', BigInt(totalFee)) : undefined,
+    paid,
     channelTransactionId: fields['transaction_id'],
     paidAtMs: fromBeijingText(fields['time_end'] ?? ''),
     isOurs: isOurV2Answer(fields, account),
     state: fields['trade_state'],
     stateText: fields['trade_state_desc'] ?? '',
+    details: detailsOfV2(fields, paid),
   };
 };
 
@@ -71,8 +75,10 @@ export const payOverV2 = async (request: PaymentRequest, call: WechatCall): Prom
   const { facts, content, trust } = answer;
   if (!succeeded(content)) return refusal(answer, 'pay', call.account);
   const told = toldOrder(content, call.account);
-  return attemptReport(facts, outcomeOfSuccess(told, order, trust.signature), {
+  const outcome = outcomeOfSuccess(told, order, trust.signature);
+  return attemptReport(facts, outcome, {
     channelTransactionId: told.channelTransactionId ?? '',
+    details: readDetails(outcome, told.details),
   });
 };
 

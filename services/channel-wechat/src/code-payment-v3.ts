@@ -7,6 +7,7 @@ import {
   outcomeOfEnd,
   outcomeOfSuccess,
   type PaymentRequest,
+  readDetails,
   textAt,
   unanswered,
   unansweredPayment,
@@ -55,10 +56,13 @@ export const payOverV3 = async (request: PaymentRequest, call: WechatCall): Prom
   if (facts.httpStatus !== 200 || content === undefined) return refusalReport(answer, 'codepay');
   const told = toldTransaction(content, account);
   const { state = '', stateText, channelTransactionId = '' } = told;
-  const details = { channelState: state, channelMessage: stateText, channelTransactionId };
-  if (state === 'SUCCESS') return attemptReport(facts, outcomeOfSuccess(told, order, trust.signature), details);
+  const words = { channelState: state, channelMessage: stateText, channelTransactionId };
+  if (state === 'SUCCESS') {
+    const outcome = outcomeOfSuccess(told, order, trust.signature);
+    return attemptReport(facts, outcome, { ...words, details: readDetails(outcome, told.details) });
+  }
   return attemptReport(facts, unknownOutcome(`trade_state ${state || 'is missing'} to a payment code`), {
-    ...details,
+    ...words,
     queryNow: true,
   });
 };

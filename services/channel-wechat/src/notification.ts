@@ -9,6 +9,7 @@ import {
   outcomeOfSuccess,
   parseJsonObject,
   type RawNotification,
+  readDetails,
   refundReport,
   refundStateOf,
   textAt,
@@ -67,6 +68,7 @@ const paymentNews = (eventType: string, content: JsonObject, account: WechatAcco
     channelState: state,
     channelMessage: stateText,
     channelTransactionId,
+    details: readDetails(outcome, told.details),
   });
   return {
     dedupeKey: `${eventType}:${channelOrderNo}:${channelTransactionId}`,

@@ -27,6 +27,7 @@ import {
   v3MerchantIds,
   v3MerchantNumbers,
 } from './merchant-ids.ts';
+import { detailsOfTransaction } from './payment-details.ts';
 import { orderReport, type ToldOrder } from './trade-state.ts';
 import { appParameters, jsapiParameters } from './v3-signature.ts';
 import { stampOf, type WechatCall } from './wechat-call.ts';
@@ -44,6 +45,7 @@ export const moneyIn = (content: JsonObject, name: string): Money | undefined =>
 export const toldTransaction = (content: JsonObject, account: WechatAccount): ToldOrder => ({
   channelOrderNo: textAt(content, 'out_trade_no'),
   paid: moneyIn(content, 'total'),
+  details: detailsOfTransaction(content, moneyIn(content, 'total')),
   channelTransactionId: textAt(content, 'transaction_id'),
   paidAtMs: fromRfc3339(textAt(content, 'success_time') ?? ''),
   isOurs: isOurTransaction(content, account),

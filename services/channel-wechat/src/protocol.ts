@@ -2,6 +2,7 @@
 
 export { parseFlatXml, writeFlatXml } from '@tillmesh/channel-kit';
 export { classify } from './code-table.ts';
+export { detailsOfTransaction, detailsOfV2 } from './payment-details.ts';
 export { openResource as decrypt } from './resource.ts';
 export { readFundFlowBill, readTradeBill } from './trade-bill.ts';
 export { signV2, v2TextToSign, verifyV2 } from './v2-signature.ts';

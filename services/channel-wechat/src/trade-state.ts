@@ -1,5 +1,13 @@
 import type { AttemptReport, OrderRef } from '@tillmesh/channel-kit';
-import { attemptReport, type CallFacts, outcomeOfEnd, outcomeOfSuccess, type ToldSuccess } from '@tillmesh/channel-kit';
+import {
+  attemptReport,
+  type CallFacts,
+  outcomeOfEnd,
+  outcomeOfSuccess,
+  readDetails,
+  type ToldDetails,
+  type ToldSuccess,
+} from '@tillmesh/channel-kit';
 import { type Outcome, type PaymentKind, unknownOutcome } from '@tillmesh/domain';
 
 /** What a state of an order means. `ended` proves that it can no longer be paid. */
@@ -31,6 +39,7 @@ const STATES: ReadonlyMap<string, StateRow> = new Map<string, StateRow>([
 export type ToldOrder = ToldSuccess & {
   readonly state: string | undefined;
   readonly stateText: string;
+  readonly details: ToldDetails;
 };
 
 /** True where the answer speaks of the order that was asked about. */
@@ -55,9 +64,12 @@ const outcomeOf = (api: string, told: ToldOrder, order: OrderRef, facts: CallFac
 };
 
 /** The report of an answer that says how an order stands. @param api `wechat-v2` or `wechat-v3`. */
-export const orderReport = (api: string, told: ToldOrder, order: OrderRef, facts: CallFacts): AttemptReport =>
-  attemptReport(facts, outcomeOf(api, told, order, facts), {
+export const orderReport = (api: string, told: ToldOrder, order: OrderRef, facts: CallFacts): AttemptReport => {
+  const outcome = outcomeOf(api, told, order, facts);
+  return attemptReport(facts, outcome, {
     channelState: told.state ?? '',
     channelMessage: told.stateText,
     channelTransactionId: told.channelTransactionId ?? '',
+    details: readDetails(outcome, told.details),
   });
+};

@@ -146,7 +146,7 @@ export const account = (baseUrl: string, more: Partial<WechatAccount> = {}): Wec
 export const httpFor = (baseUrl: string, authority?: string): ChannelHttp =>
   createChannelHttp({
     channelId: 'wechat',
-    hosts: [authority === undefined ? { baseUrl } : { baseUrl, authority }],
+    hosts: [authority === undefined ? { baseUrl } : { baseUrl, trustedRoots: [authority] }],
     limits: {
       connectionsMax: 8,
       waitingMax: 8,

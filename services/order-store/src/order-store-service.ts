@@ -26,6 +26,7 @@ import { traceIdOf } from '@tillmesh/telemetry';
 import {
   actionFromWire,
   attemptToWire,
+  detailsFromWire,
   kindMap,
   learnedByMap,
   moneyFromWire,
@@ -48,7 +49,7 @@ const shown = (
   payment: Payment,
   from: { readonly fromReplica: boolean; readonly staleMs: number | undefined } = PRIMARY,
 ): MessageInitShape<typeof PaymentSchema> =>
-  paymentToWire(payment, { traceId: traceIdOf(payment.traceparent), ...from });
+  paymentToWire(payment, { traceId: traceIdOf(payment.traceparent), ...from, withDetails: true });
 
 const ms = (duration: { readonly seconds: bigint; readonly nanos: number } | undefined): number =>
   duration === undefined ? 0 : durationMs({ $typeName: 'google.protobuf.Duration', ...duration });
@@ -115,10 +116,17 @@ export const createOrderStoreService = (
       const learnedBy = learnedByMap.fromWire(request.learnedBy);
       if (learnedBy === undefined || request.result === undefined)
         throw rpcErrors.requestInvalid('result and learned_by have to be set');
+      const outcome = outcomeFromWire(request.result);
       refusePerson(learnedBy);
       const applied = await orders.payments.apply(orderNoOf(request.orderNo), {
         attemptNo: request.attemptNo as AttemptNo,
-        outcome: outcomeFromWire(request.result),
+        outcome,
+        ...(outcome.kind === 'succeeded'
+          ? {
+              details: detailsFromWire(request.result.details, outcome.paid),
+              queryTellsMore: request.result.queryTellsMore,
+            }
+          : {}),
         learnedBy,
         channelCode: request.result.channelSubCode || request.result.channelCode || request.result.channelState,
         action: actionFromWire(request.result.action),
@@ -304,6 +312,11 @@ export const createOrderStoreService = (
   scheduleCheck: (request) =>
     withDatabaseErrors(async () => {
       const { item } = request;
+      if (request.stop) {
+        // Of a refund there is nothing to stop: its looks end with it.
+        if (item.case === 'orderNo') await orders.payments.stopChecks(orderNoOf(item.value));
+        return {};
+      }
       const store = item.case === 'refundNo' ? orders.refunds : orders.payments;
       await store.schedule(orderNoOf(item.value ?? ''), ms(request.nextCheckAfter), request.needsPerson);
       return {};

@@ -65,6 +65,7 @@ export const createQueryService = (options: {
             traceId: traceIdOf(payment.traceparent),
             fromReplica: read.fromReplica,
             staleMs: read.staleMs,
+            withDetails: true,
           }),
         };
       } catch (error) {

@@ -213,6 +213,13 @@ export const SandboxConfig = z
     alipay: AlipayConfig,
     stripe: StripeConfig,
     unionpay: UnionpayConfig,
+    tls: z
+      .strictObject({
+        certificateFile: secretFile('the certificate that WeChat Pay, Alipay and UnionPay show'),
+        certificateKeyFile: secretFile("that certificate's private key"),
+      })
+      .optional()
+      .describe('Without it these channels speak plain HTTP.'),
     bills: z
       .strictObject({
         timeScale: z

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { issueCertificate } from '@tillmesh/testing/issued-certificate';
 import { selfSigned } from '@tillmesh/testing/self-signed';
 
 export type WechatKeys = {
@@ -50,6 +51,12 @@ export type UnionpayKeys = {
   readonly merchantPublicKeyFile: string;
 };
 
+export type TlsKeys = {
+  readonly rootFile: string;
+  readonly certificateFile: string;
+  readonly certificateKeyFile: string;
+};
+
 /** Every file name is an absolute path. PEM files are PKCS#8 (private) and SPKI (public). */
 export type GeneratedKeys = {
   readonly wechat: {
@@ -79,6 +86,8 @@ export type GeneratedKeys = {
     readonly privateKeyFile: string;
     readonly accounts: readonly UnionpayKeys[];
   };
+  /** What the channels but Stripe show where they speak TLS, and the authority to trust then. */
+  readonly tls: TlsKeys;
   /** The `wechat`, `alipay`, `stripe` and `unionpay` sections of the sandbox' own configuration, ready to be copied into it. */
   readonly sandbox: {
     readonly wechat: object;
@@ -174,6 +183,23 @@ const certificateOf = (folder: string, name: string) => {
   return files;
 };
 
+/** An authority of our own and a certificate of it for 127.0.0.1, made together. */
+const tlsKeys = (folder: string): TlsKeys => {
+  const files = {
+    rootFile: join(folder, 'tls-root.pem'),
+    certificateFile: join(folder, 'tls.pem'),
+    certificateKeyFile: join(folder, 'tls.key'),
+  };
+  if (Object.values(files).every((file) => existsSync(file))) return files;
+  const root = issueCertificate({ commonName: 'Tillmesh sandbox root', isAuthority: true });
+  const host = issueCertificate({ commonName: 'Tillmesh sandbox', issuer: root, addresses: ['127.0.0.1'] });
+  const key = host.privateKey.export({ type: 'pkcs8', format: 'pem' });
+  writeFileSync(files.certificateKeyFile, key, { mode: 0o600 });
+  writeFileSync(files.certificateFile, host.certificate, { mode: 0o600 });
+  writeFileSync(files.rootFile, root.certificate, { mode: 0o600 });
+  return files;
+};
+
 const unionpayKeys = (folder: string, accountId: string): UnionpayKeys => {
   const merchant = keyPair(folder, `${accountId}-merchant`);
   return {
@@ -245,6 +271,7 @@ export const generateKeys = (options: {
       ...certificateOf(folder, 'unionpay'),
       accounts: options.unionpay.map((accountId) => unionpayKeys(folder, accountId)),
     },
+    tls: tlsKeys(folder),
   };
   const generated = { ...keys, sandbox: sandboxSections(keys) };
   writeFileSync(join(folder, 'accounts.json'), `${JSON.stringify(generated, undefined, 2)}\n`, { mode: 0o600 });

@@ -154,9 +154,13 @@ export const startSandbox = async (
     listening.push(listener);
     return listener;
   };
+  const tls =
+    config.tls === undefined
+      ? undefined
+      : { cert: config.tls.certificateFile.reveal(), key: config.tls.certificateKeyFile.reveal() };
   const listenTwice = async (name: 'wechat' | 'alipay' | 'unionpay', handle: Listening['handle']) => ({
-    first: await listen(config.ports[name], handle),
-    second: await listen(config.ports.second[name], handle, { name: 'second' }),
+    first: await listen(config.ports[name], handle, { tls }),
+    second: await listen(config.ports.second[name], handle, { tls, name: 'second' }),
   });
   const close = async (): Promise<void> => {
     notifier.close();

@@ -35,7 +35,7 @@ export type Scanned =
 const PREPAY_VALID_MS = 2 * 3_600_000;
 
 const isAboutOrder = ({ do: name }: Act): boolean =>
-  name === 'notify_twice' || name === 'never_notify' || name === 'refund_ends';
+  ['notify_twice', 'never_notify', 'refund_ends', 'discount', 'terse'].includes(name);
 
 export const createScanner = (deps: {
   readonly clock: Clock;

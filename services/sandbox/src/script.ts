@@ -61,6 +61,13 @@ export const Act = z.discriminatedUnion('do', [
     status: z.enum(['SUCCESS', 'ABNORMAL', 'CLOSED']),
     seconds: seconds.optional(),
   }),
+  z.strictObject({
+    do: z.literal('discount'),
+    fen: z.int().min(1).max(100_000_000_000),
+    by: z.enum(['channel', 'merchant']).default('channel'),
+    name: z.string().min(1).max(32).default('红包'),
+  }),
+  z.strictObject({ do: z.literal('terse') }),
 ]);
 export type Act = z.output<typeof Act>;
 
@@ -176,6 +183,8 @@ const withAct = (faults: WireFaults, act: Act): WireFaults => {
     case 'notify_twice':
     case 'never_notify':
     case 'refund_ends':
+    case 'discount':
+    case 'terse':
       return faults;
     default:
       return assertNever(act);

@@ -36,7 +36,7 @@ export type SyncCounts = { inFlight: number; done: number; settled: number; fail
 /** Checks one item within a budget of its own, as a part of its payment's trace, and says when to look again. */
 export const createItemChecker = (deps: {
   readonly orderStore: RpcClient<typeof OrderStoreService>;
-  readonly checkPayment: (payment: Payment, checkCount: number) => Promise<Checked>;
+  readonly checkPayment: (payment: Payment, checkCount: number, hasNextLook: boolean) => Promise<Checked>;
   readonly checkRefund: (refund: Refund, payment: Payment, checkCount: number) => Promise<Checked>;
   readonly counts: SyncCounts;
   readonly budgetMs: number;
@@ -62,11 +62,11 @@ export const createItemChecker = (deps: {
         () => orderStore.getOrder({ payment: { ref: { case: 'orderNo', value: number } } }),
         clock,
       );
-      const { payment, traceparent, checkCount } = order;
+      const { payment, traceparent, checkCount, nextCheckAt } = order;
       if (payment === undefined) throw new Error('the order store answered without a payment');
       return {
         traceparent,
-        check: () => deps.checkPayment(payment, checkCount),
+        check: () => deps.checkPayment(payment, checkCount, nextCheckAt !== undefined),
         timeOverAtMs: timeOverAtMs(payment, clock),
         isWithPerson: payment.needsPerson !== '',
       };
@@ -121,7 +121,8 @@ export const createItemChecker = (deps: {
       async () => {
         const checked = await checkedOrFailed(loaded);
         annotate({ 'tillmesh.settled': checked.settled, 'tillmesh.note': checked.note });
-        await schedule(item, checked, checked.settled ? '' : callForPerson(item, loaded, checked.note));
+        const isOpen = !checked.settled && checked.forDetails !== true;
+        await schedule(item, checked, isOpen ? callForPerson(item, loaded, checked.note) : '');
         if (checked.error !== undefined) throw checked.error;
         return checked;
       },

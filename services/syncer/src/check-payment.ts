@@ -23,6 +23,7 @@ import {
   outcomeFromWire,
 } from '@tillmesh/wire';
 import type { Channel, Channels } from './channels.ts';
+import { createDetailsCompleter, paidAttemptOf } from './complete-details.ts';
 import { decideNextStep, type NextStep } from './decide-next-step.ts';
 
 /** What a check came to. */
@@ -33,6 +34,8 @@ export type Checked = {
   readonly nextAfterMs: number | undefined;
   /** For a person: what was asked and what was answered. */
   readonly note: string;
+  /** The payment is paid; only what is told of it was open. Nobody is called for that. */
+  readonly forDetails?: boolean;
 };
 
 const AGAIN_AFTER_FAILURE_MS = 5_000;
@@ -54,12 +57,12 @@ const neverArrived = (seen: AttemptResult): AttemptResult =>
     closed: true,
   });
 
-/** Looks at one payment and drives it as far as its channel lets it. */
+/** Looks at one payment and drives it as far as its channel lets it. `hasNextLook`: its row says that it is to be looked at. */
 export const createPaymentChecker = (deps: {
   readonly orderStore: RpcClient<typeof OrderStoreService>;
   readonly channels: Channels;
   readonly clock: Clock;
-}): ((payment: Payment, checkCount: number) => Promise<Checked>) => {
+}): ((payment: Payment, checkCount: number, hasNextLook: boolean) => Promise<Checked>) => {
   const { orderStore, channels, clock } = deps;
 
   const apply = async (
@@ -164,7 +167,9 @@ export const createPaymentChecker = (deps: {
     return againAfter(Math.max(AGAIN_SOON_MS, expiresInMs), note);
   };
 
-  return async (payment, checkCount) => {
+  const completeDetails = createDetailsCompleter({ orderStore, channels, apply, clock });
+
+  return async (payment, checkCount, hasNextLook) => {
     const attempt = liveAttemptOf(payment);
     annotate({ 'tillmesh.order_no': payment.orderNo, 'tillmesh.merchant_id': payment.merchantId });
     if (attempt !== undefined) {
@@ -182,6 +187,9 @@ export const createPaymentChecker = (deps: {
         );
       }
     }
+    const paidBy = paidAttemptOf(payment);
+    // A paid payment has a next look only where a query tells more of it than is known.
+    if (paidBy !== undefined && hasNextLook) return completeDetails(payment, paidBy);
     const expired = payment.expireAt !== undefined && timestampMs(payment.expireAt) <= clock.nowMs();
     if (payment.state === PaymentState.DECLINED && expired) {
       const closed = await orderStore.closeOrder({ orderNo: payment.orderNo, reason: 'expired' });

@@ -69,7 +69,7 @@ export const openHostPools = (options: {
         {
           allowH2: false,
           timeout: limits.connectTimeoutMs,
-          ...(host.authority === undefined ? {} : { ca: host.authority }),
+          ...(host.trustedRoots === undefined ? {} : { ca: [...host.trustedRoots] }),
           ...(host.clientCertificate === undefined
             ? {}
             : { cert: host.clientCertificate.certificate, key: host.clientCertificate.privateKey }),

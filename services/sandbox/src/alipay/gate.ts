@@ -9,6 +9,8 @@ import { isSignedRsa2, requestBytesToSign } from './signature.ts';
 export type AlipayRequest = {
   readonly account: AlipayAccount;
   readonly method: string;
+  /** Host and port that were asked for. */
+  readonly authority: string;
   readonly notifyUrl: string | undefined;
   /** `biz_content`, parsed. */
   readonly content: unknown;
@@ -75,7 +77,7 @@ export const createAlipayGate = (deps: {
     return isGood ? undefined : 'isv.invalid-signature';
   };
 
-  return ({ target, body }) => {
+  return ({ target, body, headers }) => {
     const queryStart = target.indexOf('?');
     const fields = parseForm(queryStart === -1 ? '' : target.slice(queryStart + 1), body.toString('latin1'));
     const text = (name: string) => fields?.get(name)?.toString('utf8') ?? '';
@@ -99,6 +101,16 @@ export const createAlipayGate = (deps: {
     const common = commonProblem(text, deps.clock.nowMs(), deps.timestampToleranceMs);
     if (common !== undefined) return refused(common, false);
     const content = parsedContent(text('biz_content'));
-    return { kind: 'passed', request: { account, method, notifyUrl: text('notify_url') || undefined, content, text } };
+    return {
+      kind: 'passed',
+      request: {
+        account,
+        method,
+        authority: headers.host ?? '',
+        notifyUrl: text('notify_url') || undefined,
+        content,
+        text,
+      },
+    };
   };
 };

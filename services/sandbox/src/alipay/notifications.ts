@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import type { Clock, Random } from '@tillmesh/clock';
 import { spacedInBeijing } from '../beijing-time.ts';
+import { isTerse } from '../discounts.ts';
 import { yuanText } from '../fen.ts';
 import type { Notifier, NotifyingChannel } from '../notifier.ts';
 import { notificationPlanOf } from '../script.ts';
@@ -8,7 +9,7 @@ import type { Scripts } from '../scripts.ts';
 import type { AlipayRefund } from './refunds.ts';
 import { notificationTextToSign, signRsa2 } from './signature.ts';
 import { type PaidTrade, tradeStatusOf } from './trade.ts';
-import { fundBill, logonIdOf, paidAmounts } from './trade-view.ts';
+import { fundBill, logonIdOf, paidAmounts, vouchers } from './trade-view.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -44,6 +45,29 @@ export interface AlipayNews {
   refunded(trade: PaidTrade, refund: AlipayRefund): void;
 }
 
+/** Lists in a notification are JSON in a text, and their names are written in another way than in answers. */
+const listParameters = (trade: PaidTrade): Readonly<Record<string, string>> => {
+  const list = vouchers(trade);
+  const bills = fundBill(trade).map(({ amount, fund_channel }) => ({ amount, fundChannel: fund_channel }));
+  const told = list?.map(({ id, merchant_contribute, other_contribute, ...voucher }) => ({
+    ...voucher,
+    voucherId: id,
+    merchantContribute: merchant_contribute,
+    otherContribute: other_contribute,
+  }));
+  return {
+    fund_bill_list: JSON.stringify(bills),
+    ...(told === undefined ? {} : { voucher_detail_list: JSON.stringify(told) }),
+  };
+};
+
+const detailParameters = (trade: PaidTrade): Readonly<Record<string, string>> => ({
+  buyer_id: trade.buyerId,
+  buyer_logon_id: logonIdOf(trade.buyerId),
+  ...paidAmounts(trade),
+  ...listParameters(trade),
+});
+
 const tradeParameters = (trade: PaidTrade): Readonly<Record<string, string>> => ({
   notify_type: 'trade_status_sync',
   charset: 'utf-8',
@@ -52,19 +76,14 @@ const tradeParameters = (trade: PaidTrade): Readonly<Record<string, string>> => 
   auth_app_id: trade.appId,
   trade_no: trade.tradeNo,
   out_trade_no: trade.outTradeNo,
-  buyer_id: trade.buyerId,
-  buyer_logon_id: logonIdOf(trade.buyerId),
   seller_id: trade.sellerId,
   trade_status: tradeStatusOf(trade),
   total_amount: yuanText(trade.amount),
-  ...paidAmounts(trade),
   subject: trade.subject,
   ...(trade.body === undefined ? {} : { body: trade.body }),
   gmt_create: spacedInBeijing(trade.createdAtMs),
   gmt_payment: spacedInBeijing(trade.paidAtMs),
-  fund_bill_list: JSON.stringify(
-    fundBill(yuanText(trade.amount)).map(({ amount, fund_channel }) => ({ amount, fundChannel: fund_channel })),
-  ),
+  ...(isTerse(trade.acts) ? {} : detailParameters(trade)),
 });
 
 export const createAlipayNews = (deps: {

@@ -9,7 +9,7 @@ import type { AlipayMethod } from './call.ts';
 import type { AlipayNews } from './notifications.ts';
 import { type PaidTrade, refundable, refundedBy } from './trade.ts';
 import { tradeFinder } from './trade-query.ts';
-import { buyerFields, fundBill } from './trade-view.ts';
+import { buyerFields } from './trade-view.ts';
 import { type AlipayTrades, movementOf, visible } from './trades.ts';
 
 /** A refund is done when it is accepted: the simulated balance takes it back at once. */
@@ -47,7 +47,7 @@ export const createAlipayRefunds = (deps: {
       refund_fee: yuanText(trade.refunded),
       send_back_fee: yuanText(refund.amount),
       gmt_refund_pay: spacedInBeijing(refund.atMs),
-      refund_detail_item_list: fundBill(yuanText(refund.amount)),
+      refund_detail_item_list: [{ amount: yuanText(refund.amount), fund_channel: 'ALIPAYACCOUNT' }],
     });
 
   const refund = (trade: PaidTrade, wish: RefundWish): AlipayAnswer => {

@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import type { Clock, Random } from '@tillmesh/clock';
 import type { Log } from '@tillmesh/telemetry';
+import type { BillBook } from '../bills/bill-book.ts';
 import { exchangeWithFaults } from '../exchange.ts';
 import type { HttpReply, HttpRequest } from '../http-server.ts';
 import type { Ledger } from '../ledger.ts';
@@ -13,6 +14,7 @@ import type { State } from '../state.ts';
 import type { Stats } from '../stats.ts';
 import type { AlipayAccount } from './account.ts';
 import { type AlipayAnswer, failure, renderAlipay } from './answer.ts';
+import { createAlipayBills } from './bills.ts';
 import type { AlipayMethod } from './call.ts';
 import { createAlipayGate } from './gate.ts';
 import { alipayNotifying, createAlipayNews } from './notifications.ts';
@@ -54,6 +56,7 @@ export const createAlipaySimulator = (deps: {
   readonly limits: Limits;
   readonly log: Log;
   readonly notifier: Notifier;
+  readonly book: BillBook;
   readonly settings: AlipaySettings;
 }): AlipaySimulator => {
   const { clock, random, scripts, stats, settings, notifier, log } = deps;
@@ -62,9 +65,11 @@ export const createAlipaySimulator = (deps: {
   const news = createAlipayNews(deps);
   const trades = createAlipayTrades({ ...deps, ...settings, onPaid: news.paid });
   const oauth = createAlipayOauth({ ...deps, accounts: settings.accounts });
+  const bills = createAlipayBills(deps);
   const methods = new Map<string, AlipayMethod>(
     [
       oauth.method,
+      bills.method,
       createTradePay({ ...deps, trades }),
       createTradeCreate({ clock, trades }),
       createTradePrecreate({ ...deps, trades }),
@@ -80,6 +85,8 @@ export const createAlipaySimulator = (deps: {
   const handle = async (httpRequest: HttpRequest): Promise<HttpReply> => {
     const authorised = oauth.handle(httpRequest);
     if (authorised !== undefined) return authorised;
+    const bill = await bills.download(httpRequest);
+    if (bill !== undefined) return bill;
     if (httpRequest.path === '/gateway.do' && httpRequest.method === 'GET') return openPage(httpRequest);
     if (httpRequest.path !== '/gateway.do' || httpRequest.method !== 'POST') {
       return { kind: 'answer', status: 404, headers: {}, body: Buffer.alloc(0) };

@@ -5,7 +5,7 @@ import { type AlipayAnswer, failure, success } from './answer.ts';
 import { RefContent } from './biz-content.ts';
 import type { AlipayMethod } from './call.ts';
 import { type AlipayTrade, tradeStatusOf, type VisibleTrade } from './trade.ts';
-import { buyerFields, fundBill, paidAmounts } from './trade-view.ts';
+import { buyerFields, paidDetails } from './trade-view.ts';
 import { type AlipayTrades, visible } from './trades.ts';
 
 /** Finds the trade that a request names, anew on every call; trade_no counts before out_trade_no. */
@@ -29,9 +29,8 @@ const queryAnswer = (trade: VisibleTrade): AlipayAnswer =>
     total_amount: yuanText(trade.amount),
     ...(trade.state === 'TRADE_SUCCESS'
       ? {
-          ...paidAmounts(trade),
+          ...paidDetails(trade),
           send_pay_date: spacedInBeijing(trade.paidAtMs),
-          fund_bill_list: fundBill(yuanText(trade.amount)),
         }
       : { receipt_amount: '0.00', buyer_pay_amount: '0.00', point_amount: '0.00', invoice_amount: '0.00' }),
   });

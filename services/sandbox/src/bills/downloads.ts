@@ -1,7 +1,7 @@
 import type { Clock, Random } from '@tillmesh/clock';
 
 /** A bill that lies ready to be fetched, whoever may fetch it. */
-export type Download = { readonly owner: string; readonly body: Buffer };
+export type Download = { readonly owner: string; readonly body: Buffer | Promise<Buffer> };
 
 /** Bills that wait at once; beyond it the oldest one goes. */
 const DOWNLOADS_MAX = 64;
@@ -10,7 +10,7 @@ const DOWNLOADS_MAX = 64;
 export interface Downloads {
   put(download: Download): string;
   /** undefined: no such token, used, too old, or another's. */
-  take(token: string, owner: string): Buffer | undefined;
+  take(token: string, owner: string): Buffer | Promise<Buffer> | undefined;
 }
 
 /** @param validForMs 5 min for WeChat Pay, 30 s for Alipay. */

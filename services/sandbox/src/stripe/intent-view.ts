@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { cardDeclined } from './answer.ts';
 import type { Intent, Succeeded, WaitingForPayer } from './intent.ts';
 
@@ -6,7 +7,43 @@ export const secondsOf = (ms: number): number => Math.floor(ms / 1_000);
 /** An amount as Stripe writes it: a whole number of the currency's smallest unit, without a hundredth for yen. */
 export const amountOf = (amount: bigint): number => Number(amount);
 
-const chargeView = (intent: Succeeded) => ({
+/** The same payer has the same fingerprint, as a card or a wallet has at Stripe. */
+const fingerprintOf = (intent: Succeeded): string =>
+  createHash('sha256').update(intent.payerId).digest('base64url').replaceAll(/[-_]/g, 'x').slice(0, 16);
+
+const methodDetails = (intent: Succeeded): object => {
+  switch (intent.method) {
+    case 'card':
+      return { brand: 'visa', last4: '4242', funding: 'credit', fingerprint: fingerprintOf(intent) };
+    case 'wechat_pay':
+      return { fingerprint: fingerprintOf(intent), transaction_id: `42${intent.chargeId.slice(-12)}` };
+    case 'alipay':
+      return {
+        buyer_id: intent.payerId,
+        fingerprint: fingerprintOf(intent),
+        transaction_id: intent.chargeId.slice(-12),
+      };
+  }
+};
+
+const balanceIdOf = (intent: Succeeded): string => `txn_${intent.chargeId.slice(3)}`;
+
+/** Settled in the currency of the payment; the fee is Stripe's usual 2.9 % in whole units. */
+const balanceTransaction = (intent: Succeeded) => {
+  const fee = (intent.amount * 29n) / 1_000n;
+  return {
+    id: balanceIdOf(intent),
+    object: 'balance_transaction',
+    amount: amountOf(intent.amount),
+    currency: intent.currency,
+    fee: amountOf(fee),
+    net: amountOf(intent.amount - fee),
+    source: intent.chargeId,
+    type: 'charge',
+  };
+};
+
+const chargeView = (intent: Succeeded, withBalance: boolean) => ({
   id: intent.chargeId,
   object: 'charge',
   amount: amountOf(intent.amount),
@@ -20,7 +57,8 @@ const chargeView = (intent: Succeeded) => ({
   paid: true,
   payment_intent: intent.id,
   payment_method: intent.paymentMethod,
-  payment_method_details: { type: intent.method },
+  payment_method_details: { type: intent.method, [intent.method]: methodDetails(intent) },
+  balance_transaction: withBalance ? balanceTransaction(intent) : balanceIdOf(intent),
   refunded: intent.returned === intent.amount,
   status: 'succeeded',
 });
@@ -48,9 +86,10 @@ const nextAction = ({ method, code }: WaitingForPayer): object => {
   }
 };
 
-/** An intent as the API and the webhooks write it. @param expand `latest_charge` gives the charge instead of its id. */
+/** An intent as the API and the webhooks write it. @param expand `latest_charge` gives the charge instead of its id, `latest_charge.balance_transaction` what is settled as well. */
 export const intentView = (intent: Intent, expand: readonly string[] = []) => {
-  const charge = intent.status === 'succeeded' ? chargeView(intent) : undefined;
+  const withBalance = expand.includes('latest_charge.balance_transaction');
+  const charge = intent.status === 'succeeded' ? chargeView(intent, withBalance) : undefined;
   const lastError =
     intent.status === 'requires_payment_method' && intent.lastError !== undefined
       ? cardDeclined(intent.lastError.declineCode).body['error']
@@ -72,7 +111,7 @@ export const intentView = (intent: Intent, expand: readonly string[] = []) => {
     customer: null,
     description: intent.description ?? null,
     last_payment_error: lastError,
-    latest_charge: charge === undefined ? null : expand.includes('latest_charge') ? charge : charge.id,
+    latest_charge: charge === undefined ? null : withBalance || expand.includes('latest_charge') ? charge : charge.id,
     livemode: false,
     metadata: intent.metadata,
     next_action: intent.status === 'requires_action' ? nextAction(intent) : null,

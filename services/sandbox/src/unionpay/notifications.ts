@@ -1,5 +1,7 @@
 import type { Clock, Random } from '@tillmesh/clock';
 import { compactInBeijing } from '../beijing-time.ts';
+import { partsOf } from '../discounts.ts';
+import type { Fen } from '../fen.ts';
 import type { Notifier, NotifyingChannel } from '../notifier.ts';
 import { notificationPlanOf } from '../script.ts';
 import type { Scripts } from '../scripts.ts';
@@ -13,16 +15,31 @@ const MINUTE = 60_000;
 const RETRY_MS = [MINUTE, 2 * MINUTE, 4 * MINUTE, 15 * MINUTE];
 
 /** What is told of a paid order, in an answer to a query and in a notification. */
-export const paidFields = (order: UnionpayOrder): AcpFields => ({
+export const paidFields = (order: UnionpayOrder): AcpFields => {
+  const { discounts, settled } = partsOf(order.key, order.amount, order.acts);
+  const coupons = discounts.map(({ id, name, amount, by }) => ({
+    type: 'CP01',
+    // UnionPay itself, or the merchant by its number.
+    spnsrId: by === 'merchant' ? order.merId : '00010000',
+    offstAmt: amount.toString(),
+    id,
+    desc: name,
+  }));
+  return { ...paidTerms(order, settled), ...(coupons.length === 0 ? {} : { couponInfo: JSON.stringify(coupons) }) };
+};
+
+const paidTerms = (order: UnionpayOrder, settled: Fen): AcpFields => ({
   txnAmt: order.amount.toString(),
   currencyCode: '156',
   queryId: order.queryId,
   // MMDDhhmmss, and MMDD: UnionPay says no year.
   traceTime: compactInBeijing(order.paidAtMs ?? 0).slice(4),
   settleDate: compactInBeijing(order.paidAtMs ?? 0).slice(4, 8),
-  settleAmt: order.amount.toString(),
+  settleAmt: settled.toString(),
   settleCurrencyCode: '156',
   payCardType: '01',
+  // Masked, as UnionPay tells it to merchants without the permission to see it.
+  accNo: `6226********${(order.payerId ?? '').slice(-4).padStart(4, '0')}`,
 });
 
 /** How UnionPay notifies: a signed form; HTTP 200 ends the tries. */

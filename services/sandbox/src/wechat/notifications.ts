@@ -6,7 +6,7 @@ import { type Act, notificationPlanOf } from '../script.ts';
 import type { Scripts } from '../scripts.ts';
 import type { WechatAccount } from './account.ts';
 import type { Paid, WechatOrder } from './order.ts';
-import { paidView } from './order-view.ts';
+import { notifiedView } from './order-view.ts';
 import type { PlatformKeys } from './platform-keys.ts';
 import { encryptResource } from './sealed-resource.ts';
 import { platformMessage, signMessage } from './v3-signature.ts';
@@ -156,7 +156,7 @@ export const createWechatNews = (deps: {
   };
   return {
     // A payment by code is never notified: the merchant has to ask (research, 1.3).
-    paid: (order) => send(order, order.notifyUrl, 'TRANSACTION.SUCCESS', paidView(order), order.acts),
+    paid: (order) => send(order, order.notifyUrl, 'TRANSACTION.SUCCESS', notifiedView(order), order.acts),
     refundEnded: ({ order, url, status, content }) => send(order, url, `REFUND.${status}`, content, order.acts),
   };
 };

@@ -8,7 +8,7 @@ import { refuse, type V2Answer } from './v2-answer.ts';
 import type { V2Operation } from './v2-call.ts';
 import { fieldProblem } from './v2-fields.ts';
 import type { V2Passed } from './v2-gate.ts';
-import { paidFields } from './v2-order-fields.ts';
+import { answeredFields } from './v2-order-fields.ts';
 import type { XmlFields } from './v2-xml.ts';
 
 const NEEDED = ['mch_id', 'body', 'out_trade_no', 'total_fee', 'spbill_create_ip', 'auth_code'];
@@ -24,7 +24,7 @@ const parametersOf = (fields: XmlFields): string =>
 
 const answerOf = (result: CodeResult): V2Answer =>
   result.kind === 'order' && result.order.state === 'SUCCESS'
-    ? { kind: 'done', fields: paidFields(result.order) }
+    ? { kind: 'done', fields: answeredFields(result.order) }
     : refuse(result.kind === 'refused' ? result.code : 'SYSTEMERROR');
 
 /** POST /pay/micropay: the till has scanned the payer's code. */

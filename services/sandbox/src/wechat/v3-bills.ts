@@ -80,8 +80,8 @@ export const createV3Bills = (deps: { readonly clock: Clock; readonly random: Ra
       fundFlowBillText(entries, offFen),
     ),
     /** The file, unsigned as in reality: its digest vouches for it. */
-    download: (account: WechatAccount, request: HttpRequest): HttpAnswer | V3Error => {
-      const body = downloads.take(request.query.get('token') ?? '', account.mchid);
+    download: async (account: WechatAccount, request: HttpRequest): Promise<HttpAnswer | V3Error> => {
+      const body = await downloads.take(request.query.get('token') ?? '', account.mchid);
       if (body === undefined) return v3Error('INVALID_REQUEST', '请重新获取账单地址');
       return { kind: 'answer', status: 200, headers: { 'content-type': 'application/octet-stream' }, body };
     },

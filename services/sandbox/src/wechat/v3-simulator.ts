@@ -111,7 +111,7 @@ export const createV3Simulator = (deps: {
     const { account, spendNonce } = passed;
     const render = renderFor(account);
     if (route === undefined) {
-      const given = bills.download(account, request);
+      const given = await bills.download(account, request);
       return { ...('kind' in given ? given : render(answerOfError(given), 'right')), onSent: spendNonce };
     }
     const read = route.read(account, request, decodedName(route.path.exec(request.path)?.[1]));

@@ -7,7 +7,7 @@ import { type Act, payerPlanOf, secondsToScan } from '../script.ts';
 import { applicationView, isForAnother, merchantView, type WechatAccount } from './account.ts';
 import type { CodeOrders, CodeResult } from './code-orders.ts';
 import { closed, type NotPaid, type OrderTerms, orderKeyOf, type WechatOrder } from './order.ts';
-import { orderView, paidView } from './order-view.ts';
+import { notifiedView, orderView } from './order-view.ts';
 import type { WechatOrders } from './orders.ts';
 import { answerOfError, type V3Answer, type V3Error, v3Error } from './v3-answer.ts';
 import type { V3Read } from './v3-call.ts';
@@ -51,7 +51,7 @@ const refuseCode = (code: string): V3Answer => refuse(V3_NAMES[code] ?? code);
 
 const answerOfCode = (result: CodeResult): V3Answer =>
   result.kind === 'order' && result.order.state === 'SUCCESS'
-    ? ok(paidView(result.order))
+    ? ok(notifiedView(result.order))
     : refuseCode(result.kind === 'refused' ? result.code : 'SYSTEM_ERROR');
 
 const anotherOnes = v3Error('INVALID_REQUEST', '特约子商户商户号与订单不一致');
