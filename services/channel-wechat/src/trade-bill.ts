@@ -89,7 +89,10 @@ const numberOf = (text: string): string => (text === '0' ? '' : text);
 const tradeLineOf = (cells: Cells<(typeof TRADE_COLUMNS)[number]>, line: TextLine, repeated: boolean): BillLine => {
   const state = cells['交易状态'];
   const isBack = state === 'REFUND' || state === 'REVOKED';
-  const amount = isBack ? -centsAt(cells['申请退款金额'], line) : centsAt(cells['订单金额'], line);
+  const charged = centsAt(cells['订单金额'], line);
+  const returned = centsAt(cells['申请退款金额'], line);
+  // A line of a word that nobody listed still says which way its money went.
+  const amount = state === 'SUCCESS' ? charged : isBack ? -returned : charged - returned;
   const currency = cells['货币种类'];
   if (!/^[A-Z]{3}$/.test(currency)) throw new BrokenBill('bad_line', 'a currency cannot be read', line.number);
   return {
