@@ -1,4 +1,4 @@
-import { type Channel, channelSettings, createChannelHttp, hostsOf, httpLimitsOf } from '@tillmesh/channel-kit';
+import { channelSettings, createChannelHttp, hostsOf, httpLimitsOf } from '@tillmesh/channel-kit';
 import { type SandboxProcess, startSandboxProcess } from '@tillmesh/channel-kit/contract';
 import { systemClock, systemRandom } from '@tillmesh/clock';
 import { parseConfig } from '@tillmesh/config';
@@ -21,7 +21,7 @@ const GAP_MS = 1_000;
 beforeAll(async () => {
   sandbox = await startSandboxProcess();
   const settings = parseConfig(
-    channelSettings(wechat as Channel<WechatAccount>),
+    channelSettings(wechat),
     {
       server: { port: 0 },
       accounts: [

@@ -1,6 +1,8 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { type JsonObject, parseJsonObject } from '@tillmesh/channel-kit';
 import { selfSigned } from '@tillmesh/channel-kit/contract';
 import { ManualClock } from '@tillmesh/clock';
+import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { wechat } from '../src/channel.ts';
 import type { WechatAccount } from '../src/config.ts';
@@ -132,6 +134,7 @@ const UNTRUSTED: readonly (readonly [string, () => void])[] = [
     'with another serial than the certificate has',
     () => {
       listed = [{ ...told(OLD), serial_no: '7F' }];
+      listAnswer = (body) => signed(body, { serial: '7F', key: OLD.key });
     },
   ],
   [
@@ -317,4 +320,27 @@ test('certificates are read up to a number, and rubbish among them is left out',
   expect(readPlatformCertificates({ data: [...rubbish, told(OLD)] }, key)).toHaveLength(1);
   expect(readPlatformCertificates({ data: Array.from({ length: 50 }, () => told(OLD)) }, key)).toHaveLength(8);
   expect(readPlatformCertificates({}, key)).toEqual([]);
+});
+
+test('whatever is listed, nothing crashes and no other key than the one that was sealed comes out', () => {
+  const key = Buffer.from(API_V3_KEY);
+  const good = JSON.stringify({ data: [told(OLD)] });
+  const theKey = new X509Certificate(OLD.pem).publicKey.export({ type: 'spki', format: 'pem' });
+  const check = (content: unknown): void => {
+    for (const certificate of readPlatformCertificates(content as JsonObject, key)) {
+      expect(certificate.key.export({ type: 'spki', format: 'pem' })).toBe(theKey);
+      expect(certificate.serial).toBe(OLD.serial);
+    }
+  };
+  fc.assert(
+    fc.property(fc.nat(good.length), fc.nat(40), fc.string({ maxLength: 6 }), (at, gone, added) => {
+      const damaged = parseJsonObject(good.slice(0, at) + added + good.slice(at + gone));
+      if (damaged !== undefined) check(damaged);
+    }),
+    { numRuns: 500 },
+  );
+  fc.assert(
+    fc.property(fc.array(fc.jsonValue(), { maxLength: 4 }), (data) => check({ data })),
+    { numRuns: 300 },
+  );
 });
