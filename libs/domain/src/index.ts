@@ -128,6 +128,7 @@ export {
   detailsFrom,
   detailsOf,
   equalDetails,
+  equalValues,
   type Funding,
   type FundingKind,
   type KnownDetails,
