@@ -65,6 +65,16 @@ export const SET_BY_THE_CHART: Readonly<Record<string, readonly string[]>> = {
   edge: ['orderStore', 'channels', 'http.host', 'http.port', 'oneCode.cashier', 'oneCode.publicUrl'],
   'order-store': ['orders.map', 'orders.user', 'orders.password', 'orders.database', 'orders.rowKeys'],
   projector: ['orders.map', 'orders.user', 'orders.password', 'orders.database', 'orders.rowKeys', 'store', 'redis'],
+  notifier: [
+    'orders.map',
+    'orders.user',
+    'orders.password',
+    'orders.database',
+    'orders.rowKeys',
+    'store',
+    'redis',
+    'routing',
+  ],
   query: ['orders.map', 'orders.user', 'orders.password', 'orders.database', 'orders.rowKeys', 'lists.store'],
   routing: ['tableFile', 'stateFile', 'orderStore'],
   syncer: ['orderStore', 'channels', 'redis'],
@@ -103,6 +113,7 @@ const pod: Json = {
   tolerations: openList('As in Kubernetes.'),
   priorityClassName: text('As in Kubernetes.', { pattern: NAME }),
   extraEnv: openList('As in Kubernetes.'),
+  ownSecret: text('A Secret whose keys are files.', { pattern: NAME }),
   extraEgress: openList('As in a NetworkPolicy.'),
 };
 
@@ -228,7 +239,7 @@ export const valuesSchema = ({ services, channels }: ServiceSchemas): Json => {
         serverConnectionsMax: whole(10, 100_000, 'max_connections of every server.'),
         accounts: strict(
           Object.fromEntries(
-            ['app', 'read', 'migrate', 'lists'].map((name) => [
+            ['app', 'read', 'migrate', 'lists', 'events'].map((name) => [
               name,
               strict({ user: text('Of the databases.', { minLength: 1 }), ...secret }),
             ]),
@@ -247,7 +258,11 @@ export const valuesSchema = ({ services, channels }: ServiceSchemas): Json => {
           },
         }),
       }),
-      lists: strict({ endpoints: servers, database: text('Name of the schema.', { pattern: '^[0-9A-Za-z_]{1,64}$' }) }),
+      lists: strict({
+        endpoints: servers,
+        database: text('Name of the schema.', { pattern: '^[0-9A-Za-z_]{1,64}$' }),
+        eventsDatabase: text('Name of the schema.', { pattern: '^[0-9A-Za-z_]{1,64}$' }),
+      }),
       redis: strict({ host: text('Of Redis.'), port: whole(1, 65_535, 'Of it.'), ...secret }),
       migration: strict({
         enabled: flag('A job at each change, and one every day.'),

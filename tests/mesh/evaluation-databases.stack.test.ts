@@ -12,7 +12,7 @@ import { root } from '../../scripts/run-program.ts';
 
 // The scripts of the chart's evaluation against real servers: what the image's entrypoint runs once, and what stands beside each server.
 
-const ACCOUNTS = ['root', 'app', 'read', 'migrate', 'lists', 'replication'];
+const ACCOUNTS = ['root', 'app', 'read', 'migrate', 'lists', 'events', 'replication'];
 const files = join(chartFolder, 'files', 'evaluation');
 const folder = mkdtempSync(join(tmpdir(), 'tillmesh-evaluation-'));
 const passwords = join(folder, 'passwords');

@@ -231,5 +231,9 @@ test('every service that can be run stands in the values, and nothing else', () 
   const components = new Set(production.map(({ metadata }) => metadata.labels?.['app.kubernetes.io/component']));
   // The sandbox plays channels and is no part of production.
   const services = [...schemas.services.keys()].filter((name) => name !== 'sandbox');
-  expect(services.filter((name) => !components.has(name))).toEqual([]);
+  const missing = services.filter((name) => !components.has(name));
+  expect(
+    missing,
+    'give it a line in helm/tillmesh/values.yaml, and its configuration in templates/_components.tpl',
+  ).toEqual([]);
 });

@@ -98,7 +98,7 @@ because a template can only give back text.
 {{- $endpoints = (first (include "tillmesh.groups" .root | fromJson).groups).endpoints -}}
 {{- end -}}
 {{- $account := index .root.Values.orders.accounts .account -}}
-{{- toJson (dict "endpoints" $endpoints "user" $account.user "password" (printf "../secrets/orders-%s" .account) "database" .root.Values.lists.database "statementMsMax" (ternary 200 2000 (eq .account "read"))) -}}
+{{- toJson (dict "endpoints" $endpoints "user" $account.user "password" (printf "../secrets/orders-%s" .account) "database" (ternary .root.Values.lists.eventsDatabase .root.Values.lists.database (eq .account "events")) "statementMsMax" (ternary 200 2000 (eq .account "read"))) -}}
 {{- end -}}
 
 {{- define "tillmesh.channelTargets" -}}
@@ -124,7 +124,7 @@ The configuration of a component, as JSON: what follows from the chart, then wha
 {{- $channels := (include "tillmesh.channelTargets" $root | fromJson).channels -}}
 {{- $public := $root.Values.publicUrl | trimSuffix "/" -}}
 {{- $oneCodeUrl := printf "%s/q" $public -}}
-{{- if has $name (list "cashier" "syncer" "projector") -}}
+{{- if has $name (list "cashier" "syncer" "projector" "notifier") -}}
 {{- if $redis -}}{{- $_ := set $config "redis" $redis -}}{{- end -}}
 {{- end -}}
 {{- if has $name (list "cashier" "syncer" "edge" "routing") -}}{{- $_ := set $config "orderStore" $orderStore -}}{{- end -}}
@@ -147,7 +147,7 @@ The configuration of a component, as JSON: what follows from the chart, then wha
 {{- $_ := set $orders "rowKeys" (include "tillmesh.rowKeys" $root | fromJson) -}}
 {{- $_ := set $orders "connectionBudget" (dict "instancesMax" (include "tillmesh.instancesMax" . | int) "serverMax" $root.Values.orders.serverConnectionsMax) -}}
 {{- $_ := set $config "orders" $orders -}}
-{{- else if has $name (list "query" "projector") -}}
+{{- else if has $name (list "query" "projector" "notifier") -}}
 {{- $orders := include "tillmesh.access" (dict "root" $root "account" "read") | fromJson -}}
 {{- $_ := set $orders "rowKeys" (include "tillmesh.rowKeys" $root | fromJson) -}}
 {{- $_ := set $orders "connectionsMax" 12 -}}
@@ -157,8 +157,11 @@ The configuration of a component, as JSON: what follows from the chart, then wha
 {{- if $root.Values.services.projector.enabled -}}
 {{- $_ := set $config "lists" (dict "store" (include "tillmesh.listStore" (dict "root" $root "account" "read") | fromJson)) -}}
 {{- end -}}
-{{- else -}}
+{{- else if eq $name "projector" -}}
 {{- $_ := set $config "store" (include "tillmesh.listStore" (dict "root" $root "account" "lists") | fromJson) -}}
+{{- else -}}
+{{- $_ := set $config "store" (include "tillmesh.listStore" (dict "root" $root "account" "events") | fromJson) -}}
+{{- $_ := set $config "routing" (dict "target" (include "tillmesh.target" (dict "root" $root "name" "routing"))) -}}
 {{- end -}}
 {{- else if eq $name "routing" -}}
 {{- $_ := set $config "tableFile" "/etc/tillmesh/routing/table.json" -}}
@@ -197,18 +200,18 @@ The configuration of a component, as JSON: what follows from the chart, then wha
 {{/* Secrets that a component reads, as sources of one projected volume: secret, key, file. */}}
 {{- define "tillmesh.secretSources" -}}
 {{- $root := .root -}}{{- $name := .name -}}{{- $sources := list -}}
-{{- $accounts := dict "order-store" (list "app") "query" (list "read") "projector" (list "read" "lists") "migrate" (list "migrate") -}}
+{{- $accounts := dict "order-store" (list "app") "query" (list "read") "projector" (list "read" "lists") "notifier" (list "read" "events") "migrate" (list "migrate") -}}
 {{- range $account := index $accounts $name -}}
 {{- $secret := include "tillmesh.accountSecret" (dict "root" $root "account" $account) | fromJson -}}
 {{- $sources = append $sources (dict "name" $secret.name "key" $secret.key "path" (printf "orders-%s" $account)) -}}
 {{- end -}}
-{{- if has $name (list "order-store" "query" "projector") -}}
+{{- if has $name (list "order-store" "query" "projector" "notifier") -}}
 {{- range $key := $root.Values.orders.rowKeys.keys -}}
 {{- $secretName := ternary (include "tillmesh.evaluationSecret" $root) $root.Values.orders.rowKeys.secretName (eq $root.Values.profile "evaluation") -}}
 {{- $sources = append $sources (dict "name" $secretName "key" $key.secretKey "path" (printf "row-key-%v" $key.id)) -}}
 {{- end -}}
 {{- end -}}
-{{- if and $root.Values.redis.secretName (ne $root.Values.profile "evaluation") (or (has $name (list "cashier" "syncer" "projector")) (hasPrefix "channel-" $name)) -}}
+{{- if and $root.Values.redis.secretName (ne $root.Values.profile "evaluation") (or (has $name (list "cashier" "syncer" "projector" "notifier")) (hasPrefix "channel-" $name)) -}}
 {{- $sources = append $sources (dict "name" $root.Values.redis.secretName "key" $root.Values.redis.secretKey "path" "redis") -}}
 {{- end -}}
 {{- toJson (dict "sources" $sources) -}}

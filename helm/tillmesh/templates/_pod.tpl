@@ -117,6 +117,9 @@ spec:
         {{- if $channelSecret }}
         - {name: channel-secrets, mountPath: /etc/tillmesh/channel-secrets, readOnly: true}
         {{- end }}
+        {{- if $component.ownSecret }}
+        - {name: own-secrets, mountPath: /etc/tillmesh/own-secrets, readOnly: true}
+        {{- end }}
         {{- if eq $name "routing" }}
         - {name: routing, mountPath: /etc/tillmesh/routing, readOnly: true}
         {{- end }}
@@ -141,6 +144,10 @@ spec:
     {{- if $channelSecret }}
     - name: channel-secrets
       secret: {secretName: {{ $channelSecret }}, defaultMode: 288}
+    {{- end }}
+    {{- with $component.ownSecret }}
+    - name: own-secrets
+      secret: {secretName: {{ . }}, defaultMode: 288}
     {{- end }}
     {{- if eq $name "routing" }}
     - name: routing

@@ -88,11 +88,12 @@
 {{- range $group := .Values.orders.groups -}}{{- if eq (default "open" $group.state) "open" -}}{{- $open = append $open $group -}}{{- if lt (len $group.endpoints) 3 -}}{{- fail (printf "orders.groups: group %v has %d servers. A primary and two replicas are what survives a failure without losing an order: list 3" $group.tag (len $group.endpoints)) -}}{{- end -}}{{- end -}}{{- end -}}
 {{- if not $open -}}{{- fail "orders.groups: no group is open, so no order could be taken. Set state: open for at least one" -}}{{- end -}}
 {{- range $account, $settings := .Values.orders.accounts -}}
-{{- if and (not $settings.secretName) (or (ne $account "lists") $.Values.services.projector.enabled) -}}{{- fail (printf "orders.accounts.%s.secretName is missing: name the Secret with the password of the database account %s" $account $settings.user) -}}{{- end -}}
+{{- if and (not $settings.secretName) (or (ne $account "lists") $.Values.services.projector.enabled) (or (ne $account "events") $.Values.services.notifier.enabled) -}}{{- fail (printf "orders.accounts.%s.secretName is missing: name the Secret with the password of the database account %s" $account $settings.user) -}}{{- end -}}
 {{- end -}}
 {{- if not .Values.orders.rowKeys.secretName -}}{{- fail "orders.rowKeys.secretName is missing: name the Secret with the keys that rows are sealed and encrypted with" -}}{{- end -}}
 {{- if and .Values.services.projector.enabled (not .Values.lists.endpoints) -}}{{- fail "lists.endpoints is empty and services.projector is enabled: list the servers of the lists by merchant, or turn the projector off" -}}{{- end -}}
 {{- if and .Values.services.projector.enabled (not .Values.redis.host) -}}{{- fail "redis.host is missing and services.projector is enabled: the projector's queue is in Redis. Set redis.host, or turn the projector off" -}}{{- end -}}
+{{- if and .Values.services.notifier.enabled (or (not .Values.lists.endpoints) (not .Values.redis.host)) -}}{{- fail "services.notifier is enabled and lists.endpoints or redis.host is missing: what merchants are told is kept and scheduled there. Set both, or turn the notifier off" -}}{{- end -}}
 {{- if not .Values.routing.table -}}{{- fail "routing.table is missing: set merchants and accounts, as docs/routing.md says" -}}{{- end -}}
 {{- if not .Values.routing.persistence.enabled -}}{{- fail "routing.persistence.enabled is false: operators' switches would be lost with the pod. Set it to true" -}}{{- end -}}
 {{- if and .Values.publicUrl (not (hasPrefix "https://" .Values.publicUrl)) -}}{{- fail (printf "publicUrl is %s: channels and payers come over the internet. Set an https:// address" .Values.publicUrl) -}}{{- end -}}

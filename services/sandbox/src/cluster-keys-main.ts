@@ -12,7 +12,7 @@ import { generateKeys } from './generate-keys.ts';
 const ACCOUNT_FOLDER = '/var/run/secrets/kubernetes.io/serviceaccount';
 const API_HOST = 'kubernetes.default.svc';
 const API_MS_MAX = 10_000;
-const PASSWORDS = ['root', 'app', 'read', 'migrate', 'lists', 'replication'];
+const PASSWORDS = ['root', 'app', 'read', 'migrate', 'lists', 'events', 'replication'];
 
 const USAGE = 'usage: cluster-keys-main.ts --databases <Secret> --channels <Secret> [--host <name of the sandbox>]';
 

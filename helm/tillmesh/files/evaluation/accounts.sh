@@ -10,8 +10,9 @@ password() { cat "${PASSWORDS:-/etc/tillmesh/passwords}/$1.password"; }
   done <<'GRANTS'
 app SELECT, INSERT, UPDATE, DELETE ON tillmesh.*;SLAVE MONITOR ON *.*
 migrate ALL PRIVILEGES ON tillmesh.*
-read SELECT ON tillmesh.*;SELECT ON tillmesh_lists.*;SLAVE MONITOR ON *.*
+read SELECT ON tillmesh.*;SELECT ON tillmesh_lists.*;SELECT ON tillmesh_events.*;SLAVE MONITOR ON *.*
 lists ALL PRIVILEGES ON tillmesh_lists.*
+events ALL PRIVILEGES ON tillmesh_events.*
 replication REPLICATION SLAVE ON *.*
 GRANTS
   # What the entrypoint itself has written is no part of the group's history.

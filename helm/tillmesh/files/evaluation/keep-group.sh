@@ -29,7 +29,7 @@ step() {
   [ "$read_only" = 1 ] || { say 'is open'; return; }
   clients=$(ask "SHOW GLOBAL STATUS LIKE 'Rpl_semi_sync_master_clients'" | cut -f2)
   [ "${clients:-0}" -ge 1 ] || { say 'waits for a replica that acknowledges'; return; }
-  ask 'SET GLOBAL rpl_semi_sync_master_enabled = ON; SET GLOBAL read_only = OFF; CREATE DATABASE IF NOT EXISTS tillmesh; CREATE DATABASE IF NOT EXISTS tillmesh_lists' &&
+  ask 'SET GLOBAL rpl_semi_sync_master_enabled = ON; SET GLOBAL read_only = OFF; CREATE DATABASE IF NOT EXISTS tillmesh; CREATE DATABASE IF NOT EXISTS tillmesh_lists; CREATE DATABASE IF NOT EXISTS tillmesh_events' &&
     say "opened with $clients replicas"
 }
 
