@@ -55,6 +55,10 @@ export const UnionpayAccount = z
       .default([])
       .describe("UnionPay's signing certificates. Any of them may sign, so that one can follow another."),
     certificateTrust,
+    fileUrl: z
+      .url({ protocol: /^https?$/ })
+      .default('https://filedownload.95516.com')
+      .describe('Where files of settlement are asked for.'),
     confirmedCodes: z
       .strictObject({
         notFound: z

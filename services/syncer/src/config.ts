@@ -1,3 +1,4 @@
+import { AlarmsConfig } from '@tillmesh/alarms';
 import { channelTargets, LogConfig, RedisConfig, ServerConfig, target, z } from '@tillmesh/config';
 import { parseChannelId } from '@tillmesh/domain';
 
@@ -10,6 +11,7 @@ export const SyncerConfig = z
     redis: RedisConfig.optional().describe(
       'Where unresolved payments wait. Without it the sweep of the databases does all, a little later.',
     ),
+    alarms: AlarmsConfig.optional(),
     queueEveryMs: z
       .int()
       .min(50)

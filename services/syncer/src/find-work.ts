@@ -1,4 +1,5 @@
 import { durationFromMs, timestampMs } from '@bufbuild/protobuf/wkt';
+import type { Alarms } from '@tillmesh/alarms';
 import { type Clock, repeat } from '@tillmesh/clock';
 import {
   CHECK_QUEUE,
@@ -43,6 +44,10 @@ const WATCH_EVERY_MS = 2_000;
 const ONE_SHARD: Owned = { shards: [0], epoch: undefined };
 const NO_SHARDS: Owned = { shards: [], epoch: undefined };
 
+const QUEUE_STOPPED = { name: 'queue_stopped', labels: { queue: CHECK_QUEUE } };
+const summaryOf = ({ overdueMs, workers }: StoppedQueue): string =>
+  `what is due in the queue of checks has not been claimed for ${Math.round(overdueMs / 1_000)} s, though ${workers} syncers hold leases; the sweep does its work`;
+
 /** Looks for work for as long as the signal lets it: in both queues when something is due, in the databases now and then. */
 export const findWork = (deps: {
   readonly config: SyncerConfig;
@@ -53,12 +58,13 @@ export const findWork = (deps: {
   readonly owner: ShardOwner | undefined;
   readonly check: (item: CheckItem) => Promise<Checked>;
   readonly report: SweepReport;
+  readonly alarms: Pick<Alarms, 'raise' | 'end'>;
   readonly brownout: Pick<Brownout, 'isOn'>;
   readonly clock: Clock;
   readonly log: Log;
   readonly signal: AbortSignal;
 }): Promise<void>[] => {
-  const { config, orderStore, redis, tiers, owner, check, report, brownout, clock, log, signal } = deps;
+  const { config, orderStore, redis, tiers, owner, check, report, alarms, brownout, clock, log, signal } = deps;
   const underWay = new Set<string>();
   const free = () => config.checksMax - underWay.size;
   const slowness = () => (brownout.isOn ? BROWNOUT_FACTOR : 1);
@@ -121,9 +127,11 @@ export const findWork = (deps: {
       everyMs: WATCH_EVERY_MS,
       onStopped: (stopped) => {
         report.stoppedQueue = stopped;
+        alarms.raise({ ...QUEUE_STOPPED, severity: 'urgent', summary: summaryOf(stopped) });
       },
       onGoing: () => {
         report.stoppedQueue = undefined;
+        alarms.end(QUEUE_STOPPED);
       },
       clock,
       log,

@@ -1,3 +1,4 @@
+import { bindAlarms, createAlarms } from '@tillmesh/alarms';
 import { systemClock, systemRandom } from '@tillmesh/clock';
 import { loadConfig } from '@tillmesh/config';
 import { CHECK_QUEUE, createCheckQueue, createMemoryQueue, createShardOwner, openRedis } from '@tillmesh/delay-queue';
@@ -34,6 +35,7 @@ await runService({
     const redis = config.redis === undefined ? undefined : openRedis(config.redis, log);
     const queue = redis === undefined ? undefined : createCheckQueue(redis);
     const tiers = createTiers({ near: createMemoryQueue(clock, { shardEntriesMax: NEAR_MAX }), queue });
+    const alarms = createAlarms({ service: 'syncer', config: config.alarms, clock, log });
     const { host, port } = config.server;
     const worker = `${host}:${port}/${systemRandom.hex(8)}`;
     const owner = redis === undefined ? undefined : createShardOwner({ redis, name: CHECK_QUEUE, worker, clock, log });
@@ -44,6 +46,7 @@ await runService({
       checkPayment: createPaymentChecker({ orderStore, channels, clock }),
       checkRefund: createRefundChecker({ orderStore, channels, clock }),
       counts,
+      alarms,
       budgetMs: config.checkMsMax,
       personAfterMs: { payment: config.personAfterMs, refund: config.refundPersonAfterMs },
       clock,
@@ -53,6 +56,7 @@ await runService({
     return {
       services: [
         bind(SyncService, createSyncService({ orderStore, check, counts, report, redis, tiers, clock, log })),
+        bindAlarms(alarms),
         bindLanes({ service: 'syncer', instance: `${config.server.host}:${config.server.port}`, clock, log }),
       ],
       begin: async () => {
@@ -64,6 +68,7 @@ await runService({
           owner,
           check,
           report,
+          alarms,
           brownout,
           clock,
           log,
@@ -76,6 +81,7 @@ await runService({
       end: async () => {
         // What is under way is told, and the shards are given back: others need not wait for the lease to end.
         await Promise.race([Promise.allSettled(loops), clock.sleep(ENDING_MS_MAX)]);
+        await alarms.close();
         orderStore.close();
         channels.close();
         redis?.close();

@@ -107,6 +107,7 @@ const aSyncer = (
     owner: connection === undefined ? undefined : createShardOwner({ redis: connection, name, worker, clock, log }),
     check: work.check,
     report: { lastSweepAtMs: undefined, oldestOverdueMs: 0 },
+    alarms: { raise: () => undefined, end: () => undefined },
     brownout: { isOn: false },
     clock,
     log,
