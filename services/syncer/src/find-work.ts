@@ -32,6 +32,8 @@ export type SweepReport = {
   stoppedQueue?: StoppedQueue | undefined;
 };
 
+const QUEUE_STOPPED = { name: 'queue_stopped', labels: { queue: CHECK_QUEUE } };
+
 const overdueGauge = gauge(
   'tillmesh_oldest_overdue_seconds',
   'The longest any unresolved item was overdue at the last sweep.',
@@ -43,10 +45,6 @@ const WATCH_EVERY_MS = 2_000;
 
 const ONE_SHARD: Owned = { shards: [0], epoch: undefined };
 const NO_SHARDS: Owned = { shards: [], epoch: undefined };
-
-const QUEUE_STOPPED = { name: 'queue_stopped', labels: { queue: CHECK_QUEUE } };
-const summaryOf = ({ overdueMs, workers }: StoppedQueue): string =>
-  `what is due in the queue of checks has not been claimed for ${Math.round(overdueMs / 1_000)} s, though ${workers} syncers hold leases; the sweep does its work`;
 
 /** Looks for work for as long as the signal lets it: in both queues when something is due, in the databases now and then. */
 export const findWork = (deps: {
@@ -127,7 +125,11 @@ export const findWork = (deps: {
       everyMs: WATCH_EVERY_MS,
       onStopped: (stopped) => {
         report.stoppedQueue = stopped;
-        alarms.raise({ ...QUEUE_STOPPED, severity: 'urgent', summary: summaryOf(stopped) });
+        alarms.raise({
+          ...QUEUE_STOPPED,
+          severity: 'urgent',
+          summary: `the queue ${CHECK_QUEUE} has stopped: something in it is ${Math.round(stopped.overdueMs / 1_000)} s overdue; the databases are swept all the same`,
+        });
       },
       onGoing: () => {
         report.stoppedQueue = undefined;
