@@ -125,9 +125,9 @@ const bareLoop = (redis: RedisConnection, name: string, shardCount: number, cloc
     claim: async ({ shard, limit, visibilityMs }) => {
       const nowUs = clock.nowMs() * 1_000;
       const words = [nowUs, limit, nowUs + visibilityMs * 1_000, `${base(shard)}/`];
-      const [ids = [], payloads = []] = (await redis.run('EVAL', (client) =>
+      const [ids, payloads] = (await redis.run('EVAL', (client) =>
         client.eval(BARE_CLAIM, 1, `${base(shard)}:due`, ...words),
-      )) as [string[], string[]];
+      )) as readonly [ids: string[], payloads: string[]];
       const claims = ids.map((id, at): Claim => ({ id, payload: payloads[at] ?? '', shard, token: 0, lateMs: 0 }));
       return { claims, nextInMs: undefined, stale: 0 };
     },
