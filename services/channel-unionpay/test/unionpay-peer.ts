@@ -43,6 +43,7 @@ export const account: UnionpayAccount = {
   privateKeyFile: merchantKeys.privateKey,
   unionpayCertificates: [unionpayKeys.publicKey],
   certificateTrust: { authorities: [], signerNames: ['中国银联股份有限公司'] },
+  undoSameDay: false,
   confirmedCodes: { notFound: ['34'], declined: { '51': 'insufficient_funds' } },
 };
 export const order = (more: Partial<OrderRef> = {}): OrderRef => ({

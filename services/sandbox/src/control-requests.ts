@@ -23,6 +23,9 @@ export const ScanRequest = z.strictObject({
   script: Acts.default([]),
 });
 
+/** A new signing certificate of a channel that has one by an authority. */
+export const RotateRequest = z.strictObject({ channel: z.enum(['alipay', 'unionpay']) });
+
 export const OutageRequest = z
   .strictObject({
     channel: z.enum(CHANNELS),
@@ -59,4 +62,5 @@ export const BODIES = {
   'POST /control/limits': NewLimit,
   'POST /control/bills/plants': PlantRequest,
   'POST /control/outage': OutageRequest.in,
+  'POST /control/rotate': RotateRequest,
 } as const;
