@@ -113,7 +113,7 @@ describe('a payment by code', () => {
     const orderId = newOrderNo();
     const one = await code();
     const answers = await Promise.all([merchant.pay(orderId, one), merchant.pay(orderId, one)]);
-    expect(answers.map(({ fields }) => fields['respCode']).toSorted()).toEqual(['00', '12']);
+    expect(new Set(answers.map(({ fields }) => fields['respCode']))).toEqual(new Set(['00', '12']));
     expect(await ledgerOf(sandbox, orderId)).toMatchObject({ charges: 1 });
   });
 });
