@@ -3,6 +3,7 @@
 import { parseArgs } from 'node:util';
 import { durationMs, type Timestamp, timestampFromMs, timestampMs } from '@bufbuild/protobuf/wkt';
 import { systemClock } from '@tillmesh/clock';
+import { AlarmService, AlarmSeverity } from '@tillmesh/proto/tillmesh/alarm/v1/alarm_service_pb.ts';
 import { OutcomeKind } from '@tillmesh/proto/tillmesh/payment/v1/outcome_pb.ts';
 import { SyncService } from '@tillmesh/proto/tillmesh/sync/v1/sync_service_pb.ts';
 import { createClient, type RpcClient, toRpcError } from '@tillmesh/rpc';
@@ -20,6 +21,8 @@ const HELP = `npm run open -- <command> [options]
       --person <who> --evidence <where it can be seen>
       --paid <the channel's number> --at <ISO 8601>, or --unpaid
       --attempt <n> (default 1)
+
+  alarms                          what a person has to know of, now
 
   --refund                the number is that of a refund
   --folder <path>         data folder of the running mesh (default .local/mesh)
@@ -118,10 +121,36 @@ const settle = async (syncer: Syncer, number: string): Promise<void> => {
   if (told.contradictingPersons.length > 0) say(`spoken have: ${told.contradictingPersons.join(', ')}`);
 };
 
-const run = async (syncer: Syncer, [command, number = '']: readonly string[]): Promise<boolean> => {
+/** What one process raises; it is asked where the services that raise alarms listen. */
+const alarmsOf = async (name: string, target: string): Promise<void> => {
+  const client = createClient(AlarmService, { target, caller: 'open', capMs: CALL_MS_MAX });
+  try {
+    const { alarms, dropped } = await client.listAlarms({});
+    say(`${name}: ${alarms.length} stand${dropped === 0n ? '' : `, ${dropped} more found no place`}`);
+    for (const { severity, name: kind, labels, summary, raisedAt, times } of alarms) {
+      const what = Object.entries(labels).map(([label, value]) => `${label}=${value}`);
+      say(
+        `  ${severity === AlarmSeverity.URGENT ? 'URGENT' : 'watch '} ${kind} ${what.join(' ')}: ${summary} (since ${ageText(raisedAt)}, ${times}×)`,
+      );
+    }
+  } finally {
+    client.close();
+  }
+};
+
+const alarms = async (syncerTarget: string): Promise<void> => {
+  await alarmsOf('syncer', syncerTarget);
+  const orderStore = options.address === undefined ? addressIn(options.folder, 'OrderStoreService') : undefined;
+  if (orderStore !== undefined) await alarmsOf('order-store', orderStore);
+};
+
+const run = async (syncer: Syncer, target: string, [command, number = '']: readonly string[]): Promise<boolean> => {
   switch (command) {
     case 'status':
       await status(syncer);
+      return true;
+    case 'alarms':
+      await alarms(target);
       return true;
     case 'retry': {
       const { note, settled } = await syncer.retryNow({ item: itemOf(number) });
@@ -158,7 +187,7 @@ const main = async (): Promise<number> => {
   }
   const syncer = createClient(SyncService, { target, caller: 'open', capMs: CALL_MS_MAX });
   try {
-    if (await run(syncer, positionals)) return 0;
+    if (await run(syncer, target, positionals)) return 0;
     say(HELP);
     return 1;
   } catch (error) {

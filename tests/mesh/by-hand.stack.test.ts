@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { durationFromMs, timestampFromMs, timestampMs } from '@bufbuild/protobuf/wkt';
 import { systemClock, systemRandom } from '@tillmesh/clock';
 import { type Mesh, startMesh } from '@tillmesh/local-mesh';
+import { AlarmService } from '@tillmesh/proto/tillmesh/alarm/v1/alarm_service_pb.ts';
 import { OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
-import { LearnedBy, OutcomeKind } from '@tillmesh/proto/tillmesh/payment/v1/outcome_pb.ts';
+import { LearnedBy, OutcomeKind, SignatureState, Transport } from '@tillmesh/proto/tillmesh/payment/v1/outcome_pb.ts';
 import { PaymentKind, PaymentState, Wallet } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
 import { type RunBatchResponse, SyncService } from '@tillmesh/proto/tillmesh/sync/v1/sync_service_pb.ts';
 import { createClient, type RpcClient } from '@tillmesh/rpc';
@@ -216,4 +217,37 @@ test('words that do not fit together are refused, and nobody settles by a call t
   });
   expect(await reasonOf(claimed)).toBe('REQUEST_INVALID');
   expect((await read(orderNo)).payment).toMatchObject({ state: PaymentState.PAYING });
+});
+
+test('news that contradicts what is known moves nothing and raises an alarm, once, with the payment’s number', async () => {
+  const orderNo = await open('demo-cafe');
+  const tooMuch = {
+    orderNo,
+    attemptNo: 1,
+    result: {
+      outcome: OutcomeKind.SUCCEEDED,
+      transport: Transport.ANSWERED,
+      signature: SignatureState.VERIFIED,
+      channelTransactionId: '42',
+      paid: { currency: 'CNY', minorUnits: 9_999n },
+      paidAt: timestampFromMs(1_780_000_000_000),
+    },
+    learnedBy: LearnedBy.QUERY,
+    nextCheckAfter: durationFromMs(300_000),
+  };
+  await orderStore.applyAttemptResult(tooMuch);
+  const { payment } = await orderStore.applyAttemptResult(tooMuch).then((answer) => answer);
+  expect(payment).toMatchObject({ state: PaymentState.PAYING });
+  const alarms = createClient(AlarmService, {
+    target: mesh.address('order-store'),
+    caller: 'test',
+    capMs: 5_000,
+    clock,
+  });
+  try {
+    const { alarms: standing } = await alarms.listAlarms({});
+    expect(standing).toMatchObject([{ name: 'contradiction', labels: { order_no: orderNo }, times: 2n }]);
+  } finally {
+    alarms.close();
+  }
 });

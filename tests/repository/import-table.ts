@@ -19,6 +19,7 @@ export const importTable: Readonly<Record<string, Row>> = {
   'libs/rpc': ['clock', 'proto', 'telemetry'],
   'libs/wire': ['domain', 'proto'],
   'libs/lane-control': ['clock', 'lane', 'proto', 'rpc', 'telemetry'],
+  'libs/alarms': ['clock', 'config', 'proto', 'rpc', 'telemetry'],
   'libs/order-groups': ['clock', 'config', 'domain', 'telemetry'],
   // The lists lie in a database as the orders do: the same connections, the same encryption.
   'libs/merchant-lists': ['clock', 'config', 'domain', 'order-groups', 'telemetry'],
@@ -51,7 +52,7 @@ export const importTable: Readonly<Record<string, Row>> = {
   // Tells merchants what the groups' outboxes say; the store of its events lies beside that of the lists.
   'services/notifier': [...everyService, 'order-groups'],
   // Only who owns the databases' rows may speak to the databases.
-  'services/order-store': [...everyService, 'order-groups'],
+  'services/order-store': [...everyService, 'alarms', 'order-groups'],
   // Follows the groups' outboxes; reads them, and writes nothing there.
   'services/projector': [...everyService, 'merchant-lists', 'order-groups'],
   'services/query': [...everyService, 'merchant-lists', 'order-groups'],
@@ -59,7 +60,7 @@ export const importTable: Readonly<Record<string, Row>> = {
   // A simulator that shared code with the adapters would only agree with them: not the kit, not the wire.
   // From `testing` it has the certificate that it shows where a channel is trusted by TLS alone.
   'services/sandbox': ['clock', 'config', 'domain', 'telemetry', 'testing'],
-  'services/syncer': [...everyService, 'delay-queue'],
+  'services/syncer': [...everyService, 'alarms', 'delay-queue'],
   // Reads what the lanes say of themselves over proto; it has none and moves no money.
   'services/watch': ['clock', 'config', 'proto', 'rpc', 'telemetry'],
 

@@ -30,5 +30,8 @@ export const checkEntry = (item: CheckItem, afterMs: number): Entry => ({
   ifWaiting: 'sooner',
 });
 
+/** The name of the queue of checks. */
+export const CHECK_QUEUE = 'check';
+
 /** The queue between those who leave something unresolved and the syncer. */
-export const createCheckQueue = (redis: RedisConnection): DelayQueue => createRedisQueue(redis, 'check');
+export const createCheckQueue = (redis: RedisConnection): DelayQueue => createRedisQueue(redis, CHECK_QUEUE);

@@ -1,4 +1,4 @@
-export { type CheckItem, checkEntry, createCheckQueue, fromMember, toMember } from './check-queue.ts';
+export { CHECK_QUEUE, type CheckItem, checkEntry, createCheckQueue, fromMember, toMember } from './check-queue.ts';
 export {
   type Added,
   type Claim,
@@ -16,4 +16,13 @@ export {
 export { createMemoryQueue } from './memory-queue.ts';
 export { openRedis, type RedisConnection, type RedisSettings } from './redis-connection.ts';
 export { createRedisQueue, SHARD_COUNT, shardOf } from './redis-queue.ts';
+export {
+  createShardOwner,
+  LEASE_MS,
+  RENEW_EVERY_MS,
+  type ShardOwner,
+  shardsOf,
+  WORKERS_MAX,
+} from './shard-owner.ts';
+export { type StoppedQueue, watchQueue } from './watch-queue.ts';
 export { type Owned, type Verdict, workQueue } from './work-queue.ts';

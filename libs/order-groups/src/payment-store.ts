@@ -61,6 +61,8 @@ export type Applied = {
   /** Its caller, and nobody else, has to call the channel for the next attempt. */
   readonly nextAttemptStarted: boolean;
   readonly surplusRefundNo: OrderNo | undefined;
+  /** Nothing moved, because the news contradicts what is known: why a person has to look. */
+  readonly held?: string;
   /** The payment's group is away: the news was written to another one and is applied as soon as it is back. */
   readonly kept: boolean;
 };
@@ -366,7 +368,14 @@ export const createPaymentStore = (options: {
       }
       if (settlement.kind === 'hold') {
         if ((await hold(stored, settlement.why, news)) === 'lost') continue;
-        return { stored, changed: false, nextAttemptStarted: false, surplusRefundNo: undefined, kept: false };
+        return {
+          stored,
+          changed: false,
+          nextAttemptStarted: false,
+          surplusRefundNo: undefined,
+          held: settlement.why,
+          kept: false,
+        };
       }
       const { result, refundNo } = await move(stored, settlement, news);
       if (result === 'lost') continue;

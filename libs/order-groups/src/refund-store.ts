@@ -61,6 +61,8 @@ export type ChannelRefundNews = {
 export type RefundApplied = {
   readonly stored: StoredRefund;
   readonly changed: boolean;
+  /** Nothing moved, because the news contradicts what is known: why a person has to look. */
+  readonly held?: string;
   /** The group is away: the news was written to another one and is applied as soon as it is back. */
   readonly kept: boolean;
 };
@@ -265,11 +267,11 @@ export const createRefundStore = (options: {
         const settlement = settleRefund(stored.refund, news.news);
         if (settlement.kind === 'unchanged') return { stored, changed: false, kept: false };
         if (settlement.kind === 'hold') {
-          if (stored.needsPerson === settlement.why) return { stored, changed: false, kept: false };
+          const answer = { stored, changed: false, held: settlement.why, kept: false };
+          if (stored.needsPerson === settlement.why) return answer;
           held.add();
           log.error({ refundNo, why: settlement.why }, 'a refund is held for a person');
-          if (await write(stored, stored.refund.state, settlement.why, news))
-            return { stored, changed: false, kept: false };
+          if (await write(stored, stored.refund.state, settlement.why, news)) return answer;
           continue;
         }
         if (!(await write(stored, settlement.to, '', news))) continue;

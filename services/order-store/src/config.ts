@@ -1,3 +1,4 @@
+import { AlarmsConfig } from '@tillmesh/alarms';
 import { LogConfig, ServerConfig, target, z } from '@tillmesh/config';
 import { GroupAdministrationConfig, OrderGroupsConfig, RowKeysConfig } from '@tillmesh/order-groups';
 
@@ -5,6 +6,7 @@ export const OrderStoreConfig = z.strictObject({
   server: ServerConfig,
   logLevel: LogConfig,
   orders: OrderGroupsConfig,
+  alarms: AlarmsConfig.optional(),
 });
 
 /** What `migrate-main.ts` and `groups-main.ts` need: the same map, and the account that may change the schema. */

@@ -1,3 +1,4 @@
+import { bindAlarms, createAlarms } from '@tillmesh/alarms';
 import { systemClock } from '@tillmesh/clock';
 import { loadConfig } from '@tillmesh/config';
 import { budgetLine, createOrderGroups } from '@tillmesh/order-groups';
@@ -14,15 +15,19 @@ await runService({
   build: async (config, log, stop) => {
     log.info({ connections: budgetLine(config.orders) }, 'connections to each database server');
     const orders = createOrderGroups({ config: config.orders, clock: systemClock, log });
+    const alarms = createAlarms({ service: 'order-store', config: config.alarms, clock: systemClock, log });
     return {
-      services: [bind(OrderStoreService, createOrderStoreService(orders, systemClock))],
+      services: [bind(OrderStoreService, createOrderStoreService(orders, alarms, systemClock)), bindAlarms(alarms)],
       begin: async (waitsFor) => {
         await orders.look();
         await untilSchemas({ schemas: orders.schemas, waitsFor, clock: systemClock, signal: stop });
         await orders.open(waitsFor);
       },
       whyNotReady: orders.whyUnreachable,
-      end: () => orders.close(),
+      end: async () => {
+        await alarms.close();
+        await orders.close();
+      },
     };
   },
 });

@@ -1,5 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { durationMs, timestampFromMs, timestampMs } from '@bufbuild/protobuf/wkt';
+import type { Alarms } from '@tillmesh/alarms';
 import type { Clock } from '@tillmesh/clock';
 import {
   type AccountId,
@@ -93,6 +94,15 @@ const newPaymentOf = (request: CreateOrderRequest, createdAtMs: number) => {
   };
 };
 
+/** News that contradicts what is known moves nothing: somebody has to find out which of them is true. */
+const raiseHeld = (
+  alarms: Pick<Alarms, 'raise'>,
+  labels: Readonly<Record<string, string>>,
+  why: string | undefined,
+): void => {
+  if (why !== undefined) alarms.raise({ name: 'contradiction', severity: 'urgent', labels, summary: why });
+};
+
 /** Money is settled by hand by two persons, never by a caller that says so. */
 const refusePerson = (learnedBy: LearnedBy): void => {
   if (learnedBy === 'person') throw rpcErrors.requestInvalid('what a person found out goes to RecordStatement');
@@ -103,6 +113,7 @@ const UNKNOWN_PAYMENT = 'no such payment';
 /** The wire's side of the order store; every decision is in libs/order-groups and libs/domain. */
 export const createOrderStoreService = (
   orders: OrderGroups,
+  alarms: Pick<Alarms, 'raise'>,
   clock: Clock,
 ): Implementation<typeof OrderStoreService> => ({
   createOrder: (request) =>
@@ -135,6 +146,7 @@ export const createOrderStoreService = (
         source: source(),
       });
       if (applied === undefined) throw rpcErrors.paymentUnknown(UNKNOWN_PAYMENT);
+      raiseHeld(alarms, { order_no: request.orderNo }, applied.held);
       return {
         payment: shown(applied.stored.payment),
         changed: applied.changed,
@@ -265,6 +277,7 @@ export const createOrderStoreService = (
         source: source(),
       });
       if (applied === undefined) throw rpcErrors.refundUnknown('no such refund');
+      raiseHeld(alarms, { refund_no: request.refundNo }, applied.held);
       return {
         refund: refundToWire(applied.stored.refund, applied.stored.needsPerson),
         changed: applied.changed,

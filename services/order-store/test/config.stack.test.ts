@@ -23,7 +23,7 @@ test('while every database is away it says what it waits for, is not ready, and 
     },
     'no order can be written yet',
   );
-  expect(output).toContain('"waiting":[{"tag":1,"note":"no single writable node"},{"tag":2');
+  expect(output).toContain('waits for group 1 (no single writable node), group 2 (no single writable node)');
   expect(output).not.toContain('"msg":"ready"');
   expect(output).toContain('"msg":"stopped"');
   expect(code).toBe(0);

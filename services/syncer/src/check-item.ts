@@ -1,4 +1,5 @@
 import { durationFromMs, timestampMs } from '@bufbuild/protobuf/wkt';
+import type { Alarms } from '@tillmesh/alarms';
 import type { Clock } from '@tillmesh/clock';
 import type { CheckItem } from '@tillmesh/delay-queue';
 import type { OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
@@ -16,6 +17,7 @@ import {
   withSpan,
 } from '@tillmesh/telemetry';
 import type { Checked } from './check-payment.ts';
+import { raiseAlarms, type Surplus, surplusOf } from './raise-alarms.ts';
 
 const checks = counter('tillmesh_checks_total', 'Checks of unresolved payments and refunds, by what came of them.', [
   'kind',
@@ -39,6 +41,7 @@ export const createItemChecker = (deps: {
   readonly checkPayment: (payment: Payment, checkCount: number, hasNextLook: boolean) => Promise<Checked>;
   readonly checkRefund: (refund: Refund, payment: Payment, checkCount: number) => Promise<Checked>;
   readonly counts: SyncCounts;
+  readonly alarms: Pick<Alarms, 'raise' | 'end'>;
   readonly budgetMs: number;
   /** How long after its time was over something that is still open calls for a person, ms. */
   readonly personAfterMs: { readonly payment: number; readonly refund: number };
@@ -52,8 +55,9 @@ export const createItemChecker = (deps: {
     readonly check: () => Promise<Checked>;
     /** Its time is over from then on, ms since 1970. */
     readonly timeOverAtMs: number;
-    /** A person has been called before. */
-    readonly isWithPerson: boolean;
+    /** Why a person has been called before; empty where none has. */
+    readonly needsPerson: string;
+    readonly surplus: Surplus | undefined;
   };
 
   const load = async ({ kind, number }: CheckItem): Promise<Loaded> => {
@@ -68,7 +72,8 @@ export const createItemChecker = (deps: {
         traceparent,
         check: () => deps.checkPayment(payment, checkCount, nextCheckAt !== undefined),
         timeOverAtMs: timeOverAtMs(payment, clock),
-        isWithPerson: payment.needsPerson !== '',
+        needsPerson: payment.needsPerson,
+        surplus: undefined,
       };
     }
     const found = await persistently(() => orderStore.getRefund({ ref: { case: 'refundNo', value: number } }), clock);
@@ -78,14 +83,15 @@ export const createItemChecker = (deps: {
       traceparent,
       check: () => deps.checkRefund(refund, payment, checkCount),
       timeOverAtMs: refund.createdAt === undefined ? clock.nowMs() : timestampMs(refund.createdAt),
-      isWithPerson: refund.needsPerson !== '',
+      needsPerson: refund.needsPerson,
+      surplus: surplusOf(refund),
     };
   };
 
   /** Why a person has to see to it; empty while nobody has to, and where somebody has been called already. */
   const callForPerson = (item: CheckItem, loaded: Loaded, note: string): string => {
     const openForMs = clock.nowMs() - loaded.timeOverAtMs;
-    if (loaded.isWithPerson || openForMs < deps.personAfterMs[item.kind]) return '';
+    if (loaded.needsPerson !== '' || openForMs < deps.personAfterMs[item.kind]) return '';
     const why = `still open ${Math.round(openForMs / 1_000)} s after its time was over; last: ${note}`;
     calls.add({ kind: item.kind });
     log.error({ ...item, why }, 'needs a person');
@@ -121,8 +127,12 @@ export const createItemChecker = (deps: {
       async () => {
         const checked = await checkedOrFailed(loaded);
         annotate({ 'tillmesh.settled': checked.settled, 'tillmesh.note': checked.note });
+        // A payment that lacks a detail only is at its end.
         const isOpen = !checked.settled && checked.forDetails !== true;
-        await schedule(item, checked, isOpen ? callForPerson(item, loaded, checked.note) : '');
+        const call = isOpen ? callForPerson(item, loaded, checked.note) : '';
+        const needsPerson = call || loaded.needsPerson;
+        raiseAlarms(deps.alarms, item, { settled: !isOpen, needsPerson, surplus: loaded.surplus });
+        await schedule(item, checked, call);
         if (checked.error !== undefined) throw checked.error;
         return checked;
       },

@@ -1,3 +1,4 @@
+import { AlarmsConfig } from '@tillmesh/alarms';
 import { channelTargets, LogConfig, RedisConfig, ServerConfig, target, z } from '@tillmesh/config';
 import { parseChannelId } from '@tillmesh/domain';
 
@@ -10,6 +11,7 @@ export const SyncerConfig = z
     redis: RedisConfig.optional().describe(
       'Where unresolved payments wait. Without it the sweep of the databases does all, a little later.',
     ),
+    alarms: AlarmsConfig.optional(),
     queueEveryMs: z
       .int()
       .min(50)
@@ -24,6 +26,12 @@ export const SyncerConfig = z
       .describe(
         'How soon what a dead worker had claimed is given to another; a live one says three times in it that it has it.',
       ),
+    queueStoppedAfterMs: z
+      .int()
+      .min(1_000)
+      .max(600_000)
+      .default(10_000)
+      .describe('The queue counts as stopped while something in it has been due for longer without being claimed.'),
     sweepEveryMs: z.int().min(100).max(60_000).default(5_000).describe('Between sweeps of the databases.'),
     sweepEveryMsWithoutRedis: z.int().min(100).max(60_000).default(1_000).describe('The same while Redis is away.'),
     visibilityMs: z

@@ -1,14 +1,17 @@
 import { durationFromMs, timestampMs } from '@bufbuild/protobuf/wkt';
 import { type Clock, repeat } from '@tillmesh/clock';
 import {
+  CHECK_QUEUE,
   type CheckItem,
   type Claim,
   fromMember,
   type Owned,
   type RedisConnection,
-  SHARD_COUNT,
+  type ShardOwner,
+  type StoppedQueue,
   toMember,
   type Verdict,
+  watchQueue,
   workQueue,
 } from '@tillmesh/delay-queue';
 import type { OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
@@ -21,7 +24,12 @@ import { STAND_IN_MS, type Tier, type Tiers } from './tiers.ts';
 /** So many times rarer it looks while the process or a neighbour has too much to do: what is looked for is as true a second later. */
 export const BROWNOUT_FACTOR = 4;
 
-export type SweepReport = { lastSweepAtMs: number | undefined; oldestOverdueMs: number };
+export type SweepReport = {
+  lastSweepAtMs: number | undefined;
+  oldestOverdueMs: number;
+  /** While the queue in Redis has stopped. */
+  stoppedQueue?: StoppedQueue | undefined;
+};
 
 const overdueGauge = gauge(
   'tillmesh_oldest_overdue_seconds',
@@ -30,10 +38,10 @@ const overdueGauge = gauge(
 
 /** What is added meanwhile is not due before: no step of a plan is shorter. */
 const NEAR_LOOK_EVERY_MS = 200;
+const WATCH_EVERY_MS = 2_000;
 
 const ONE_SHARD: Owned = { shards: [0], epoch: undefined };
 const NO_SHARDS: Owned = { shards: [], epoch: undefined };
-const ALL_SHARDS: Owned = { shards: Array.from({ length: SHARD_COUNT }, (_, shard) => shard), epoch: undefined };
 
 /** Looks for work for as long as the signal lets it: in both queues when something is due, in the databases now and then. */
 export const findWork = (deps: {
@@ -41,6 +49,8 @@ export const findWork = (deps: {
   readonly orderStore: RpcClient<typeof OrderStoreService>;
   readonly redis: RedisConnection | undefined;
   readonly tiers: Tiers;
+  /** Of the queue in Redis; undefined where no Redis is configured. */
+  readonly owner: ShardOwner | undefined;
   readonly check: (item: CheckItem) => Promise<Checked>;
   readonly report: SweepReport;
   readonly brownout: Pick<Brownout, 'isOn'>;
@@ -48,7 +58,7 @@ export const findWork = (deps: {
   readonly log: Log;
   readonly signal: AbortSignal;
 }): Promise<void>[] => {
-  const { config, orderStore, redis, tiers, check, report, brownout, clock, log, signal } = deps;
+  const { config, orderStore, redis, tiers, owner, check, report, brownout, clock, log, signal } = deps;
   const underWay = new Set<string>();
   const free = () => config.checksMax - underWay.size;
   const slowness = () => (brownout.isOn ? BROWNOUT_FACTOR : 1);
@@ -85,17 +95,40 @@ export const findWork = (deps: {
       workQueue({
         name: tier === 'near' ? 'check-near' : 'check',
         queue,
-        owned: () => (tier === 'near' ? ONE_SHARD : redis?.isReady() === true ? ALL_SHARDS : NO_SHARDS),
+        owned: () => (tier === 'near' ? ONE_SHARD : (owner?.owned() ?? NO_SHARDS)),
         free,
         handle: handle(tier),
         visibilityMs: config.queueVisibilityMs,
         lookEveryMs: () => (tier === 'near' ? NEAR_LOOK_EVERY_MS : config.queueEveryMs * slowness()),
         retryAfterMs: STAND_IN_MS,
+        // Somebody has come: hear of it now and not with the next renewal.
+        onNotOwner: () => void owner?.renew().catch(() => undefined),
         clock,
         log,
         signal,
       }),
     );
+  };
+
+  /** The watchdog: every syncer looks at all shards, for those that have them may be what has stopped. */
+  const watch = (): Promise<void> => {
+    if (tiers.queue === undefined) return Promise.resolve();
+    return watchQueue({
+      name: CHECK_QUEUE,
+      queue: tiers.queue,
+      workers: () => owner?.workers ?? 0,
+      overdueMsMax: config.queueStoppedAfterMs,
+      everyMs: WATCH_EVERY_MS,
+      onStopped: (stopped) => {
+        report.stoppedQueue = stopped;
+      },
+      onGoing: () => {
+        report.stoppedQueue = undefined;
+      },
+      clock,
+      log,
+      signal,
+    });
   };
 
   const sweep = async (): Promise<void> => {
@@ -145,6 +178,8 @@ export const findWork = (deps: {
   return [
     work('near'),
     work('queue'),
+    owner === undefined ? Promise.resolve() : owner.keep(signal),
+    watch(),
     loop('a sweep', () => (redis?.isReady() === true ? config.sweepEveryMs : config.sweepEveryMsWithoutRedis), sweep),
   ];
 };

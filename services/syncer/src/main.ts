@@ -1,6 +1,7 @@
-import { systemClock } from '@tillmesh/clock';
+import { bindAlarms, createAlarms } from '@tillmesh/alarms';
+import { systemClock, systemRandom } from '@tillmesh/clock';
 import { loadConfig } from '@tillmesh/config';
-import { createCheckQueue, createMemoryQueue, openRedis } from '@tillmesh/delay-queue';
+import { CHECK_QUEUE, createCheckQueue, createMemoryQueue, createShardOwner, openRedis } from '@tillmesh/delay-queue';
 import { bindLanes } from '@tillmesh/lane-control';
 import { OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
 import { SyncService } from '@tillmesh/proto/tillmesh/sync/v1/sync_service_pb.ts';
@@ -14,6 +15,8 @@ import { findWork, type SweepReport } from './find-work.ts';
 import { createLanes } from './lanes.ts';
 import { createSyncService } from './sync-service.ts';
 import { createTiers, NEAR_MAX } from './tiers.ts';
+
+const ENDING_MS_MAX = 2_000;
 
 await runService({
   name: 'syncer',
@@ -32,6 +35,10 @@ await runService({
     const redis = config.redis === undefined ? undefined : openRedis(config.redis, log);
     const queue = redis === undefined ? undefined : createCheckQueue(redis);
     const tiers = createTiers({ near: createMemoryQueue(clock, { shardEntriesMax: NEAR_MAX }), queue });
+    const alarms = createAlarms({ service: 'syncer', config: config.alarms, clock, log });
+    const { host, port } = config.server;
+    const worker = `${host}:${port}/${systemRandom.hex(8)}`;
+    const owner = redis === undefined ? undefined : createShardOwner({ redis, name: CHECK_QUEUE, worker, clock, log });
     const counts: SyncCounts = { inFlight: 0, done: 0, settled: 0, failed: 0 };
     const report: SweepReport = { lastSweepAtMs: undefined, oldestOverdueMs: 0 };
     const check = createItemChecker({
@@ -39,33 +46,41 @@ await runService({
       checkPayment: createPaymentChecker({ orderStore, channels, clock }),
       checkRefund: createRefundChecker({ orderStore, channels, clock }),
       counts,
+      alarms,
       budgetMs: config.checkMsMax,
       personAfterMs: { payment: config.personAfterMs, refund: config.refundPersonAfterMs },
       clock,
       log,
     });
+    let loops: readonly Promise<void>[] = [];
     return {
       services: [
         bind(SyncService, createSyncService({ orderStore, check, counts, report, redis, tiers, clock, log })),
+        bindAlarms(alarms),
         bindLanes({ service: 'syncer', instance: `${config.server.host}:${config.server.port}`, clock, log }),
       ],
       begin: async () => {
-        for (const loop of findWork({
+        loops = findWork({
           config,
           orderStore,
           redis,
           tiers,
+          owner,
           check,
           report,
           brownout,
           clock,
           log,
           signal: stop,
-        })) {
+        });
+        for (const loop of loops) {
           loop.catch((error: unknown) => log.fatal({ err: error }, 'the syncer looks for work no more'));
         }
       },
       end: async () => {
+        // What is under way is told, and the shards are given back: others need not wait for the lease to end.
+        await Promise.race([Promise.allSettled(loops), clock.sleep(ENDING_MS_MAX)]);
+        await alarms.close();
         orderStore.close();
         channels.close();
         redis?.close();

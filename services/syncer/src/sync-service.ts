@@ -63,6 +63,9 @@ export const createSyncService = (deps: {
         waitingInRedis: BigInt(waiting),
         ...(report.lastSweepAtMs === undefined ? {} : { lastSweepAt: timestampFromMs(report.lastSweepAtMs) }),
         oldestOverdue: durationFromMs(Math.round(report.oldestOverdueMs)),
+        ...(report.stoppedQueue === undefined
+          ? {}
+          : { queueStopped: durationFromMs(Math.round(report.stoppedQueue.overdueMs)) }),
         openPayments: open.payments,
         openRefunds: open.refunds,
         withPerson: open.withPerson,
