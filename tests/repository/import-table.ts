@@ -25,6 +25,8 @@ export const importTable: Readonly<Record<string, Row>> = {
   'libs/merchant-lists': ['clock', 'config', 'domain', 'order-groups', 'telemetry'],
   'libs/delay-queue': ['clock', 'config', 'telemetry'],
   'libs/channel-contract': ['clock', 'delay-queue', 'telemetry'],
+  // A rule over two streams: what the streams come from is not its business.
+  'libs/reconciliation': ['domain'],
   'libs/rate-limits': ['clock', 'delay-queue', 'telemetry'],
   'libs/channel-kit': [
     'channel-contract',

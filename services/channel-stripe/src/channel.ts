@@ -1,4 +1,5 @@
 import { defineChannel } from '@tillmesh/channel-kit';
+import { bills } from './bill.ts';
 import { StripeAccount } from './config.ts';
 import { lanes } from './lanes.ts';
 import { parseNotification } from './notification.ts';
@@ -21,5 +22,6 @@ export const stripe = defineChannel<StripeAccount>({
   closePayment: closeOrder,
   createRefund: refundOrder,
   queryRefund: askRefund,
+  bills,
   parseNotification,
 });

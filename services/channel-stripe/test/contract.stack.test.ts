@@ -38,6 +38,8 @@ contractSuite(stripe, () =>
     instantKind: PaymentKind.CARD,
     signsAnswers: false,
     declineCode: 'insufficient_funds',
+    // There is no file: what can be wrong is a transaction.
+    billFaults: [['truncated', 'bad_line']],
     secretsOf: ({ stripe: { accounts } }) =>
       accounts.flatMap(({ secretKeyFile, webhookSecretFile }) =>
         [secretKeyFile, webhookSecretFile].map((file) => readFileSync(file, 'utf8').trim()),

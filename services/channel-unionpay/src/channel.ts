@@ -1,4 +1,5 @@
 import { defineChannel } from '@tillmesh/channel-kit';
+import { bills } from './bill.ts';
 import { UnionpayAccount } from './config.ts';
 import { lanes } from './lanes.ts';
 import { parseNotification } from './notification.ts';
@@ -14,6 +15,7 @@ export const unionpay = defineChannel<UnionpayAccount>({
   account: UnionpayAccount,
   lanes,
   pollPlans,
+  furtherHosts: ({ fileUrl }) => [{ baseUrl: fileUrl }],
   queryTells: ['funding', 'discounts', 'payerPaid', 'settled'],
 
   createPayment: (request, call) =>
@@ -22,5 +24,6 @@ export const unionpay = defineChannel<UnionpayAccount>({
   closePayment: endOrder,
   createRefund: refundOrder,
   queryRefund: askRefund,
+  bills,
   parseNotification,
 });

@@ -61,6 +61,10 @@ export const UnionpayAccount = z
       .describe(
         'True: a whole payment that goes back on its own day, of Beijing, is undone (31) instead of refunded (04), where the contract has the undo.',
       ),
+    fileUrl: z
+      .url({ protocol: /^https?$/ })
+      .default('https://filedownload.95516.com')
+      .describe('Where files of settlement are asked for.'),
     confirmedCodes: z
       .strictObject({
         notFound: z

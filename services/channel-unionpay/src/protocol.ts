@@ -6,3 +6,4 @@ export { readCertificate, signerKeyOf, signerNameOf } from './certificate.ts';
 export { classify } from './code-table.ts';
 export { detailsOfOrder } from './payment-details.ts';
 export { digestOf, sign, textToSign, verify } from './signature.ts';
+export { readTradeBill } from './trade-bill.ts';

@@ -20,6 +20,7 @@ const accountOf = (keys: SandboxKeys, index: 0 | 1, baseUrl: string): object => 
   return {
     accountId: account?.accountId,
     baseUrls: [`${baseUrl}/gateway/api`],
+    fileUrl: baseUrl,
     merId: account?.merId,
     certId: account?.certId,
     privateKeyFile: account?.merchantPrivateKeyFile,
@@ -36,6 +37,11 @@ contractSuite(unionpay, () =>
     accountsOf: (keys, baseUrl) => [accountOf(keys, 0, baseUrl), accountOf(keys, 1, baseUrl)],
     canWithdraw: false,
     declineCode: '51',
+    billFaults: [
+      ['truncated', 'truncated'],
+      ['bad_archive', 'bad_archive'],
+      ['not_ready', undefined],
+    ],
     secretsOf: ({ unionpay: { accounts } }) =>
       accounts.map(({ merchantPrivateKeyFile }) => readFileSync(merchantPrivateKeyFile, 'utf8').slice(100, 160)),
     forged: changed((form) => form.set('txnAmt', '1')),

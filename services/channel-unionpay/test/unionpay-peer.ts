@@ -42,6 +42,7 @@ export const account: UnionpayAccount = {
   certId: '68759663125',
   privateKeyFile: merchantKeys.privateKey,
   unionpayCertificates: [unionpayKeys.publicKey],
+  fileUrl: 'http://127.0.0.1:1',
   certificateTrust: { authorities: [], signerNames: ['中国银联股份有限公司'] },
   undoSameDay: false,
   confirmedCodes: { notFound: ['34'], declined: { '51': 'insufficient_funds' } },

@@ -1,4 +1,5 @@
 import { durationFromMs, timestampMs } from '@bufbuild/protobuf/wkt';
+import type { Alarms } from '@tillmesh/alarms';
 import { type Clock, repeat } from '@tillmesh/clock';
 import {
   CHECK_QUEUE,
@@ -31,6 +32,8 @@ export type SweepReport = {
   stoppedQueue?: StoppedQueue | undefined;
 };
 
+const QUEUE_STOPPED = { name: 'queue_stopped', labels: { queue: CHECK_QUEUE } };
+
 const overdueGauge = gauge(
   'tillmesh_oldest_overdue_seconds',
   'The longest any unresolved item was overdue at the last sweep.',
@@ -53,12 +56,13 @@ export const findWork = (deps: {
   readonly owner: ShardOwner | undefined;
   readonly check: (item: CheckItem) => Promise<Checked>;
   readonly report: SweepReport;
+  readonly alarms: Pick<Alarms, 'raise' | 'end'>;
   readonly brownout: Pick<Brownout, 'isOn'>;
   readonly clock: Clock;
   readonly log: Log;
   readonly signal: AbortSignal;
 }): Promise<void>[] => {
-  const { config, orderStore, redis, tiers, owner, check, report, brownout, clock, log, signal } = deps;
+  const { config, orderStore, redis, tiers, owner, check, report, alarms, brownout, clock, log, signal } = deps;
   const underWay = new Set<string>();
   const free = () => config.checksMax - underWay.size;
   const slowness = () => (brownout.isOn ? BROWNOUT_FACTOR : 1);
@@ -121,9 +125,15 @@ export const findWork = (deps: {
       everyMs: WATCH_EVERY_MS,
       onStopped: (stopped) => {
         report.stoppedQueue = stopped;
+        alarms.raise({
+          ...QUEUE_STOPPED,
+          severity: 'urgent',
+          summary: `the queue ${CHECK_QUEUE} has stopped: something in it is ${Math.round(stopped.overdueMs / 1_000)} s overdue; the databases are swept all the same`,
+        });
       },
       onGoing: () => {
         report.stoppedQueue = undefined;
+        alarms.end(QUEUE_STOPPED);
       },
       clock,
       log,

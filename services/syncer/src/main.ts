@@ -68,6 +68,7 @@ await runService({
           owner,
           check,
           report,
+          alarms,
           brownout,
           clock,
           log,

@@ -5,8 +5,11 @@ export type TextLine = { readonly number: number; readonly text: string };
 
 const LINE_FEED = 0x0a;
 
-/** How a bill's text is written. GB18030 reads all of GBK, and what its newer forms have beyond it. */
-export type BillEncoding = 'utf-8' | 'gb18030';
+/**
+ * How a bill's text is written. GB18030 reads all of GBK, and what its newer forms have beyond it. As `bytes` each byte is a character, for files whose
+ * fields have widths in bytes.
+ */
+export type BillEncoding = 'utf-8' | 'gb18030' | 'bytes';
 
 /**
  * Cuts bytes into lines, in batches as the bytes come; CR LF and LF end a line, and a byte order mark at the beginning is left out. Bytes of one batch at a
@@ -19,11 +22,12 @@ export const textLinesOf = async function* (
   encoding: BillEncoding,
   limits: Pick<BillLimits, 'lineBytesMax' | 'linesMax'>,
 ): AsyncGenerator<readonly TextLine[]> {
-  const decoder = new TextDecoder(encoding, { fatal: true, ignoreBOM: true });
+  const decoder = encoding === 'bytes' ? undefined : new TextDecoder(encoding, { fatal: true, ignoreBOM: true });
   let count = 0;
   let rest = Buffer.alloc(0);
 
-  const decoded = (line: Uint8Array): string => {
+  const decoded = (line: Buffer): string => {
+    if (decoder === undefined) return line.toString('latin1');
     try {
       return decoder.decode(line);
     } catch {

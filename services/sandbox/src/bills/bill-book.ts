@@ -45,7 +45,8 @@ export interface BillBook {
 const MAKING: Readonly<Record<ChannelName, { readonly aheadOfUtcMs: number; readonly readyAfterMs: number }>> = {
   wechat: { aheadOfUtcMs: 8 * 3_600_000, readyAfterMs: 10 * 3_600_000 },
   alipay: { aheadOfUtcMs: 8 * 3_600_000, readyAfterMs: 9 * 3_600_000 },
-  unionpay: { aheadOfUtcMs: 8 * 3_600_000, readyAfterMs: 9 * 3_600_000 },
+  // Settled from 23:00 to 23:00.
+  unionpay: { aheadOfUtcMs: 9 * 3_600_000, readyAfterMs: 10 * 3_600_000 },
   stripe: { aheadOfUtcMs: 0, readyAfterMs: 0 },
 };
 

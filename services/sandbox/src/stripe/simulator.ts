@@ -1,5 +1,6 @@
 import type { Clock, Random } from '@tillmesh/clock';
 import type { Log } from '@tillmesh/telemetry';
+import type { BillBook } from '../bills/bill-book.ts';
 import { exchangeWithFaults } from '../exchange.ts';
 import type { HttpReply, HttpRequest } from '../http-server.ts';
 import type { Ledger } from '../ledger.ts';
@@ -12,6 +13,7 @@ import type { State } from '../state.ts';
 import type { Stats } from '../stats.ts';
 import type { StripeAccount } from './account.ts';
 import { failure, refusal, renderStripe, type StripeAnswer } from './answer.ts';
+import { createBalanceTransactions } from './balance-transactions.ts';
 import { isCall, type StripeRoute } from './call.ts';
 import { canonical } from './form.ts';
 import { createStripeGate } from './gate.ts';
@@ -55,6 +57,7 @@ export const createStripeSimulator = (deps: {
   readonly limits: Limits;
   readonly log: Log;
   readonly notifier: Notifier;
+  readonly book: BillBook;
   readonly settings: StripeSettings;
 }): StripeSimulator => {
   const { clock, random, scripts, stats, settings, notifier, log } = deps;
@@ -72,10 +75,11 @@ export const createStripeSimulator = (deps: {
   });
   const refunds = createStripeRefunds({ ...deps, ...settings, intents, news: news.refund });
   const routes = new Map<string, StripeRoute>(
-    [...createPaymentIntentRoutes({ ...deps, ...settings, intents }), ...refunds.routes].map((route) => [
-      route.name,
-      route,
-    ]),
+    [
+      ...createPaymentIntentRoutes({ ...deps, ...settings, intents }),
+      ...refunds.routes,
+      createBalanceTransactions({ ...deps, intents }),
+    ].map((route) => [route.name, route]),
   );
   const keys = createIdempotencyKeys({ ...deps, keptMs: settings.idempotencyKeptMs });
   const gate = createStripeGate(accounts);

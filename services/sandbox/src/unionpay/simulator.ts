@@ -2,6 +2,7 @@ import type { Clock, Random } from '@tillmesh/clock';
 import { z } from '@tillmesh/config';
 import type { Log } from '@tillmesh/telemetry';
 import { compactInBeijing, msOfCompact } from '../beijing-time.ts';
+import type { BillBook } from '../bills/bill-book.ts';
 import { exchangeWithFaults } from '../exchange.ts';
 import { fen, ZERO_FEN } from '../fen.ts';
 import type { HttpReply, HttpRequest } from '../http-server.ts';
@@ -15,6 +16,7 @@ import type { Scripts } from '../scripts.ts';
 import type { State } from '../state.ts';
 import type { Stats } from '../stats.ts';
 import type { UnionpayAccount } from './account.ts';
+import { unionpayFile } from './bills.ts';
 import { createUnionpayNews, paidFields, unionpayNotifying } from './notifications.ts';
 import { keyOf, type UnionpayOrder } from './order.ts';
 import { createUnionpayOrders, type UnionpayOrders } from './orders.ts';
@@ -74,6 +76,18 @@ const Refund = z.looseObject({
 const Undo = Refund.extend({ txnType: z.literal('31') });
 const Query = z.looseObject({ ...common, txnType: z.literal('00'), txnSubType: z.literal('00') });
 
+const File = z.looseObject({
+  version: z.literal('5.1.0'),
+  txnType: z.literal('76'),
+  txnSubType: z.literal('01'),
+  bizType: z.literal('000000'),
+  txnTime: time,
+  fileType: z.literal('00'),
+  settleDate: z.string().regex(/^[0-9]{4}$/),
+});
+
+/** Of a host of its own in reality. */
+const FILES = '/';
 const BACK = '/gateway/api/backTransReq.do';
 const QUERY = '/gateway/api/queryTrans.do';
 const CODE_MS = 120_000;
@@ -101,6 +115,7 @@ export const createUnionpaySimulator = (deps: {
   readonly limits: Limits;
   readonly log: Log;
   readonly notifier: Notifier;
+  readonly book: BillBook;
   readonly settings: UnionpaySettings;
 }): UnionpaySimulator => {
   const { clock, random, payers, scripts, stats, notifier, log, settings } = deps;
@@ -333,7 +348,7 @@ export const createUnionpaySimulator = (deps: {
   };
 
   const handle = async (request: HttpRequest): Promise<HttpReply> => {
-    if (request.method !== 'POST' || (request.path !== BACK && request.path !== QUERY)) {
+    if (request.method !== 'POST' || ![BACK, QUERY, FILES].includes(request.path)) {
       return { kind: 'answer', status: 404, headers: {}, body: Buffer.alloc(0) };
     }
     const fields: AcpFields = Object.fromEntries(new URLSearchParams(request.body.toString('utf8')));
@@ -348,6 +363,13 @@ export const createUnionpaySimulator = (deps: {
       return render(fields, says('11'), 'right');
     }
     const txnType = fields['txnType'] ?? '';
+    if (request.path === FILES) {
+      const asked = File.safeParse(fields);
+      if (!asked.success) return render(fields, says('10'), 'right');
+      stats.request('unionpay', 'file');
+      const file = await unionpayFile(deps.book, account, asked.data.settleDate, clock.nowMs());
+      return render(fields, file === undefined ? says('98') : says('00', file), 'right');
+    }
     const call =
       request.path === QUERY
         ? readQuery(account, fields)
