@@ -8,6 +8,7 @@ import { ambiguity } from './ambiguity.ts';
 import { cancelStorm } from './cancel-storm.ts';
 import { chaos } from './chaos.ts';
 import { contract } from './contract.ts';
+import { deadMerchant } from './dead-merchant.ts';
 import { type Drill, isHeld } from './drill.ts';
 import { expandShrink } from './expand-shrink.ts';
 import { greedyMerchant } from './greedy-merchant.ts';
@@ -35,6 +36,7 @@ const DRILLS: readonly Drill[] = [
   greedyMerchant,
   cancelStorm,
   contract,
+  deadMerchant,
   overload,
   rollingRestart,
 ];

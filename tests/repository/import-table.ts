@@ -23,6 +23,8 @@ export const importTable: Readonly<Record<string, Row>> = {
   'libs/order-groups': ['clock', 'config', 'domain', 'telemetry'],
   // The lists lie in a database as the orders do: the same connections, the same encryption.
   'libs/merchant-lists': ['clock', 'config', 'domain', 'order-groups', 'telemetry'],
+  // Events lie in a database as the lists do: the same connections.
+  'libs/merchant-events': ['clock', 'config', 'domain', 'merchant-lists', 'order-groups', 'telemetry'],
   'libs/delay-queue': ['clock', 'config', 'telemetry'],
   'libs/channel-contract': ['clock', 'delay-queue', 'telemetry'],
   // A rule over two streams: what the streams come from is not its business.
@@ -52,12 +54,12 @@ export const importTable: Readonly<Record<string, Row>> = {
   'services/channel-*': [...everyService, 'channel-kit'],
   'services/edge': everyService,
   // Tells merchants what the groups' outboxes say; the store of its events lies beside that of the lists.
-  'services/notifier': [...everyService, 'order-groups'],
+  'services/notifier': [...everyService, 'merchant-events', 'order-groups'],
   // Only who owns the databases' rows may speak to the databases.
   'services/order-store': [...everyService, 'alarms', 'order-groups'],
   // Follows the groups' outboxes; reads them, and writes nothing there.
   'services/projector': [...everyService, 'merchant-lists', 'order-groups'],
-  'services/query': [...everyService, 'merchant-lists', 'order-groups'],
+  'services/query': [...everyService, 'merchant-events', 'merchant-lists', 'order-groups'],
   'services/routing': everyService,
   // A simulator that shared code with the adapters would only agree with them: not the kit, not the wire.
   // From `testing` it has the certificate that it shows where a channel is trusted by TLS alone.

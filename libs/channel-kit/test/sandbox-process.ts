@@ -22,6 +22,7 @@ export type SandboxKeys = {
       readonly merchantPrivateKeyFile: string;
       readonly apiV3KeyFile: string;
       readonly apiV2KeyFile: string;
+      readonly subMerchants: readonly { readonly accountId: string; readonly mchid: string; readonly appid?: string }[];
     }[];
   };
   readonly alipay: {

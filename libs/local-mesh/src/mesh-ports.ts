@@ -21,6 +21,7 @@ export const LISTENERS = [
   'sandbox-stripe',
   'channel-unionpay',
   'sandbox-unionpay',
+  'notifier',
 ] as const;
 export type Listener = (typeof LISTENERS)[number];
 

@@ -135,8 +135,8 @@ export const serviceConfigs = (inputs: ConfigInputs): Readonly<Record<string, ob
   };
   const rowKeys = { current: 1, keys: [{ id: 1, keyFile: rowKeyFile }] };
   const redis = stack.redis === undefined ? {} : { redis: { host: stack.redis.host, port: stack.redis.port } };
-  // On this machine the lists lie on the servers of the first group, in a schema of their own; elsewhere on servers of their own.
-  const listStore = (name: 'lists' | 'read') => {
+  // On this machine lists and events lie on the servers of the first group, each in a schema of its own; elsewhere on servers of their own.
+  const listStore = (name: 'lists' | 'events' | 'read') => {
     const { user, passwordFile } = stack.accounts[name];
     const statementMsMax = name === 'read' ? 200 : 2_000;
     return { endpoints: map.groups[0]?.endpoints ?? [], user, password: passwordFile, statementMsMax };
@@ -169,8 +169,9 @@ export const serviceConfigs = (inputs: ConfigInputs): Readonly<Record<string, ob
       logLevel,
       orders: { ...account('read'), rowKeys },
       lists: { store: listStore('read') },
+      events: { store: listStore('read') },
     },
-    // Without Redis lists fall behind, and the groups answer.
+    // Without Redis lists fall behind, and the groups answer; and nobody tells merchants.
     ...(stack.redis === undefined
       ? {}
       : {
@@ -180,6 +181,14 @@ export const serviceConfigs = (inputs: ConfigInputs): Readonly<Record<string, ob
             orders: { ...account('read'), rowKeys, connectionsMax: 12 },
             store: listStore('lists'),
             ...redis,
+          },
+          notifier: {
+            server,
+            logLevel,
+            orders: { ...account('read'), rowKeys, connectionsMax: 12 },
+            store: listStore('events'),
+            ...redis,
+            routing: { target: target('routing') },
           },
         }),
     routing: {

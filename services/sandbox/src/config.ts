@@ -36,6 +36,10 @@ const WechatAccountConfig = z.strictObject({
   apiV3KeyFile: keyOf32("the merchant's APIv3 key, 32 characters"),
   apiV2KeyFile: keyOf32("the merchant's v2 key, 32 characters"),
   appSecretFile: keyOf32("the application's secret, 32 characters, for web authorisation").optional(),
+  signedWith: z
+    .enum(['public_key', 'certificate'])
+    .default('public_key')
+    .describe('What WeChat Pay signs with for it where no request asks for a key.'),
   subMerchants: z
     .array(
       z.strictObject({
@@ -59,6 +63,8 @@ const WechatConfig = z
       .string()
       .regex(/^PUB_KEY_ID_[0-9A-Za-z]{1,64}$/)
       .describe('What Wechatpay-Serial says, PUB_KEY_ID_….'),
+    certificateFile: secretFile("WeChat Pay's platform certificate"),
+    certificateKeyFile: privateKeyFile("the platform certificate's private key"),
     accounts: z.array(WechatAccountConfig).min(1).max(100).describe('The merchants of WeChat Pay.'),
     codeOrderRevokedAfterMs: z
       .int()

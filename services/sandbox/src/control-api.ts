@@ -15,6 +15,8 @@ import { type Act, CHANNELS, type ChannelName } from './script.ts';
 import { NewScript, SCRIPTS_MAX, type Scripts } from './scripts.ts';
 import type { State } from './state.ts';
 import type { Stats } from './stats.ts';
+import type { PlatformKeys } from './wechat/platform-keys.ts';
+import { changeKeys, KeysRequest } from './wechat/platform-keys-control.ts';
 
 type Result = { readonly status: number; readonly body: unknown };
 
@@ -60,6 +62,7 @@ export const createControlApi = (deps: {
   readonly scripts: Scripts;
   readonly stats: Stats;
   readonly limits: Limits;
+  readonly wechatKeys: PlatformKeys;
   readonly notifier: Notifier;
   readonly plants: Plants;
   readonly channels: Readonly<Record<ChannelName, ChannelHosts>>;
@@ -181,6 +184,12 @@ export const createControlApi = (deps: {
       ok({ removed: limits.list().filter(({ limitId }) => limits.remove(limitId)).length }),
     'DELETE /control/limits/*': (_request, limitId) =>
       limits.remove(limitId) ? ok({ removed: 1 }) : problem(404, 'there is no such limit'),
+    'GET /control/wechat/keys': () => ok({ keys: deps.wechatKeys.list() }),
+    'POST /control/wechat/keys': (request) =>
+      withBody(KeysRequest, request, (wish) => {
+        const { status, problem: text } = changeKeys(deps.wechatKeys, wish);
+        return text === undefined ? ok({ keys: deps.wechatKeys.list() }) : problem(status, text);
+      }),
     'GET /control/orders/*': (_request, outTradeNo) => ok({ orders: deps.orderStates(outTradeNo) }),
     'GET /control/ledger': (request) =>
       withQuery(request, (query) => {

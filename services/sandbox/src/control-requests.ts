@@ -4,6 +4,7 @@ import { NewLimit } from './limits.ts';
 import { HOSTS, Outage } from './outage.ts';
 import { Acts, CHANNELS } from './script.ts';
 import { NewScript } from './scripts.ts';
+import { KeysRequest } from './wechat/platform-keys-control.ts';
 
 const id = z.string().min(1).max(256);
 
@@ -63,4 +64,5 @@ export const BODIES = {
   'POST /control/bills/plants': PlantRequest,
   'POST /control/outage': OutageRequest.in,
   'POST /control/rotate': RotateRequest,
+  'POST /control/wechat/keys': KeysRequest,
 } as const;

@@ -79,6 +79,9 @@ export type GeneratedKeys = {
     readonly publicKeyId: string;
     readonly publicKeyFile: string;
     readonly platformPrivateKeyFile: string;
+    /** The platform certificate, which /v3/certificates lists, and its key. */
+    readonly certificateFile: string;
+    readonly certificateKeyFile: string;
     readonly accounts: readonly WechatKeys[];
   };
   readonly alipay: {
@@ -273,6 +276,8 @@ const sandboxSections = (keys: Omit<GeneratedKeys, 'sandbox'>): GeneratedKeys['s
   wechat: {
     platformPrivateKeyFile: keys.wechat.platformPrivateKeyFile,
     publicKeyId: keys.wechat.publicKeyId,
+    certificateFile: keys.wechat.certificateFile,
+    certificateKeyFile: keys.wechat.certificateKeyFile,
     accounts: keys.wechat.accounts.map(({ merchantPrivateKeyFile: _private, ...account }) => account),
   },
   alipay: {
@@ -310,11 +315,14 @@ export const generateKeys = (options: {
   const unionpay = chainOf(folder, 'unionpay', UNIONPAY_ROOT, UNIONPAY_SIGNER);
   const alipay = chainOf(folder, 'alipay', ALIPAY_ROOT, ALIPAY_SIGNER);
   const stripeTls = certificateOf(folder, 'stripe-tls');
+  const wechatCertificate = certificateOf(folder, 'wechat-certificate');
   const keys = {
     wechat: {
       publicKeyId: `PUB_KEY_ID_01${digitsOf(readFileSync(wechatPlatform.publicKeyFile, 'utf8'), 30)}`,
       publicKeyFile: wechatPlatform.publicKeyFile,
       platformPrivateKeyFile: wechatPlatform.privateKeyFile,
+      certificateFile: wechatCertificate.certificateFile,
+      certificateKeyFile: wechatCertificate.privateKeyFile,
       accounts: options.wechat.map((accountId) => wechatKeys(folder, accountId)),
     },
     alipay: {

@@ -22,6 +22,7 @@ import type { StripeAccount } from './stripe/account.ts';
 import { createStripeSimulator } from './stripe/simulator.ts';
 import { createUnionpaySimulator } from './unionpay/simulator.ts';
 import type { WechatAccount } from './wechat/account.ts';
+import { createPlatformKeys } from './wechat/platform-keys.ts';
 import { createWechatSimulator } from './wechat/simulator.ts';
 
 export interface Sandbox {
@@ -48,6 +49,7 @@ const wechatAccounts = (config: SandboxConfig): readonly WechatAccount[] =>
     apiV2Key: account.apiV2KeyFile.reveal(),
     appSecret: account.appSecretFile?.reveal(),
     subMerchants: account.subMerchants.map(({ accountId, mchid, appid }) => ({ accountId, mchid, appid })),
+    signedWith: account.signedWith,
     sub: undefined,
   }));
 
@@ -100,12 +102,22 @@ export const startSandbox = async (
   const book = createBillBook({ clock, ledger, plants, ...config.bills });
   const shared = { clock, random, log, state, payers, ledger, scripts, stats, limits, notifier, book };
 
+  const wechatKeys = createPlatformKeys({
+    clock,
+    random,
+    accounts: wechatAccounts(config),
+    publicKey: { id: config.wechat.publicKeyId, privateKey: config.wechat.platformPrivateKeyFile },
+    certificate: {
+      pem: config.wechat.certificateFile.reveal(),
+      privateKey: config.wechat.certificateKeyFile,
+    },
+  });
   const wechat = createWechatSimulator({
     ...shared,
     settings: {
       ...config.wechat,
       accounts: wechatAccounts(config),
-      platform: { privateKey: config.wechat.platformPrivateKeyFile, publicKeyId: config.wechat.publicKeyId },
+      platform: wechatKeys,
     },
   });
   const signers = {
@@ -195,6 +207,7 @@ export const startSandbox = async (
         scripts,
         stats,
         limits,
+        wechatKeys,
         notifier,
         plants,
         channels,
