@@ -71,11 +71,10 @@ const start = async (process: MeshProcess): Promise<void> => {
       // Not every mesh has every folder.
     }
   }
-  await docker([
-    ...['run', '--detach', '--name', `${mark}-${name}`, '--network', 'host', '--read-only', '--tmpfs', '/tmp'],
-    ...['--cap-drop', 'ALL', '--security-opt', 'no-new-privileges', '--volume', `${folder}:${folder}`],
-    ...['--env', `TILLMESH_CONFIG=${join(folder, 'run', `${name}.json`)}`, values.image, `services/${script}`],
-  ]);
+  const config = join(folder, 'run', `${name}.json`);
+  const kept = ['--read-only', '--tmpfs', '/tmp', '--cap-drop', 'ALL', '--security-opt', 'no-new-privileges'];
+  const given = ['--network', 'host', '--volume', `${folder}:${folder}`, '--env', `TILLMESH_CONFIG=${config}`];
+  await docker(['run', '--detach', '--name', `${mark}-${name}`, ...kept, ...given, values.image, `services/${script}`]);
   await untilServing(process);
 };
 

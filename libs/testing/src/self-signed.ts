@@ -28,15 +28,18 @@ export const name = (text: string): Buffer =>
 /** An extension of a certificate. @param id its object identifier, as hex of the contents. @param value its contents, DER. */
 export const extension = (id: string, value: Buffer): Buffer => der(SEQUENCE, objectId(id), der(OCTET_STRING, value));
 
-/**
- * A certificate for 127.0.0.1 that is its own authority, made at run time (RFC 5280), with its key; both PEM.
- *
- * @param serial 1 to 127.
- * @param hosts names that it is for besides.
- */
-export const selfSigned = (
-  serial = 1,
-  hosts: readonly string[] = [],
+/** A certificate for 127.0.0.1 that is its own authority, made at run time (RFC 5280), with its key; both PEM. @param serial 1 to 127. */
+export const selfSigned = (serial = 1): { readonly certificate: string; readonly privateKey: string } =>
+  makeSelfSigned(serial, []);
+
+/** The same, for further names. */
+export const selfSignedFor = (
+  hosts: readonly string[],
+): { readonly certificate: string; readonly privateKey: string } => makeSelfSigned(1, hosts);
+
+const makeSelfSigned = (
+  serial: number,
+  hosts: readonly string[],
 ): { readonly certificate: string; readonly privateKey: string } => {
   const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2_048 });
   const utc = (text: string): Buffer => der(UTC_TIME, Buffer.from(text));

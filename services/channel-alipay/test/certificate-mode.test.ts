@@ -2,18 +2,17 @@ import { createPrivateKey } from 'node:crypto';
 import { selfSigned } from '@tillmesh/channel-kit/contract';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readCertificate, rootCertSn } from '../src/certificate.ts';
+import { LearnedCertificates } from '../src/next-certificate.ts';
 import { askOrder } from '../src/payment.ts';
 import { type AlipayPeer, account, callOf, httpFor, ok, order, signText, startPeer } from './alipay-peer.ts';
 
 // An application in certificate mode: requests name its certificate and the roots, answers name Alipay's.
 
-const [application, alipay, next, stranger] = [1, 2, 3, 4]
-  .map((serial) => selfSigned(serial))
-  .map(({ certificate, privateKey }) => ({
-    ...readCertificate(certificate),
-    certificate,
-    privateKey: createPrivateKey(privateKey),
-  }));
+const [application, alipay, next, stranger] = [1, 2, 3, 4].map(selfSigned).map(({ certificate, privateKey }) => ({
+  ...readCertificate(certificate),
+  pem: certificate,
+  privateKey: createPrivateKey(privateKey),
+}));
 
 let peer: AlipayPeer;
 let http: ReturnType<typeof httpFor>;
@@ -30,9 +29,10 @@ const own = () =>
   account(peer.baseUrl, {
     alipayPublicKeys: [],
     certificates: {
-      applicationFile: { sn: application?.sn ?? '', key: application?.key as never },
-      alipayFiles: [alipay, next].map((one) => ({ sn: one?.sn ?? '', key: one?.key as never })),
-      rootFile: rootCertSn(`${alipay?.certificate}\n${next?.certificate}`) ?? '',
+      applicationFile: application as never,
+      alipayFiles: [alipay, next] as never,
+      rootFile: { sn: rootCertSn(`${alipay?.pem}\n${next?.pem}`) ?? '', certificates: [] },
+      learned: new LearnedCertificates(),
     },
   });
 const CONTENT = ok({
