@@ -19,6 +19,7 @@ import { overload } from './overload.ts';
 import { primaryKilled } from './primary-killed.ts';
 import { rollingRestart } from './rolling-restart.ts';
 import { serviceKilled } from './service-killed.ts';
+import { syncer } from './syncer.ts';
 
 // npm run drill -- <name> [--seconds n] [--rate n] [--seed n] [--svg file] [--png file] [--json] [--keep]
 // Prints a table; with --json one JSON object as the last line. The status says whether the run was valid; `held` in the JSON
@@ -39,6 +40,7 @@ const DRILLS: readonly Drill[] = [
   deadMerchant,
   overload,
   rollingRestart,
+  syncer,
 ];
 
 const { values, positionals } = parseArgs({
