@@ -206,6 +206,8 @@ export const deadMerchant: Drill = {
           webhooks: endpoints.arrivals.length,
           events_of_the_others_baseline: baseline.length,
           events_of_the_others_during: during.length,
+          p50_before_ms: percentile(before, 0.5),
+          p50_after_ms: percentile(after, 0.5),
           p50_baseline_ms: percentile(baseline, 0.5),
           p50_during_ms: percentile(during, 0.5),
           p99_before_ms: p99(before),
