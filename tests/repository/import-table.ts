@@ -68,6 +68,9 @@ export const importTable: Readonly<Record<string, Row>> = {
   // Reads what the lanes say of themselves over proto; it has none and moves no money.
   'services/watch': ['clock', 'config', 'proto', 'rpc', 'telemetry'],
 
+  // A caller from outside: what it takes to make a payment and to look at it.
+  'services/payment-check': ['clock', 'proto', 'rpc'],
+
   // What a caller has: the protos, a client for them, and what it takes to wait and to trace.
   examples: ['clock', 'proto', 'rpc', 'telemetry'],
 };

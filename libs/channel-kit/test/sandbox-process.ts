@@ -27,11 +27,14 @@ export type SandboxKeys = {
   };
   readonly alipay: {
     readonly publicKeyFile: string;
+    readonly rootFile: string;
+    readonly certificateFile: string;
     readonly accounts: readonly {
       readonly accountId: string;
       readonly appId: string;
       readonly sellerId: string;
       readonly appPrivateKeyFile: string;
+      readonly appCertificateFile: string;
     }[];
   };
   readonly stripe: {
@@ -44,6 +47,7 @@ export type SandboxKeys = {
   };
   readonly unionpay: {
     readonly certificateFile: string;
+    readonly rootFile: string;
     readonly accounts: readonly {
       readonly accountId: string;
       readonly merId: string;

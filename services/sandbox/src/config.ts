@@ -81,9 +81,23 @@ const WechatConfig = z
   })
   .describe('The simulated WeChat Pay.');
 
+/** With both, the next certificate can be issued while the sandbox runs. */
+const issuerFiles = {
+  rootFile: secretFile('the authority above that certificate').optional(),
+  rootKeyFile: privateKeyFile("the authority's private key").optional(),
+};
+
 const AlipayConfig = z
   .strictObject({
     privateKeyFile: privateKeyFile("Alipay's private key"),
+    certificates: z
+      .strictObject({
+        certificateFile: secretFile("Alipay's certificate"),
+        certificateKeyFile: privateKeyFile('the private key of that certificate'),
+        ...issuerFiles,
+      })
+      .optional()
+      .describe('For applications in certificate mode; without it there are none.'),
     accounts: z
       .array(
         z.strictObject({
@@ -97,6 +111,7 @@ const AlipayConfig = z
             .regex(/^2088[0-9]{12}$/)
             .describe('Number of the merchant, 2088 and 12 digits.'),
           appPublicKeyFile: publicKeyFile("the application's public key"),
+          appCertificateFile: secretFile("the application's certificate, for certificate mode").optional(),
         }),
       )
       .min(1)
@@ -162,6 +177,7 @@ const UnionpayConfig = z
   .strictObject({
     privateKeyFile: privateKeyFile('what UnionPay signs with'),
     certificateFile: secretFile('its certificate, which stands in every answer'),
+    ...issuerFiles,
     accounts: z
       .array(
         z.strictObject({

@@ -1,6 +1,6 @@
 import type { z } from '@tillmesh/config';
 import { PLANTS_MAX, PlantRequest, type Plants } from './bills/plants.ts';
-import { ListQuery, OutageRequest, PaymentCodesRequest, ScanRequest } from './control-requests.ts';
+import { ListQuery, OutageRequest, PaymentCodesRequest, RotateRequest, ScanRequest } from './control-requests.ts';
 import { fen } from './fen.ts';
 import type { HttpAnswer, HttpListener, HttpReply, HttpRequest } from './http-server.ts';
 import type { Ledger } from './ledger.ts';
@@ -9,6 +9,7 @@ import { LIMITS_MAX, type Limits, NewLimit } from './limits.ts';
 import type { Notifier } from './notifier.ts';
 import { HOSTS, type HostName } from './outage.ts';
 import type { Payers } from './payers.ts';
+import type { RotatingCertificate } from './rotating-certificate.ts';
 import type { Scan, Scanned } from './scan.ts';
 import { type Act, CHANNELS, type ChannelName } from './script.ts';
 import { NewScript, SCRIPTS_MAX, type Scripts } from './scripts.ts';
@@ -65,6 +66,8 @@ export const createControlApi = (deps: {
   readonly notifier: Notifier;
   readonly plants: Plants;
   readonly channels: Readonly<Record<ChannelName, ChannelHosts>>;
+  /** What answers are signed with, by channels whose certificates an authority issues. */
+  readonly signers: { readonly alipay: RotatingCertificate | undefined; readonly unionpay: RotatingCertificate };
   readonly scan: (scan: Scan) => Scanned;
   readonly accounts: readonly object[];
   readonly orderStates: (outTradeNo: string) => readonly object[];
@@ -217,6 +220,12 @@ export const createControlApi = (deps: {
       stats.forgetMost();
       return ok(stats.read());
     },
+    'POST /control/rotate': (request) =>
+      withBody(RotateRequest, request, ({ channel }) => {
+        const signer = deps.signers[channel];
+        if (signer === undefined || !signer.rotate()) return problem(409, `${channel} has no authority's key here`);
+        return ok({ channel, certificate: signer.current.certificate });
+      }),
     'POST /control/outage': (request) =>
       withBody(OutageRequest, request, async ({ channel, host, outage }) => {
         const affected = hostsOf(channel).filter(([name]) => host === undefined || name === host);

@@ -24,6 +24,9 @@ export const ScanRequest = z.strictObject({
   script: Acts.default([]),
 });
 
+/** A new signing certificate of a channel that has one by an authority. */
+export const RotateRequest = z.strictObject({ channel: z.enum(['alipay', 'unionpay']) });
+
 export const OutageRequest = z
   .strictObject({
     channel: z.enum(CHANNELS),
@@ -60,5 +63,6 @@ export const BODIES = {
   'POST /control/limits': NewLimit,
   'POST /control/bills/plants': PlantRequest,
   'POST /control/outage': OutageRequest.in,
+  'POST /control/rotate': RotateRequest,
   'POST /control/wechat/keys': KeysRequest,
 } as const;

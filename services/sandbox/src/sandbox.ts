@@ -1,6 +1,7 @@
 import { rename, writeFile } from 'node:fs/promises';
 import type { Clock, Random } from '@tillmesh/clock';
 import type { Log } from '@tillmesh/telemetry';
+import { certSnOf } from './alipay/certificates.ts';
 import { createAlipaySimulator } from './alipay/simulator.ts';
 import { createBillBook } from './bills/bill-book.ts';
 import { createPlants } from './bills/plants.ts';
@@ -12,6 +13,7 @@ import { createLedger } from './ledger.ts';
 import { createLimits } from './limits.ts';
 import { createNotifier } from './notifier.ts';
 import { createPayers } from './payers.ts';
+import { createRotatingCertificate } from './rotating-certificate.ts';
 import { createScanner } from './scan.ts';
 import { createScripts } from './scripts.ts';
 import { createState } from './state.ts';
@@ -58,6 +60,14 @@ const stripeAccounts = (config: SandboxConfig): readonly StripeAccount[] =>
     webhookSecret: webhookSecretFile.reveal(),
     webhookUrl,
   }));
+
+const alipaySigner = ({ certificates }: SandboxConfig['alipay']) =>
+  certificates === undefined
+    ? undefined
+    : createRotatingCertificate(
+        { privateKey: certificates.certificateKeyFile, certificate: certificates.certificateFile.reveal() },
+        { rootFile: certificates.rootFile?.reveal(), rootKey: certificates.rootKeyFile },
+      );
 
 /** Other processes wait for this file: it must never be there half. */
 const writePortFile = async (file: string, ports: Sandbox['ports']): Promise<void> => {
@@ -110,15 +120,24 @@ export const startSandbox = async (
       platform: wechatKeys,
     },
   });
+  const signers = {
+    unionpay: createRotatingCertificate(
+      { privateKey: config.unionpay.privateKeyFile, certificate: config.unionpay.certificateFile.reveal() },
+      { rootFile: config.unionpay.rootFile?.reveal(), rootKey: config.unionpay.rootKeyFile },
+    ),
+    alipay: alipaySigner(config.alipay),
+  };
   const alipay = createAlipaySimulator({
     ...shared,
     settings: {
       ...config.alipay,
-      accounts: config.alipay.accounts.map(({ appPublicKeyFile, ...account }) => ({
+      accounts: config.alipay.accounts.map(({ appPublicKeyFile, appCertificateFile, ...account }) => ({
         ...account,
         appPublicKey: appPublicKeyFile,
+        appCertSn: appCertificateFile === undefined ? undefined : certSnOf(appCertificateFile.reveal()),
       })),
       privateKey: config.alipay.privateKeyFile,
+      signer: signers.alipay,
     },
   });
 
@@ -135,10 +154,7 @@ export const startSandbox = async (
         ...account,
         merchantPublicKey: merchantPublicKeyFile,
       })),
-      key: {
-        privateKey: config.unionpay.privateKeyFile,
-        certificate: config.unionpay.certificateFile.reveal(),
-      },
+      signer: signers.unionpay,
     },
   });
 
@@ -195,6 +211,7 @@ export const startSandbox = async (
         notifier,
         plants,
         channels,
+        signers,
         scan: createScanner({
           clock,
           payers,
