@@ -1,3 +1,4 @@
+import { AlarmsConfig } from '@tillmesh/alarms';
 import { LogConfig, RedisConfig, ServerConfig, secretFile, target, z } from '@tillmesh/config';
 import { WEBHOOK_SIGNINGS } from '@tillmesh/domain';
 import { EventStoreConfig } from '@tillmesh/merchant-events';
@@ -67,6 +68,7 @@ export const NotifierConfig = z.strictObject({
     .strictObject({ target: target('routing') })
     .describe('Where the routing table comes from: it says which endpoints a merchant has.'),
   webhooks: Webhooks,
+  alarms: AlarmsConfig.optional(),
   everyMs: z.int().min(5).max(10_000).default(50).describe('Between looks at a group that had nothing new.'),
   changesMax: z.int().min(1).max(500).default(256).describe('Changes that are read and recorded together.'),
   saveEveryMs: z.int().min(10).max(10_000).default(250).describe('Between savings of how far a group was followed.'),

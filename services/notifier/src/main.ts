@@ -1,3 +1,4 @@
+import { bindAlarms, createAlarms } from '@tillmesh/alarms';
 import { repeat, systemClock, systemRandom } from '@tillmesh/clock';
 import { loadConfig } from '@tillmesh/config';
 import { bindLanes } from '@tillmesh/lane-control';
@@ -50,9 +51,18 @@ await runService({
     const endpoints = followEndpoints({ routing, clock, log, signal: stop });
     const lanes = createEndpointLanes(createLanes(clock, timeoutMs).endpoint);
     const { changes } = orders;
+    const alarms = createAlarms({ service: 'notifier', config: config.alarms, clock, log });
 
     const onDead = (alarm: DeadLetterAlarm): void => {
       deadLetters.add({ kind: alarm.kind });
+      const { merchantId, endpointId, eventId, attempts, why } = alarm;
+      // One alarm for an endpoint, however many events it does not take.
+      alarms.raise({
+        name: 'webhook_dead_lettered',
+        severity: 'urgent',
+        labels: { merchant: merchantId, endpoint: endpointId },
+        summary: `${eventId} was given up after ${attempts} tries: ${why}`,
+      });
       log.error(
         { alarm: 'webhook_dead_lettered', ...alarm },
         'a webhook was given up; replay it when its endpoint is well',
@@ -116,6 +126,7 @@ await runService({
     return {
       services: [
         bind(NotifierService, createNotifierService({ store, endpoints, lanes, lookNow: () => lookNow(), clock, log })),
+        bindAlarms(alarms),
         bindLanes({ service: 'notifier', instance: `${config.server.host}:${config.server.port}`, clock, log }),
       ],
       begin: async () => {
@@ -125,6 +136,7 @@ await runService({
       end: async () => {
         await queue.close();
         await sender.close();
+        await alarms.close();
         routing.close();
         await orders.close();
         store.close();

@@ -32,10 +32,14 @@ const NOT_READY_MS = 60_000;
 const GROUP_AWAY_MS = 2_000;
 /** While an endpoint is sick, what waits for it looks again after a quarter of the time that it has been sick, within these bounds. */
 const SICK_MS = { min: 1_000, max: 60_000 } as const;
+/** While a lane is open, so many of those that come look at the store all the same: that is how what has waited for a day is given up. */
+const LOOK_ANYWAY_SHARE = 1 / 16;
 
 /** Says what an event's webhook carries, by the rows as they are now. */
 export const webhookBody = (event: MerchantEvent): Buffer =>
   Buffer.from(toJsonString(MerchantEventSchema, event, { useProtoFieldName: true }));
+
+const nameOf = ({ merchantId, endpointId }: Chain): string => `${merchantId}/${endpointId}`;
 
 type Ready = { readonly url: string; readonly keys: readonly SigningKey[] };
 
@@ -121,6 +125,13 @@ export const createTeller = (options: {
     );
   };
 
+  const sickWaitMs = (name: string): number => {
+    const nowMs = clock.monotonicMs();
+    if (!sickSinceMs.has(name)) sickSinceMs.set(name, nowMs);
+    const sickMs = nowMs - (sickSinceMs.get(name) ?? nowMs);
+    return Math.min(SICK_MS.max, Math.max(SICK_MS.min, sickMs / 4));
+  };
+
   /** @returns when to come again; undefined where the next of the chain may be told at once. */
   const tell = async (chain: Chain, event: Claimed): Promise<number | undefined> => {
     const { merchantId, endpointId } = chain;
@@ -145,7 +156,7 @@ export const createTeller = (options: {
       body,
     };
     const webhook = { url: ready.url, headers: signatureHeaders(parts, ready.keys), body };
-    const name = `${merchantId}/${endpointId}`;
+    const name = nameOf(chain);
     let sent: Sent;
     try {
       sent = await laneOf(merchantId, endpointId).run((signal) => sender.send(webhook, signal), {
@@ -153,12 +164,8 @@ export const createTeller = (options: {
       });
     } catch (error) {
       if (error instanceof LaneRejected) {
-        const nowMs = clock.monotonicMs();
-        const sickMs = nowMs - (sickSinceMs.get(name) ?? nowMs);
-        if (!sickSinceMs.has(name)) sickSinceMs.set(name, nowMs);
-        const waitMs = Math.min(SICK_MS.max, Math.max(SICK_MS.min, sickMs / 4));
         sendings.add({ end: error.reason });
-        return putOff(chain, event, error.reason, waitMs);
+        return putOff(chain, event, error.reason, sickWaitMs(name));
       }
       if (!(error instanceof LaneTimeout)) throw error;
       sent = { kind: 'refused', why: 'timed_out', status: undefined };
@@ -171,7 +178,17 @@ export const createTeller = (options: {
     return undefined;
   };
 
+  /** When to come again while nothing may be sent there: known without asking the store, which has others to serve. */
+  const whileSick = (chain: Chain): number | undefined => {
+    if (laneOf(chain.merchantId, chain.endpointId).health.breaker !== 'open') return undefined;
+    if (random.fraction() < LOOK_ANYWAY_SHARE) return undefined;
+    sendings.add({ end: 'lane_open' });
+    return Math.round(clock.nowMs() + sickWaitMs(nameOf(chain)) * (1 + random.fraction() / 4));
+  };
+
   return async (chain) => {
+    const sickUntilMs = whileSick(chain);
+    if (sickUntilMs !== undefined) return sickUntilMs;
     for (let told = 0; told < IN_A_ROW_MAX; told += 1) {
       const answer = await store.claim(chain, claimer, claimMs);
       if (answer.kind === 'nothing') return undefined;

@@ -49,9 +49,11 @@ const aTeller = (
   });
   const held = [event(1n, 2), event(2n, 3)];
   const of = ({ seq }: Due): Held => held.find((each) => each.event.seq === seq) ?? event(0n, 0);
+  let claims = 0;
   // The store's rules in memory; that the database keeps them is shown by its own test.
   const store: Pick<EventStore, 'claim' | 'settle' | 'postpone'> = {
     claim: async () => {
+      claims += 1;
       const first = held.find(({ state }) => state === 'waiting');
       if (first === undefined || first.nextAtMs > clock.nowMs()) return { kind: 'nothing' };
       return { kind: 'claimed', event: first.event };
@@ -114,7 +116,7 @@ const aTeller = (
       await clock.advance(Math.max(1, againAtMs - clock.nowMs()));
     }
   };
-  return { clock, held, sent, dead, sentAtMs: () => sentAtMs, tell, keepTelling };
+  return { clock, held, sent, dead, lane, claims: () => claims, sentAtMs: () => sentAtMs, tell, keepTelling };
 };
 
 test('the events of a payment are told one after the other, with the payment as it is now', async () => {
@@ -167,4 +169,19 @@ test('while an order group is away nothing is sent and no try is counted', async
   expect(againAtMs).toBeGreaterThan(clock.nowMs());
   expect(sent).toEqual([]);
   expect(held[0]).toMatchObject({ state: 'waiting', event: { attempts: 0 } });
+});
+
+test('while the lane of an endpoint is open most of what waits does not even ask the store, and all of it is told afterwards', async () => {
+  const { tell, sent, lane, claims, clock, keepTelling } = aTeller();
+  lane.setControl('forced_open');
+  for (let times = 0; times < 160; times += 1) {
+    expect(await tell(CHAIN)).not.toBe(clock.nowMs());
+    await clock.advance(100_000);
+  }
+  expect(sent).toEqual([]);
+  expect(claims()).toBeGreaterThan(0);
+  expect(claims()).toBeLessThan(40);
+  lane.setControl('auto');
+  await keepTelling(120_000);
+  expect(sent).toHaveLength(2);
 });
