@@ -5,6 +5,7 @@ import { systemClock } from '@tillmesh/clock';
 import { chartFolder, generatedChartFiles } from './chart/chart-files.ts';
 import { helm } from './chart/helm.ts';
 import { createJudge } from './chart/judge.ts';
+import { kubeLinterPath } from './chart/kube-linter.ts';
 import { KUBE_VERSIONS, render } from './chart/render.ts';
 import { exemptions, rules } from './chart/rules.ts';
 import { rightValues, wrongValues } from './chart/values-files.ts';
@@ -56,18 +57,21 @@ for (const file of wrong) {
 }
 tell(`${wrong.length} wrong values files, each refused in its own words`, []);
 
-// Where somebody has it: its checks are its own, and ours are its defaults told again.
-if ((await runTool('kube-linter', ['version'])).status === 0) {
+// Its checks are its own, and ours are its defaults told again.
+const linter = await kubeLinterPath(process.argv.includes('--kube-linter'));
+if (linter === undefined)
+  console.log('             kube-linter is not here: --kube-linter builds it, where Go is installed');
+else {
   const folder = mkdtempSync(join(tmpdir(), 'tillmesh-lint-'));
   for (const file of rightValues()) {
     const rendered = await render(file.options);
     if (rendered.kind === 'refused') continue;
     writeFileSync(join(folder, 'all.yaml'), rendered.text);
-    const { status, output } = await runTool('kube-linter', ['lint', folder]);
+    const { status, output } = await runTool(linter, ['lint', folder]);
     tell(`kube-linter: ${file.name}`, status === 0 ? [] : [output]);
   }
   rmSync(folder, { recursive: true, force: true });
-} else console.log('             kube-linter is not on PATH: its default checks are those of scripts/chart/rules.ts');
+}
 
 console.log(findings === 0 ? '\n0 findings' : `\n${findings} findings`);
 process.exitCode = findings === 0 ? 0 : 1;

@@ -9,26 +9,32 @@ import { generateKeys } from './generate-keys.ts';
 // What the chart's evaluation keeps secret, made inside the cluster and written as two Secrets: the databases' passwords and row key, and
 // both sides' keys of the simulated channels. A Secret that is there is left alone, so this may run again at any time.
 
-const ACCOUNT_FOLDER = '/var/run/secrets/kubernetes.io/serviceaccount';
-const API_HOST = 'kubernetes.default.svc';
 const API_MS_MAX = 10_000;
 const PASSWORDS = ['root', 'app', 'read', 'migrate', 'lists', 'events', 'replication'];
 
-const USAGE = 'usage: cluster-keys-main.ts --databases <Secret> --channels <Secret> [--host <name of the sandbox>]';
+const USAGE = `usage: cluster-keys-main.ts --databases <Secret> --channels <Secret> [options]
+  --host <name>       of the sandbox, for its certificate
+  --api <url>         of the API server (default that of the cluster)
+  --account <folder>  token, namespace and ca.crt to use there (default the pod's)`;
 
 const { values } = parseArgs({
-  options: { databases: { type: 'string' }, channels: { type: 'string' }, host: { type: 'string' } },
+  options: {
+    databases: { type: 'string' },
+    channels: { type: 'string' },
+    host: { type: 'string' },
+    api: { type: 'string', default: 'https://kubernetes.default.svc' },
+    account: { type: 'string', default: '/var/run/secrets/kubernetes.io/serviceaccount' },
+  },
 });
 
-const ofAccount = (name: string): string => readFileSync(join(ACCOUNT_FOLDER, name), 'utf8').trim();
+const ofAccount = (name: string): string => readFileSync(join(values.account, name), 'utf8').trim();
 
 /** Asks the API server of this cluster. @returns the status of the answer. */
 const ask = (method: 'GET' | 'POST', path: string, body?: object): Promise<number> =>
   new Promise((resolve, reject) => {
     const sent = request(
+      new URL(path, values.api),
       {
-        host: API_HOST,
-        path,
         method,
         ca: ofAccount('ca.crt'),
         timeout: API_MS_MAX,
