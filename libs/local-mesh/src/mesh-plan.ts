@@ -14,6 +14,7 @@ export const SERVICES = [
   'channel-unionpay',
   'cashier',
   'syncer',
+  'reconciler',
   'edge',
   'watch',
 ] as const;

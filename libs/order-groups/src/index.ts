@@ -1,3 +1,4 @@
+export { BOOKS_READ_MAX, type BookedRefund, type BookRange, type BookRun, type Books } from './books.ts';
 export type { Created } from './bounce.ts';
 export { CHANGES_READ_MAX, type Change, type ChangeFeed, type IdRange, RANGES_READ_MAX } from './change-feed.ts';
 export type { MapChange, MapChanged } from './change-map.ts';
