@@ -1,5 +1,5 @@
 import type { BillLine } from '@tillmesh/proto/tillmesh/channel/v1/channel_service_pb.ts';
-import { type BillEntry, type BookEntry, type MatchRules } from '@tillmesh/reconciliation';
+import type { BillEntry, BookEntry, MatchRules } from '@tillmesh/reconciliation';
 import type { BillDay } from './channels.ts';
 import { billEntry } from './entries.ts';
 import { compareOne, type Found, newlyFound } from './found.ts';

@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { fromJsonString, toJsonString } from '@bufbuild/protobuf';
+import { fromJson, fromJsonString, type JsonValue, toJson, toJsonString } from '@bufbuild/protobuf';
 import {
   type Discrepancy,
   DiscrepancyClass,
@@ -72,8 +72,8 @@ export const openReportStore = (folder: string): ReportStore => {
   const readKept = async (key: ReportKey): Promise<{ readonly run: string; readonly report: Report } | undefined> => {
     try {
       const text = await readFile(join(placeOf(key), `${key.day}.json`), 'utf8');
-      const kept = JSON.parse(text) as { readonly run: string; readonly report: unknown };
-      return { run: kept.run, report: fromJsonString(ReportSchema, JSON.stringify(kept.report)) };
+      const kept = JSON.parse(text) as { readonly run: string; readonly report: JsonValue };
+      return { run: kept.run, report: fromJson(ReportSchema, kept.report) };
     } catch (error) {
       if (isMissing(error)) return undefined;
       throw error;
@@ -91,7 +91,7 @@ export const openReportStore = (folder: string): ReportStore => {
       await writeFile(join(place, own), linesOf(discrepancies));
       const path = join(place, `${bill.day}.json`);
       await writeFile(`${path}.new`, [
-        `${JSON.stringify({ run, report: JSON.parse(toJsonString(ReportSchema, report)) }, undefined, 2)}\n`,
+        `${JSON.stringify({ run, report: toJson(ReportSchema, report) }, undefined, 2)}\n`,
       ]);
       await rename(`${path}.new`, path);
       for (const name of await readdir(place)) {
