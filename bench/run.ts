@@ -6,6 +6,7 @@ import { systemClock } from '@tillmesh/clock';
 import { endWhenInterrupted } from '@tillmesh/local-mesh';
 import { isHeld } from '../drills/drill.ts';
 import type { Bench } from './bench.ts';
+import { delayQueue } from './delay-queue.ts';
 import { domains } from './domains.ts';
 import { lane } from './lane.ts';
 import { merchantList } from './merchant-list.ts';
@@ -15,7 +16,7 @@ import { orderCreate } from './order-create.ts';
 // Prints a table; with --json one JSON object as the last line. The status says whether the run was valid; `held` in the JSON
 // whether every target was met.
 
-const BENCHES: readonly Bench[] = [orderCreate, merchantList, lane, domains];
+const BENCHES: readonly Bench[] = [orderCreate, merchantList, lane, domains, delayQueue];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

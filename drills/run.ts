@@ -8,6 +8,7 @@ import { ambiguity } from './ambiguity.ts';
 import { cancelStorm } from './cancel-storm.ts';
 import { chaos } from './chaos.ts';
 import { contract } from './contract.ts';
+import { deadMerchant } from './dead-merchant.ts';
 import { type Drill, isHeld } from './drill.ts';
 import { expandShrink } from './expand-shrink.ts';
 import { greedyMerchant } from './greedy-merchant.ts';
@@ -18,6 +19,7 @@ import { overload } from './overload.ts';
 import { primaryKilled } from './primary-killed.ts';
 import { rollingRestart } from './rolling-restart.ts';
 import { serviceKilled } from './service-killed.ts';
+import { syncer } from './syncer.ts';
 
 // npm run drill -- <name> [--seconds n] [--rate n] [--seed n] [--svg file] [--png file] [--json] [--keep]
 // Prints a table; with --json one JSON object as the last line. The status says whether the run was valid; `held` in the JSON
@@ -35,8 +37,10 @@ const DRILLS: readonly Drill[] = [
   greedyMerchant,
   cancelStorm,
   contract,
+  deadMerchant,
   overload,
   rollingRestart,
+  syncer,
 ];
 
 const { values, positionals } = parseArgs({

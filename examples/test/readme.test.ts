@@ -29,6 +29,10 @@ test('the table of reasons has every reason that a caller of the cashier can mee
     'VERSION_CONFLICT',
     'MAP_CHANGE_REFUSED',
     'LANE_UNKNOWN',
+    'BILL_ABSENT',
+    'BILL_BROKEN',
+    'BILL_NOT_READY',
+    'BILL_REFUSED',
   ];
   const table = README.slice(README.indexOf('What a program does about a reason'), README.indexOf('## Traces'));
   const told = [...table.matchAll(/`([A-Z][A-Z_]+)`/g)].map(([, name = '']) => name);

@@ -5,6 +5,7 @@ import { systemClock, systemRandom } from '@tillmesh/clock';
 import { MERCHANTS, type Mesh, startMesh } from '@tillmesh/local-mesh';
 import { CashierService } from '@tillmesh/proto/tillmesh/cashier/v1/cashier_service_pb.ts';
 import { LearnedBy } from '@tillmesh/proto/tillmesh/payment/v1/outcome_pb.ts';
+import { DetailField, DiscountFunder, FundingKind } from '@tillmesh/proto/tillmesh/payment/v1/payment_details_pb.ts';
 import {
   DeclineReason,
   type Payment,
@@ -99,6 +100,54 @@ test('a card that its bank declines is a decline, with nothing taken', async () 
 test('a card without its token is refused before anything is written', async () => {
   await expect(byCard('')).rejects.toMatchObject({ reason: 'REQUEST_INVALID' });
 });
+
+test('what the answers did not tell of paid payments a later query completes, and nothing else moves', async () => {
+  const description = `terse ${systemRandom.hex(4)}`;
+  // The channel's answer says that it is paid, and nothing more.
+  await sandbox.script({ account: 'wechat-a', description }, [
+    { do: 'discount', fen: 300, by: 'merchant' },
+    { do: 'terse' },
+  ]);
+  const terse = await pay({
+    kind: PaymentKind.PAYMENT_CODE,
+    paymentCode: await sandbox.paymentCode('wechat'),
+    subject: description,
+  });
+  expect(terse).toMatchObject({ state: PaymentState.SUCCEEDED, details: { origins: [] } });
+  expect(terse.details?.channelTransactionId).toBe(lastOf(terse)?.channelTransactionId);
+  // Stripe's answer tells the card, and only a query what is settled.
+  const card = await byCard('pm_card_visa');
+  expect(card.details?.payer).toMatchObject({
+    account: '**** 4242',
+    funding: FundingKind.CREDIT,
+    fundingSource: 'visa',
+  });
+  expect(card.details).toMatchObject({ discounts: { discounts: [] }, payerPaid: { minorUnits: AMOUNT } });
+  expect(card.details?.settled).toBeUndefined();
+
+  const completed = async (payment: Payment): Promise<Payment> => {
+    const now = await cashier.getPayment({ payment: paymentRef(payment) });
+    return now.payment as Payment;
+  };
+  const settledOf = async (payment: Payment) => (await completed(payment)).details?.settled?.minorUnits;
+  await expect.poll(() => settledOf(terse), { timeout: 40_000 }).toBe(AMOUNT - 300n);
+  await expect.poll(() => settledOf(card), { timeout: 40_000 }).toBe(AMOUNT);
+  const after = await completed(terse);
+  expect(after).toMatchObject({
+    state: PaymentState.SUCCEEDED,
+    learnedBy: LearnedBy.ANSWER,
+    version: terse.version + 1,
+  });
+  expect(after.details).toMatchObject({
+    payer: { payerId: expect.stringMatching(/^oSbx/) },
+    discounts: { discounts: [{ amount: { minorUnits: 300n }, fundedBy: DiscountFunder.MERCHANT }] },
+    payerPaid: { minorUnits: AMOUNT - 300n },
+  });
+  expect(new Set(after.details?.origins.map(({ learnedBy }) => learnedBy))).toEqual(new Set([LearnedBy.QUERY]));
+  expect((await completed(card)).details?.origins).toContainEqual(
+    expect.objectContaining({ field: DetailField.SETTLED, learnedBy: LearnedBy.QUERY }),
+  );
+}, 90_000);
 
 test('a code of WeChat Pay goes on to Stripe when the direct channel cannot be reached, and its webhook ends it', async () => {
   await fetch(`http://${mesh.address('sandbox-control')}/control/outage`, {

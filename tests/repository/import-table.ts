@@ -23,6 +23,8 @@ export const importTable: Readonly<Record<string, Row>> = {
   'libs/order-groups': ['clock', 'config', 'domain', 'telemetry'],
   // The lists lie in a database as the orders do: the same connections, the same encryption.
   'libs/merchant-lists': ['clock', 'config', 'domain', 'order-groups', 'telemetry'],
+  // Events lie in a database as the lists do: the same connections.
+  'libs/merchant-events': ['clock', 'config', 'domain', 'merchant-lists', 'order-groups', 'telemetry'],
   'libs/delay-queue': ['clock', 'config', 'telemetry'],
   'libs/channel-contract': ['clock', 'delay-queue', 'telemetry'],
   // A rule over two streams: what the streams come from is not its business.
@@ -52,12 +54,12 @@ export const importTable: Readonly<Record<string, Row>> = {
   'services/channel-*': [...everyService, 'channel-kit'],
   'services/edge': everyService,
   // Tells merchants what the groups' outboxes say; the store of its events lies beside that of the lists.
-  'services/notifier': [...everyService, 'order-groups'],
+  'services/notifier': [...everyService, 'alarms', 'merchant-events', 'order-groups'],
   // Only who owns the databases' rows may speak to the databases.
   'services/order-store': [...everyService, 'alarms', 'order-groups'],
   // Follows the groups' outboxes; reads them, and writes nothing there.
   'services/projector': [...everyService, 'merchant-lists', 'order-groups'],
-  'services/query': [...everyService, 'merchant-lists', 'order-groups'],
+  'services/query': [...everyService, 'merchant-events', 'merchant-lists', 'order-groups'],
   // Compares the groups' books with bills; reads them, and writes nothing there.
   'services/reconciler': [...everyService, 'alarms', 'order-groups', 'reconciliation'],
   'services/routing': everyService,
@@ -67,6 +69,9 @@ export const importTable: Readonly<Record<string, Row>> = {
   'services/syncer': [...everyService, 'alarms', 'delay-queue'],
   // Reads what the lanes say of themselves over proto; it has none and moves no money.
   'services/watch': ['clock', 'config', 'proto', 'rpc', 'telemetry'],
+
+  // A caller from outside: what it takes to make a payment and to look at it.
+  'services/payment-check': ['clock', 'proto', 'rpc'],
 
   // What a caller has: the protos, a client for them, and what it takes to wait and to trace.
   examples: ['clock', 'proto', 'rpc', 'telemetry'],

@@ -261,6 +261,12 @@ export type Channel<Account extends AccountSettings> = {
   readonly resolvePayer?: Operation<Account, Secret, PayerReport>;
   /** Left out where the channel has no bills; with it `lanes.bill` is needed. */
   readonly bills?: ChannelBills<Account>;
+  /** What is kept fresh for each account besides calls, such as keys of the channel that change; mostly there is nothing to do. */
+  readonly upkeep?: {
+    /** From the end of one round to the next, ms. */
+    readonly everyMs: number;
+    readonly run: (call: ChannelCall<Account>) => Promise<void>;
+  };
   /** Works without the channel; synchronous. */
   readonly parseNotification?: (notification: RawNotification, call: ChannelCall<Account>) => NotificationReport;
 };

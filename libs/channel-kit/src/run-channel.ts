@@ -11,6 +11,7 @@ import type { Channel } from './channel.ts';
 import { channelSettings } from './channel-settings.ts';
 import { holdContracts } from './contracts.ts';
 import { serveChannel } from './serve-channel.ts';
+import { keepUp } from './upkeep.ts';
 
 /** Runs a channel as a process of its own: its configuration is the JSON file that TILLMESH_CONFIG names. */
 export const runChannel = <Account extends AccountSettings>(
@@ -76,6 +77,15 @@ export const runChannel = <Account extends AccountSettings>(
         services: [binding, lanesBinding],
         begin: async () => {
           contracts.keep(stop);
+          keepUp({
+            channel,
+            accounts: accounts.accounts,
+            http: http.to,
+            clock: systemClock,
+            random: systemRandom,
+            log,
+            signal: stop,
+          }).catch((error: unknown) => log.fatal({ err: error }, 'accounts are kept up no more'));
           accounts.follow(stop).catch((error: unknown) => log.fatal({ err: error }, 'accounts are followed no more'));
         },
         end: async () => {

@@ -13,10 +13,13 @@ import { registerServiceRules } from './contract/service-rules.ts';
 /**
  * Registers the rules that every channel's adapter keeps, as tests. They know no channel: what differs among channels is
  * asked of the channel itself or of its world. Rules about what a channel does not have are left out: it says so itself.
+ *
+ * @param mode what is special about the accounts of this world, such as ` for a service provider`; empty where there is one way alone.
  */
 export const contractSuite = <Account extends AccountSettings>(
   channel: Channel<Account>,
   startWorld: () => Promise<ChannelWorld>,
+  mode = '',
 ): void => {
   const can = {
     scan: channel.kinds.includes('merchant_qr'),
@@ -25,7 +28,7 @@ export const contractSuite = <Account extends AccountSettings>(
     notify: channel.parseNotification !== undefined,
     bills: channel.bills !== undefined,
   };
-  describe(`channel ${channel.id} keeps the contract of channels`, () => {
+  describe(`channel ${channel.id}${mode} keeps the contract of channels`, () => {
     let world: ChannelWorld | undefined;
     beforeAll(async () => {
       world = await startWorld();

@@ -22,15 +22,19 @@ export type SandboxKeys = {
       readonly merchantPrivateKeyFile: string;
       readonly apiV3KeyFile: string;
       readonly apiV2KeyFile: string;
+      readonly subMerchants: readonly { readonly accountId: string; readonly mchid: string; readonly appid?: string }[];
     }[];
   };
   readonly alipay: {
     readonly publicKeyFile: string;
+    readonly rootFile: string;
+    readonly certificateFile: string;
     readonly accounts: readonly {
       readonly accountId: string;
       readonly appId: string;
       readonly sellerId: string;
       readonly appPrivateKeyFile: string;
+      readonly appCertificateFile: string;
     }[];
   };
   readonly stripe: {
@@ -43,6 +47,7 @@ export type SandboxKeys = {
   };
   readonly unionpay: {
     readonly certificateFile: string;
+    readonly rootFile: string;
     readonly accounts: readonly {
       readonly accountId: string;
       readonly merId: string;

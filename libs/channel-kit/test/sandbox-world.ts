@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { systemClock } from '@tillmesh/clock';
 import type { AccountSettings } from '../src/index.ts';
 import type { ChannelWorld, Fault, FaultyOperation, Payer, SentNotification } from './channel-world.ts';
-import { type SandboxKeys, startSandboxProcess } from './sandbox-process.ts';
+import { type SandboxKeys, type SandboxProcess, startSandboxProcess } from './sandbox-process.ts';
 import { type Simulator, startWorld, type WorldOptions } from './simulated-world.ts';
 
 const NOTIFICATION_MS_MAX = 15_000;
@@ -21,6 +21,8 @@ export type SandboxWorldOptions<Account extends AccountSettings> = Pick<
   readonly settingsOf?: (keys: SandboxKeys) => object;
   /** The order that a notification speaks of, where the channel has one address for all of them. */
   readonly orderNoOf?: (notification: SentNotification) => string | undefined;
+  /** What the sandbox is told before the channel starts. */
+  readonly prepare?: (control: SandboxProcess['control']) => Promise<unknown>;
   readonly secretsOf: (keys: SandboxKeys) => readonly string[];
   readonly forged: ChannelWorld['forged'];
   readonly unsigned: ChannelWorld['unsigned'];
@@ -101,6 +103,7 @@ export const startSandboxWorld = async <Account extends AccountSettings>(
   const inbox = await startInbox(options.orderNoOf);
   const sandbox = await startSandboxProcess(`${inbox.url}/webhook`);
   const { control, keys } = sandbox;
+  await options.prepare?.(control);
 
   const succeedingPost = async <Answer>(path: string, body: object): Promise<Answer> => {
     const { status, answer } = await control<Answer>('POST', path, body);

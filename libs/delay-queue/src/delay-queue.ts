@@ -136,6 +136,10 @@ export class DelayQueueError extends Error {
   }
 }
 
+/** At most three bytes for each unit: most texts need no count. */
+const isLonger = (text: string, bytesMax: number): boolean =>
+  text.length * 3 > bytesMax && Buffer.byteLength(text) > bytesMax;
+
 const inRange = (value: number, from: number, to: number): boolean =>
   Number.isInteger(value) && value >= from && value <= to;
 
@@ -144,15 +148,14 @@ export const createChecks = (limits: DelayQueueLimits, shardCount: number) => {
   const batch = (ids: readonly string[]): void => {
     if (ids.length > limits.batchMax)
       throw new DelayQueueError('batch_too_large', `${ids.length} at once; at most ${limits.batchMax}`);
-    if (new Set(ids).size < ids.length)
+    if (ids.length > 1 && new Set(ids).size < ids.length)
       throw new DelayQueueError('id_twice', 'an id stands twice in one call', [
         ...new Set(ids.filter((id, place) => ids.indexOf(id) !== place)),
       ]);
   };
   const id = (value: string): void => {
-    const bytes = Buffer.byteLength(value);
     // Half a surrogate pair would be stored as another id, which nobody could acknowledge.
-    if (!inRange(bytes, 1, limits.idBytesMax) || !value.isWellFormed())
+    if (value === '' || isLonger(value, limits.idBytesMax) || !value.isWellFormed())
       throw new DelayQueueError('id_invalid', `an id has to have 1 to ${limits.idBytesMax} bytes of UTF-8`, [value]);
   };
   const time = (what: string, valueMs: number, fromMs: number, toMs: number, ids: readonly string[] = []): void => {
@@ -168,8 +171,9 @@ export const createChecks = (limits: DelayQueueLimits, shardCount: number) => {
       batch(entries.map((entry) => entry.id));
       for (const entry of entries) {
         id(entry.id);
-        time('afterMs', entry.afterMs, 0, limits.delayMsMax, [entry.id]);
-        if (Buffer.byteLength(entry.payload) > limits.payloadBytesMax)
+        if (!inRange(entry.afterMs, 0, limits.delayMsMax))
+          time('afterMs', entry.afterMs, 0, limits.delayMsMax, [entry.id]);
+        if (isLonger(entry.payload, limits.payloadBytesMax))
           throw new DelayQueueError('payload_too_large', `a payload has at most ${limits.payloadBytesMax} bytes`, [
             entry.id,
           ]);

@@ -10,7 +10,9 @@ export type Owned = { readonly shards: readonly number[]; readonly epoch: number
 
 const LOG_EVERY_FAILURES = 50;
 /** Ends of work are gathered so long, ms: one call for many. */
-const GATHER_MS = 2;
+const GATHER_MS = 5;
+/** A busy shard is looked at so often, ms: what falls due meanwhile comes with one call. */
+const BUSY_LOOK_MS = 5;
 /** Claims are extended so often in a visibility time: two may fail. */
 const EXTENSIONS = 3;
 const ENDING_MS_MAX = 5_000;
@@ -75,6 +77,8 @@ export const workQueue = async (options: {
     isGathering = false;
     // What is being extended has another token afterwards.
     await extension;
+    // By shard: few calls with many each.
+    ended.sort((a, b) => a.hand.claim.shard - b.hand.claim.shard);
     const batch = ended.splice(0, batchMax);
     if (ended.length > 0) gather();
     const again = batch.flatMap(({ hand, verdict }) =>
@@ -135,7 +139,9 @@ export const workQueue = async (options: {
         log.warn({ queue: name, shard, count: batch.stale }, 'entries that nobody has ended for long were dropped');
       }
       for (const claim of batch.claims) begin(claim);
-      lookAtMs.set(shard, clock.monotonicMs() + Math.min(every, batch.nextInMs ?? every));
+      const nextMs = Math.min(every, batch.nextInMs ?? every);
+      const isBusy = batch.claims.length > 0 && nextMs > 0;
+      lookAtMs.set(shard, clock.monotonicMs() + (isBusy ? Math.max(nextMs, BUSY_LOOK_MS) : nextMs));
     } catch (error) {
       lookAtMs.set(shard, clock.monotonicMs() + every);
       if (error instanceof DelayQueueError && error.code === 'not_owner') options.onNotOwner?.(shard);

@@ -39,6 +39,15 @@ export {
 } from './ids.ts';
 export { localDay } from './local-day.ts';
 export {
+  MERCHANT_EVENT_KINDS,
+  type MerchantEventKind,
+  type MerchantWebhook,
+  merchantEventId,
+  merchantEventKindOf,
+  WEBHOOK_SIGNINGS,
+  type WebhookSigning,
+} from './merchant-event.ts';
+export {
   addMoney,
   type Currency,
   equalMoney,
@@ -119,6 +128,7 @@ export {
   detailsFrom,
   detailsOf,
   equalDetails,
+  equalValues,
   type Funding,
   type FundingKind,
   type KnownDetails,

@@ -230,6 +230,10 @@ export const mergeDetails = (
   return { known, contradicted };
 };
 
+/** Whether two know the same, whoever told it. */
+export const equalValues = (a: KnownDetails, b: KnownDetails): boolean =>
+  DETAIL_FIELDS.every((field) => valueText(a[field]?.value ?? null) === valueText(b[field]?.value ?? null));
+
 /** Whether two know the same, from the same sources. */
 export const equalDetails = (a: KnownDetails, b: KnownDetails): boolean =>
   DETAIL_FIELDS.every((field) => valueText(a[field] ?? null) === valueText(b[field] ?? null));

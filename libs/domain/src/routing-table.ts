@@ -1,4 +1,5 @@
 import type { AccountId, ChannelId, MerchantId } from './ids.ts';
+import type { MerchantWebhook } from './merchant-event.ts';
 import type { Currency } from './money.ts';
 import type { PaymentKind, Wallet } from './wallet.ts';
 
@@ -63,6 +64,8 @@ export type RoutedMerchant = {
   readonly accountIds: readonly AccountId[];
   /** All that fit a payment hold; of several that prefer, the first. */
   readonly rules: readonly MerchantRule[];
+  /** Where it is told what became of its payments and refunds. */
+  readonly webhooks: readonly MerchantWebhook[];
 };
 
 /** One step of a return: so much of its payments, for so long. */

@@ -43,7 +43,10 @@ export const anAccount = (id: string, parts: Partial<RoutedAccount> = {}): Route
 export const aTable = (...accounts: readonly RoutedAccount[]): RoutingTable => ({
   version: 1n,
   merchants: new Map([
-    [MERCHANT, { displayName: 'One', accountIds: accounts.map((account) => account.accountId), rules: [] }],
+    [
+      MERCHANT,
+      { displayName: 'One', accountIds: accounts.map((account) => account.accountId), rules: [], webhooks: [] },
+    ],
   ]),
   accounts: new Map(accounts.map((account) => [account.accountId, account])),
   healthPolicy: DEFAULT_HEALTH_POLICY,

@@ -108,7 +108,7 @@ describe('an account is not chosen', () => {
     });
     const other = {
       ...table,
-      merchants: new Map([[MERCHANT, { displayName: '', accountIds: [accountId('gone')], rules: [] }]]),
+      merchants: new Map([[MERCHANT, { displayName: '', accountIds: [accountId('gone')], rules: [], webhooks: [] }]]),
     };
     expect(whyOf(chooseAccount(other, ALL_WELL, aQuestion(), 0))).toEqual({ kind: 'none_left' });
     expect(whyOf(chooseAccount(table, ALL_WELL, aQuestion({ merchantId: 'm-2' as MerchantId }), 0))).toEqual({

@@ -1,4 +1,5 @@
 export { endWhenInterrupted } from './end-when-interrupted.ts';
+export { readGeneratedKeys } from './generated-keys.ts';
 export {
   accountOfChannel,
   type FurtherChannel,
@@ -8,7 +9,7 @@ export {
   type ServiceName,
 } from './mesh-plan.ts';
 export { LISTENERS, type Listener, type MeshPorts } from './mesh-ports.ts';
-export { MERCHANTS } from './service-configs.ts';
+export { MERCHANTS, simulatedSide } from './service-configs.ts';
 export {
   type Mesh,
   type MeshOptions,

@@ -7,6 +7,7 @@ export const SERVICES = [
   'order-store',
   'query',
   'projector',
+  'notifier',
   'routing',
   'channel-wechat',
   'channel-alipay',
@@ -24,6 +25,7 @@ export type ServiceName = (typeof SERVICES)[number];
 export const REPEATABLE = [
   'order-store',
   'query',
+  'notifier',
   'channel-wechat',
   'channel-alipay',
   'channel-stripe',

@@ -21,6 +21,7 @@ export const LISTENERS = [
   'sandbox-stripe',
   'channel-unionpay',
   'sandbox-unionpay',
+  'notifier',
   'reconciler',
 ] as const;
 export type Listener = (typeof LISTENERS)[number];

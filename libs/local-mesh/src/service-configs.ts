@@ -120,8 +120,9 @@ const routingTable = (channels: readonly Channel[]) => ({
 
 /** The configuration of every service of a mesh on this machine, by name: the same form as in a cluster. */
 export const serviceConfigs = (inputs: ConfigInputs): Readonly<Record<string, object>> => {
-  const { folder, ports, processes, stack, keys, rowKeyFile, logLevel, notificationTimeScale, otherSettings } = inputs;
+  const { folder, ports, processes, stack, rowKeyFile, logLevel, notificationTimeScale, otherSettings } = inputs;
   const channels = channelsOf(inputs.channels);
+  const simulated = simulatedSide(inputs);
   // The port is each process's own.
   const server = { host: HOST, reflection: true, drainMs: 3_000 };
   const map = {
@@ -138,8 +139,8 @@ export const serviceConfigs = (inputs: ConfigInputs): Readonly<Record<string, ob
   };
   const rowKeys = { current: 1, keys: [{ id: 1, keyFile: rowKeyFile }] };
   const redis = stack.redis === undefined ? {} : { redis: { host: stack.redis.host, port: stack.redis.port } };
-  // On this machine the lists lie on the servers of the first group, in a schema of their own; elsewhere on servers of their own.
-  const listStore = (name: 'lists' | 'read') => {
+  // On this machine lists and events lie on the servers of the first group, each in a schema of its own; elsewhere on servers of their own.
+  const listStore = (name: 'lists' | 'events' | 'read') => {
     const { user, passwordFile } = stack.accounts[name];
     const statementMsMax = name === 'read' ? 200 : 2_000;
     return { endpoints: map.groups[0]?.endpoints ?? [], user, password: passwordFile, statementMsMax };
@@ -151,19 +152,10 @@ export const serviceConfigs = (inputs: ConfigInputs): Readonly<Record<string, ob
   const configs: Record<string, object> = {
     sandbox: {
       logLevel,
-      ports: {
-        control: ports['sandbox-control'],
-        wechat: ports['sandbox-wechat'],
-        alipay: ports['sandbox-alipay'],
-        stripe: ports['sandbox-stripe'],
-        unionpay: ports['sandbox-unionpay'],
-      },
       portFile: join(folder, 'sandbox-ports.json'),
       journalFile: join(folder, 'sandbox-journal.ndjson'),
       notifications: { timeScale: notificationTimeScale },
-      ...keys.sandbox,
-      stripe: { ...keys.sandbox.stripe, accounts: stripeWithWebhooks(keys, channels, ports) },
-      unionpay: keys.sandbox.unionpay,
+      ...simulated.sandbox,
     },
     migrate: { logLevel, orders: account('migrate'), orderStore },
     'order-store': { server, logLevel, orders: { ...account('app'), rowKeys } },
@@ -172,8 +164,9 @@ export const serviceConfigs = (inputs: ConfigInputs): Readonly<Record<string, ob
       logLevel,
       orders: { ...account('read'), rowKeys },
       lists: { store: listStore('read') },
+      events: { store: listStore('read') },
     },
-    // Without Redis lists fall behind, and the groups answer.
+    // Without Redis lists fall behind, and the groups answer; and nobody tells merchants.
     ...(stack.redis === undefined
       ? {}
       : {
@@ -184,6 +177,14 @@ export const serviceConfigs = (inputs: ConfigInputs): Readonly<Record<string, ob
             store: listStore('lists'),
             ...redis,
           },
+          notifier: {
+            server,
+            logLevel,
+            orders: { ...account('read'), rowKeys, connectionsMax: 12 },
+            store: listStore('events'),
+            ...redis,
+            routing: { target: target('routing') },
+          },
         }),
     routing: {
       server,
@@ -193,13 +194,12 @@ export const serviceConfigs = (inputs: ConfigInputs): Readonly<Record<string, ob
       orderStore,
     },
     ...Object.fromEntries(
-      channels.map(({ channelId, adapter, accountIds }) => [
+      channels.map(({ channelId }) => [
         `channel-${channelId}`,
         {
           server,
           logLevel,
-          accounts: accountSettings(adapter, accountIds, inputs),
-          ...httpOf(adapter, keys),
+          ...simulated.channels[channelId],
           ...redis,
         },
       ]),
@@ -243,11 +243,41 @@ export const serviceConfigs = (inputs: ConfigInputs): Readonly<Record<string, ob
       http: { host: HOST, port: ports['watch-http'] },
       processes: watchedProcesses(processes),
     },
-    'routing-table': routingTable(channels),
+    'routing-table': simulated.routingTable,
   };
   return Object.fromEntries(
     Object.entries(configs).map(([name, config]) => [name, { ...config, ...otherSettings[name] }]),
   );
+};
+
+/**
+ * What the simulated channels and their adapters know of each other: the sandbox's configuration, each channel's accounts and the
+ * routing table.
+ */
+export const simulatedSide = (inputs: Pick<ConfigInputs, 'ports' | 'keys' | 'channels' | 'agreed'>) => {
+  const { ports, keys } = inputs;
+  const channels = channelsOf(inputs.channels);
+  return {
+    sandbox: {
+      ports: {
+        control: ports['sandbox-control'],
+        wechat: ports['sandbox-wechat'],
+        alipay: ports['sandbox-alipay'],
+        stripe: ports['sandbox-stripe'],
+        unionpay: ports['sandbox-unionpay'],
+      },
+      ...keys.sandbox,
+      stripe: { ...keys.sandbox.stripe, accounts: stripeWithWebhooks(keys, channels, ports) },
+      unionpay: keys.sandbox.unionpay,
+    },
+    channels: Object.fromEntries(
+      channels.map(({ channelId, adapter, accountIds }) => [
+        channelId,
+        { accounts: accountSettings(adapter, accountIds, inputs), ...httpOf(adapter, keys) },
+      ]),
+    ),
+    routingTable: routingTable(channels),
+  };
 };
 
 /** The processes whose lanes are shown: by their own ports, so that what is cut off from its callers is seen all the same. */
@@ -283,7 +313,7 @@ const httpOf = (adapter: AdapterId, keys: GeneratedKeys): object =>
 const accountSettings = (
   adapter: AdapterId,
   accountIds: readonly string[],
-  inputs: ConfigInputs,
+  inputs: Pick<ConfigInputs, 'keys' | 'ports' | 'agreed'>,
 ): readonly object[] => {
   const { keys, ports, agreed } = inputs;
   const contractOf = (accountId: string) => (agreed[accountId] === undefined ? {} : { agreed: agreed[accountId] });

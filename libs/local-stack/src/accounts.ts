@@ -19,6 +19,9 @@ export const DATABASE = 'tillmesh';
 /** The schema of the lists by merchant; on this machine it lies on the servers of one group. */
 export const LISTS_DATABASE = 'tillmesh_lists';
 
+/** The schema of the events that merchants are told of; on this machine it lies beside the lists. */
+export const EVENTS_DATABASE = 'tillmesh_events';
+
 /**
  * Who may do what. None of these accounts has READ ONLY ADMIN, SUPER or ALL on everything: with one of them a client
  * that still talks to an old primary would write to it in spite of read_only, and the errant write would stop
@@ -30,9 +33,16 @@ const GRANTS = {
   /** Schema changes: everything inside the one schema. */
   migrate: [`GRANT ALL PRIVILEGES ON ${DATABASE}.* TO`],
   /** People and reports. */
-  read: [`GRANT SELECT ON ${DATABASE}.* TO`, `GRANT SELECT ON ${LISTS_DATABASE}.* TO`, 'GRANT SLAVE MONITOR ON *.* TO'],
+  read: [
+    `GRANT SELECT ON ${DATABASE}.* TO`,
+    `GRANT SELECT ON ${LISTS_DATABASE}.* TO`,
+    `GRANT SELECT ON ${EVENTS_DATABASE}.* TO`,
+    'GRANT SLAVE MONITOR ON *.* TO',
+  ],
   /** Whoever keeps the lists: they are made from the groups, and can be made anew, tables included. */
   lists: [`GRANT ALL PRIVILEGES ON ${LISTS_DATABASE}.* TO`],
+  /** Whoever tells merchants. */
+  events: [`GRANT ALL PRIVILEGES ON ${EVENTS_DATABASE}.* TO`],
   /** The replicas of a group at its primary. Exists on every node, so that any of them can become the primary. */
   replication: ['GRANT REPLICATION SLAVE ON *.* TO'],
 } as const;
@@ -66,6 +76,7 @@ export const openAccounts = (folder: string): AllAccounts => {
       migrate: account('migrate'),
       read: account('read'),
       lists: account('lists'),
+      events: account('events'),
       replication: account('replication'),
     },
     administrator: openAccount(folder, 'administrator', ADMINISTRATOR),

@@ -4,6 +4,8 @@ export type { LocalGroup } from './local-group.ts';
 export type { LocalNode } from './local-node.ts';
 export type { LocalRedis } from './local-redis.ts';
 export { LocalStackError, type LocalStackProblem } from './local-stack-error.ts';
+export { sharedMariadbConfig } from './mariadb-settings.ts';
+export { makeTemplate } from './mariadb-template.ts';
 export type { ServerKind } from './mysql-or-mariadb.ts';
 export { findMysql } from './mysql-server.ts';
 export { createSwitch, type NetworkSwitch, type NodeNetwork } from './node-network.ts';

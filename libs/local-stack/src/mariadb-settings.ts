@@ -9,6 +9,7 @@ import {
   REPLICATION,
   type Setting,
   STORAGE,
+  settingsText,
 } from './server-settings.ts';
 
 /** The same at the making of the template and in every node: the files depend on it. */
@@ -61,6 +62,22 @@ const MARIADB_MEMORY: readonly Setting[] = [
   ['innodb_temp_data_file_path', 'ibtmp1:8M:autoextend:max:256M', 'Written in full at each start, and has a limit.'],
 ];
 
+/** What every server of every group has; where it is and which it is comes besides. */
+const SHARED: readonly Setting[] = [
+  ...STORAGE_SETTINGS,
+  ...DURABILITY,
+  ...MARIADB_DURABILITY,
+  ...REPLICATION,
+  ...MARIADB_REPLICATION,
+  ...CLIENTS,
+  ...MEMORY,
+  ...MARIADB_MEMORY,
+];
+
+/** The same as the text of a `my.cnf`, for servers that somebody else starts. */
+export const sharedMariadbConfig = (): string =>
+  settingsText(SHARED, { separator: ' = ', section: ['[mariadbd]'], head: 'Made from libs/local-stack.' });
+
 /** The text of a `my.cnf`, with the reasons in it. */
 export const mariadbConfig = (node: NodeSettings): string =>
   configText('mariadbd', node, [
@@ -69,12 +86,5 @@ export const mariadbConfig = (node: NodeSettings): string =>
       String(node.groupTag),
       "The group's tag, so that positions of different groups cannot be confused.",
     ],
-    ...STORAGE_SETTINGS,
-    ...DURABILITY,
-    ...MARIADB_DURABILITY,
-    ...REPLICATION,
-    ...MARIADB_REPLICATION,
-    ...CLIENTS,
-    ...MEMORY,
-    ...MARIADB_MEMORY,
+    ...SHARED,
   ]);

@@ -1,5 +1,5 @@
 import type { Account, AllAccounts } from './accounts.ts';
-import { DATABASE, LISTS_DATABASE } from './accounts.ts';
+import { DATABASE, EVENTS_DATABASE, LISTS_DATABASE } from './accounts.ts';
 import { LOCAL_HOST } from './ports.ts';
 
 /**
@@ -12,9 +12,11 @@ const GRANTS = {
   read: [
     `GRANT SELECT ON ${DATABASE}.* TO`,
     `GRANT SELECT ON ${LISTS_DATABASE}.* TO`,
+    `GRANT SELECT ON ${EVENTS_DATABASE}.* TO`,
     'GRANT REPLICATION CLIENT ON *.* TO',
   ],
   lists: [`GRANT ALL PRIVILEGES ON ${LISTS_DATABASE}.* TO`],
+  events: [`GRANT ALL PRIVILEGES ON ${EVENTS_DATABASE}.* TO`],
   replication: ['GRANT REPLICATION SLAVE ON *.* TO'],
 } as const satisfies Record<keyof AllAccounts['public'], readonly string[]>;
 

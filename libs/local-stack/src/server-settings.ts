@@ -75,10 +75,14 @@ export const MEMORY: readonly Setting[] = [
 /** The text of a configuration file, with the reasons in it. */
 export const settingsText = (
   settings: readonly Setting[],
-  { separator, section = [] }: { readonly separator: ' = ' | ' '; readonly section?: readonly string[] },
+  {
+    separator,
+    section = [],
+    head = 'Written at every start of the local stack; changes here are lost.',
+  }: { readonly separator: ' = ' | ' '; readonly section?: readonly string[]; readonly head?: string },
 ): string =>
   [
-    '# Written at every start of the local stack; changes here are lost.',
+    `# ${head}`,
     ...section,
     ...settings.flatMap(([name, value, reason]) => [
       ...(reason === '' ? [] : [`# ${reason}`]),

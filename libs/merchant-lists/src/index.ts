@@ -9,4 +9,5 @@ export {
 } from './list-store.ts';
 export type { ListEntry } from './list-writer.ts';
 export { ListStoreConfig } from './store-config.ts';
+export { createStoreConnections, type StoreConnections } from './store-connections.ts';
 export { lagMsOf, type StoreWatch, watchStore } from './store-watch.ts';

@@ -26,6 +26,7 @@ import { CONTENT_COLUMN } from './content-column.ts';
 import { type ListEntry, writeEntries } from './list-writer.ts';
 import type { ListStoreConfig } from './store-config.ts';
 import { createStoreConnections } from './store-connections.ts';
+import { LIST_TABLES } from './store-schema.ts';
 import * as sql from './store-statements.ts';
 
 /** What the store says of itself. */
@@ -114,7 +115,7 @@ export const createListStore = (options: {
   readonly clock: Clock;
 }): ListStore => {
   const { config, cipher, clock } = options;
-  const connections = createStoreConnections(config, clock);
+  const connections = createStoreConnections(config, LIST_TABLES, clock);
   const run = (statement: Statement, parameters: readonly Parameter[]) =>
     connections.use((connection, deadline) => connection.run(statement, parameters, deadline));
 

@@ -8,9 +8,10 @@ import {
   type Deadline,
   isWritable,
   OWN_CODES,
+  type Statement,
 } from '@tillmesh/order-groups';
 import type { ListStoreConfig } from './store-config.ts';
-import { createDatabase, LIST_TABLES } from './store-schema.ts';
+import { createDatabase } from './store-schema.ts';
 
 /** Connections to the one server of the store that can be written: it shows what was written last as well. */
 export type StoreConnections = {
@@ -27,8 +28,16 @@ const BUSY: ReadonlySet<string> = new Set([OWN_CODES.poolFull, 'ER_LOCK_DEADLOCK
 const IDLE_MIN = 1;
 const PREPARE_MS_MAX = 20_000;
 
-/** Creates the connections; nothing is opened yet. */
-export const createStoreConnections = (config: ListStoreConfig, clock: Clock): StoreConnections => {
+/**
+ * Creates the connections; nothing is opened yet.
+ *
+ * @param tables what `prepare` makes; each statement changes nothing where its table is there.
+ */
+export const createStoreConnections = (
+  config: ListStoreConfig,
+  tables: readonly Statement[],
+  clock: Clock,
+): StoreConnections => {
   const { endpoints, connectionsMax, waitersMax, statementMsMax, user, database } = config;
   const account = { user, password: config.password.reveal(), database };
   const limits = { connectionsMax, waitersMax, waitMsMax: statementMsMax, idleMin: IDLE_MIN };
@@ -80,7 +89,7 @@ export const createStoreConnections = (config: ListStoreConfig, clock: Clock): S
       }
       const inside = await openWritable(deadline, database);
       try {
-        for (const table of LIST_TABLES) await inside.run(table, [], deadline);
+        for (const table of tables) await inside.run(table, [], deadline);
       } finally {
         inside.cut();
       }

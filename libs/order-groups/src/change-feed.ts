@@ -1,8 +1,15 @@
 import type { Clock } from '@tillmesh/clock';
-import type { GroupTag, OrderKey } from '@tillmesh/domain';
+import { type GroupTag, type OrderKey, type OrderNo, toOrderKey } from '@tillmesh/domain';
 import type { Log } from '@tillmesh/telemetry';
-import { big, optionalText, optionalWhole, whole } from './columns.ts';
-import { bigintParameter, type Deadline, type Parameter, type Row, type Statement } from './connection.ts';
+import { big, optionalText, optionalWhole, orderNoOf, whole } from './columns.ts';
+import {
+  bigintParameter,
+  type Connection,
+  type Deadline,
+  type Parameter,
+  type Row,
+  type Statement,
+} from './connection.ts';
 import type { ReadFrom } from './group-client.ts';
 import type { GroupClients } from './group-clients.ts';
 import {
@@ -12,10 +19,22 @@ import {
   STREAMS,
   type StreamName,
 } from './list-statements.ts';
+import { SELECT_PAYMENT } from './order-statements.ts';
 import type { RowCodec } from './payment-rows.ts';
 import { readPayments } from './read-payments.ts';
+import { SELECT_REFUNDS_OF_ORDER } from './refund-statements.ts';
 import type { RowTampered } from './row-seal.ts';
-import type { StoredPayment } from './stored-payment.ts';
+import type { StoredPayment, StoredRefund } from './stored-payment.ts';
+
+/** What a line of the outbox says of the change itself. */
+export type ChangeLine = {
+  /** Such as `payment_moved` or `refund_moved`. */
+  readonly event: string;
+  /** Of the payment, or of the refund where one is named, after the change. */
+  readonly state: string;
+  readonly version: number;
+  readonly refundNo: OrderNo | undefined;
+};
 
 /** A row of a group's outbox: this payment is at this version, or beyond. */
 export type Change = {
@@ -26,6 +45,8 @@ export type Change = {
   readonly version: number;
   /** Ms since 1970; undefined for a new order, whose own row tells. */
   readonly happenedAtMs: number | undefined;
+  /** Undefined for a new order. */
+  readonly line: ChangeLine | undefined;
 };
 
 /** Ids of a stream, both ends included. */
@@ -39,6 +60,8 @@ export type PaymentRun = {
   /** Nothing is behind it. */
   readonly isEnd: boolean;
 };
+
+export type PaymentWithRefunds = { readonly stored: StoredPayment; readonly refunds: readonly StoredRefund[] };
 
 /** What has changed in each group, in order, for whoever keeps something that follows the groups. */
 export type ChangeFeed = {
@@ -56,6 +79,12 @@ export type ChangeFeed = {
     keys: readonly OrderKey[],
     way: 'nearby' | 'primary',
   ): Promise<ReadonlyMap<bigint, StoredPayment>>;
+  /** One payment with its refunds as they are now, at a replica (`nearby`) or at the primary. @throws {RowTampered} */
+  paymentWithRefunds(
+    tag: GroupTag,
+    orderNo: OrderNo,
+    way: 'nearby' | 'primary',
+  ): Promise<PaymentWithRefunds | undefined>;
   /** All payments in the order of their keys, at the primary alone: it has every one that is acknowledged. */
   paymentsAfter(tag: GroupTag, key: bigint, limit: number): Promise<PaymentRun>;
   /** The latest key of a group; 0 for none. */
@@ -65,11 +94,19 @@ export type ChangeFeed = {
 export const CHANGES_READ_MAX = 1_000;
 export const RANGES_READ_MAX = RANGES_IN_STATEMENT;
 
+const lineOf = (row: Row): ChangeLine | undefined => {
+  const event = optionalText(row, 'event');
+  if (event === undefined) return undefined;
+  const refundNo = optionalText(row, 'refund_no') === undefined ? undefined : orderNoOf(row, 'refund_no');
+  return { event, state: optionalText(row, 'state') ?? '', version: whole(row, 'line_version'), refundNo };
+};
+
 const changeOf = (row: Row): Change => ({
   id: big(row, 'id'),
   key: big(row, 'order_no') as OrderKey,
   version: whole(row, 'version'),
   happenedAtMs: optionalWhole(row, 'happened_at'),
+  line: lineOf(row),
 });
 
 const orZero = (row: Row | undefined, column: string): bigint => BigInt(optionalText(row, column) ?? '0');
@@ -115,6 +152,17 @@ export const createChangeFeed = (options: {
       const deadline = deadlineNow();
       const client = groups.of(tag);
       const work = readPayments(rows, keys, onTampered);
+      return way === 'nearby' ? (await client.readNearby(deadline, work)).value : client.write(deadline, work);
+    },
+    paymentWithRefunds: async (tag, orderNo, way) => {
+      const deadline = deadlineNow();
+      const client = groups.of(tag);
+      const work = async (connection: Connection, until: Deadline): Promise<PaymentWithRefunds | undefined> => {
+        const key = [bigintParameter(toOrderKey(orderNo))];
+        const refunds = (await connection.run(SELECT_REFUNDS_OF_ORDER, key, until)).rows;
+        const stored = rows.readPayment((await connection.run(SELECT_PAYMENT, key, until)).rows);
+        return stored && { stored, refunds: refunds.flatMap((row) => rows.readRefund([row]) ?? []) };
+      };
       return way === 'nearby' ? (await client.readNearby(deadline, work)).value : client.write(deadline, work);
     },
     paymentsAfter: async (tag, key, limit) => {

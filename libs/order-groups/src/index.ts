@@ -1,9 +1,17 @@
 export { BOOKS_READ_MAX, type BookedRefund, type BookRange, type BookRun, type Books } from './books.ts';
 export type { Created } from './bounce.ts';
-export { CHANGES_READ_MAX, type Change, type ChangeFeed, type IdRange, RANGES_READ_MAX } from './change-feed.ts';
+export {
+  CHANGES_READ_MAX,
+  type Change,
+  type ChangeFeed,
+  type ChangeLine,
+  type IdRange,
+  type PaymentWithRefunds,
+  RANGES_READ_MAX,
+} from './change-feed.ts';
 export type { MapChange, MapChanged } from './change-map.ts';
 export { type ColumnCipher, createColumnCipher } from './column-cipher.ts';
-export { big, optionalBytes, optionalText, text, whole } from './columns.ts';
+export { big, optionalBytes, optionalText, optionalWhole, text, whole } from './columns.ts';
 export {
   type Account,
   bigintParameter,
@@ -11,6 +19,7 @@ export {
   type Deadline,
   openConnection,
   type Parameter,
+  type Row,
   type Statement,
 } from './connection.ts';
 export { budgetLine } from './connection-budget.ts';
@@ -18,6 +27,8 @@ export { type ConnectionPool, createConnectionPool } from './connection-pool.ts'
 export { DatabaseError, OWN_CODES } from './database-error.ts';
 export { differingField } from './differing-field.ts';
 export type { DueItem, DueWork } from './due-work.ts';
+export type { Follower, FollowerPlaces, FollowSettings } from './follow/follow-group.ts';
+export { followGroups } from './follow/follow-groups.ts';
 export {
   createGroupAdministration,
   type GroupAdministration,

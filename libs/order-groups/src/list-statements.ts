@@ -40,9 +40,10 @@ const RANGES = (column: string): string =>
   Array.from({ length: RANGES_IN_STATEMENT }, () => `${column} BETWEEN ? AND ?`).join(' OR ');
 
 // New orders. Their first version is their INSERT.
-const ARRIVALS = 'SELECT arrival AS id, order_no, 1 AS version, NULL AS happened_at FROM merchant_order';
+const ARRIVALS = 'SELECT arrival AS id, order_no, 1 AS version, NULL AS happened_at, NULL AS event FROM merchant_order';
 // Changes. A refund's line tells its own version, not that of its payment, whose own line comes with it.
-const CHANGES = 'SELECT id, order_no, IF(refund_no IS NULL, version, 0) AS version, happened_at FROM trajectory';
+const CHANGES = `SELECT id, order_no, IF(refund_no IS NULL, version, 0) AS version, happened_at, event, state, version AS line_version,
+  refund_no FROM trajectory`;
 
 /** The two streams of a group's outbox: each row is written in the commit that it tells of. */
 export const STREAMS = {

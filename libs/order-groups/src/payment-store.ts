@@ -5,6 +5,7 @@ import {
   type ClientAction,
   detailsFrom,
   equalDetails,
+  equalValues,
   groupTagOf,
   isFinalPayment,
   isLiveAttempt,
@@ -322,16 +323,20 @@ export const createPaymentStore = (options: {
   };
 
   /** Writes what a repeated success tells beyond what is known, and ends the wait for it. */
-  const addDetails = async ({ payment, nextCheckAtMs }: StoredPayment, news: AttemptNews): Promise<'won' | 'lost'> => {
+  const addDetails = async (
+    { payment, nextCheckAtMs }: StoredPayment,
+    news: AttemptNews,
+  ): Promise<'nothing_new' | 'won' | 'lost'> => {
     const attempt = payment.attempts.find(({ attemptNo }) => attemptNo === news.attemptNo);
     const isPaidBy = payment.state === 'succeeded' && attempt?.state === 'succeeded';
-    if (news.outcome.kind !== 'succeeded' || !isPaidBy) return 'won';
+    if (news.outcome.kind !== 'succeeded' || !isPaidBy) return 'nothing_new';
     const known = mergedDetails(payment, news);
     const waits = payment.attempts.some(({ state }) => isLiveAttempt(state)) || asksForMore(news);
     const next = waits ? (nextCheckAtMs ?? null) : null;
-    if (equalDetails(known, payment.details ?? {})) {
+    // A source that says what is known already is worth no write: notifications do, of nearly every payment.
+    if (equalValues(known, payment.details ?? {})) {
       if (next === null && nextCheckAtMs !== undefined) await stopChecks(payment);
-      return 'won';
+      return 'nothing_new';
     }
     const parameters = [
       detailsBytes(payment, known, rows),
@@ -357,10 +362,12 @@ export const createPaymentStore = (options: {
         hasNextAttempt: news.nextAttempt !== undefined,
       });
       if (settlement.kind === 'unchanged') {
-        if ((await addDetails(stored, news)) === 'lost') continue;
+        const added = await addDetails(stored, news);
+        if (added === 'lost') continue;
         return {
-          stored,
-          changed: false,
+          // Who brought the details is shown them.
+          stored: added === 'won' ? ((await readAtPrimary(orderNo)) ?? stored) : stored,
+          changed: added === 'won',
           nextAttemptStarted: isOwn(stored, news.nextAttempt),
           surplusRefundNo: undefined,
           kept: false,

@@ -313,7 +313,8 @@ test('a run that dies in its last step leaves changes refused for a while, loses
 
   await expect(refund(paid.orderNo, 'R-closed', 100n)).rejects.toMatchObject({ code: 'ER_READ_ONLY_MODE' });
   // A channel's answer is not refused: it is kept elsewhere.
-  expect(await orders.payments.apply(orderNo, attemptNews(paidNow()))).toMatchObject({ kept: true });
+  const details = { payerPaid: money('CNY', 1_234n), discounts: [] };
+  expect(await orders.payments.apply(orderNo, attemptNews(paidNow(), { details }))).toMatchObject({ kept: true });
   expect((await orders.payments.read(paid.orderNo))?.stored.payment.state).toBe('succeeded');
 
   const again = await underTest.administer();
@@ -331,7 +332,11 @@ test('a run that dies in its last step leaves changes refused for a while, loses
   expect(report.claims).toBe(1);
   expect(stateOf(tag(2))).toBe('retired');
   await orders.sweep();
-  expect((await orders.payments.read(orderNo))?.stored.payment.state).toBe('succeeded');
+  // What was kept brings its details along.
+  expect((await orders.payments.read(orderNo))?.stored.payment).toMatchObject({
+    state: 'succeeded',
+    details: { payerPaid: { value: details.payerPaid, from: 'query' }, discounts: { value: [] } },
+  });
   expect(await refund(paid.orderNo, 'R-closed', 100n)).toMatchObject({ kind: 'created' });
   expect(await query(tag(1), `SELECT * FROM jump_claim WHERE merchant_order_no = '${home}'`)).toHaveLength(1);
 });

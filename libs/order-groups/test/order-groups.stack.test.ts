@@ -175,10 +175,16 @@ describe('news about an attempt', () => {
       nextCheckAtMs: expect.any(Number),
       payment: { version: 2, details: { payerId: { value: 'openid-1', from: 'answer' } } },
     });
-    // Nothing new: nothing is written, and the later look stays.
+    // Nothing new, whoever says it: nothing is written, and the later look stays.
     await groups.payments.apply(orderNo, attemptNews(succeeded(), answer));
+    const again = await groups.payments.apply(
+      orderNo,
+      attemptNews(succeeded(), { ...answer, learnedBy: 'notification' }),
+    );
+    expect(again).toMatchObject({ changed: false, stored: { payment: { version: 2 } } });
     const settled = money('CNY', 1_000n);
-    await groups.payments.apply(orderNo, attemptNews(succeeded(), { details: { settled, payerId: undefined } }));
+    const added = await groups.payments.apply(orderNo, attemptNews(succeeded(), { details: { settled } }));
+    expect(added).toMatchObject({ changed: true, stored: { payment: { details: { settled: { value: settled } } } } });
     const read = await groups.payments.read(orderNo);
     expect(read?.stored).toMatchObject({
       nextCheckAtMs: undefined,

@@ -8,6 +8,7 @@ import {
   createClient,
   type Implementation,
   notYet,
+  notYetStream,
   type RpcClient,
   type RpcError,
   type RpcServer,
@@ -27,7 +28,12 @@ type GetPayment = Implementation<typeof QueryService>['getPayment'];
 export const aQueryServer = async (getPayment: GetPayment, options: Partial<ServeOptions> = {}): Promise<RpcServer> => {
   const server = await serve({
     services: [
-      bind(QueryService, { getPayment, listPayments: notYet('ListPayments'), getTrajectory: notYet('GetTrajectory') }),
+      bind(QueryService, {
+        getPayment,
+        listPayments: notYet('ListPayments'),
+        getTrajectory: notYet('GetTrajectory'),
+        watchMerchant: notYetStream('WatchMerchant'),
+      }),
     ],
     host: '127.0.0.1',
     port: 0,

@@ -3,7 +3,7 @@
 import { systemClock } from '@tillmesh/clock';
 import { QueryService } from '@tillmesh/proto/tillmesh/query/v1/query_service_pb.ts';
 import { createLog } from '@tillmesh/telemetry';
-import { bind, notYet, serve } from '../src/index.ts';
+import { bind, notYet, notYetStream, serve } from '../src/index.ts';
 
 const STILL_MS = 1_000;
 const BETWEEN_MS = 1_000;
@@ -18,6 +18,7 @@ const server = await serve({
       },
       listPayments: notYet('ListPayments'),
       getTrajectory: notYet('GetTrajectory'),
+      watchMerchant: notYetStream('WatchMerchant'),
     }),
   ],
   host: '127.0.0.1',

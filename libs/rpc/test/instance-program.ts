@@ -2,7 +2,7 @@
 // port.
 import { QueryService } from '@tillmesh/proto/tillmesh/query/v1/query_service_pb.ts';
 import { createLog } from '@tillmesh/telemetry';
-import { bind, notYet, serve } from '../src/index.ts';
+import { bind, notYet, notYetStream, serve } from '../src/index.ts';
 
 const server = await serve({
   services: [
@@ -10,6 +10,7 @@ const server = await serve({
       getPayment: async () => ({ payment: { subject: String(process.pid) } }),
       listPayments: notYet('ListPayments'),
       getTrajectory: notYet('GetTrajectory'),
+      watchMerchant: notYetStream('WatchMerchant'),
     }),
   ],
   host: '127.0.0.1',

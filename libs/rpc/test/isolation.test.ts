@@ -40,6 +40,7 @@ const aNarrowServer = async (): Promise<number> => {
     },
     listPayments: () => {},
     getTrajectory: () => {},
+    watchMerchant: () => {},
   });
   onTestFinished(() => server.forceShutdown());
   return new Promise((resolve, reject) => {

@@ -5,7 +5,7 @@ import { Client, credentials } from '@grpc/grpc-js';
 import { QueryService } from '@tillmesh/proto/tillmesh/query/v1/query_service_pb.ts';
 import { createLog } from '@tillmesh/telemetry';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { bind, notYet, type RpcServer, serve } from '../src/index.ts';
+import { bind, notYet, notYetStream, type RpcServer, serve } from '../src/index.ts';
 
 // Of grpc.reflection.v1: what is asked, and where the answer to it stands.
 const ASK = { fileContainingSymbol: 4, listServices: 7 } as const;
@@ -21,6 +21,7 @@ beforeAll(async () => {
         getPayment: notYet('GetPayment'),
         listPayments: notYet('ListPayments'),
         getTrajectory: notYet('GetTrajectory'),
+        watchMerchant: notYetStream('WatchMerchant'),
       }),
     ],
     host: '127.0.0.1',

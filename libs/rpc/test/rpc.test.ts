@@ -14,6 +14,7 @@ import {
   currentCall,
   type Implementation,
   notYet,
+  notYetStream,
   type RpcClient,
   type RpcError,
   type RpcServer,
@@ -38,7 +39,12 @@ const startQuery = async (
 ): Promise<{ server: RpcServer; client: RpcClient<typeof QueryService> }> => {
   const server = await serve({
     services: [
-      bind(QueryService, { getPayment, listPayments: notYet('ListPayments'), getTrajectory: notYet('GetTrajectory') }),
+      bind(QueryService, {
+        getPayment,
+        listPayments: notYet('ListPayments'),
+        getTrajectory: notYet('GetTrajectory'),
+        watchMerchant: notYetStream('WatchMerchant'),
+      }),
     ],
     host: '127.0.0.1',
     port: 0,

@@ -1,7 +1,7 @@
 // A service's process, as main.ts of a service starts one; run-service.test.ts runs it. TEST_SETTINGS says how it behaves.
 import { systemClock } from '@tillmesh/clock';
 import { QueryService } from '@tillmesh/proto/tillmesh/query/v1/query_service_pb.ts';
-import { bind, notYet, runService } from '../src/index.ts';
+import { bind, notYet, notYetStream, runService } from '../src/index.ts';
 
 type Behaviour = 'good' | 'waits' | 'bad_config' | 'build_fails' | 'begin_fails' | 'end_hangs' | 'end_fails';
 const behaviour = (process.env['TEST_BEHAVIOUR'] ?? 'good') as Behaviour;
@@ -66,6 +66,7 @@ await runService({
           },
           listPayments: notYet('ListPayments'),
           getTrajectory: notYet('GetTrajectory'),
+          watchMerchant: notYetStream('WatchMerchant'),
         }),
       ],
       begin: async (waitsFor) => {

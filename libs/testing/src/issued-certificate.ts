@@ -1,4 +1,4 @@
-import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
+import { generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
 import {
   BASIC_CONSTRAINTS,
   BIT_STRING,
@@ -25,8 +25,6 @@ const pemOf = (bytes: Buffer): string =>
   `-----BEGIN CERTIFICATE-----\n${bytes.toString('base64').match(LINE)?.join('\n') ?? ''}\n-----END CERTIFICATE-----\n`;
 const utc = (text: string): Buffer => der(UTC_TIME, Buffer.from(text));
 
-let issued = 0;
-
 /**
  * Makes a certificate (RFC 5280) and its key.
  *
@@ -39,6 +37,8 @@ export const issueCertificate = (wish: {
   readonly isAuthority?: boolean;
   readonly days?: readonly [from: string, to: string];
   readonly rsaBits?: number;
+  /** Whose certificate it is; new keys unless told. */
+  readonly keys?: { readonly publicKey: KeyObject; readonly privateKey: KeyObject };
   /** Hosts that it is for, IPv4; none unless told. */
   readonly addresses?: readonly string[];
 }): Issued => {
@@ -50,9 +50,9 @@ export const issueCertificate = (wish: {
     rsaBits = 2_048,
     addresses = [],
   } = wish;
-  const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: rsaBits });
-  // An issuer's serial numbers differ, and stand in one byte here.
-  issued += 1;
+  const { publicKey, privateKey } = wish.keys ?? generateKeyPairSync('rsa', { modulusLength: rsaBits });
+  // An issuer's serial numbers differ, those of another process included; the first byte keeps it positive.
+  const serial = Buffer.concat([Buffer.from([0x4f]), randomBytes(7)]);
   const constraints = der(SEQUENCE, ...(isAuthority ? [der(BOOLEAN, Buffer.from([0xff]))] : []));
   // [7] iPAddress
   const ips = addresses.map((address) => der(0x87, Buffer.from(address.split('.').map(Number))));
@@ -60,7 +60,7 @@ export const issueCertificate = (wish: {
   const body = der(
     SEQUENCE,
     der(0xa0, der(INTEGER, Buffer.from([2]))),
-    der(INTEGER, Buffer.from([issued & 0x7f])),
+    der(INTEGER, serial),
     SHA256_WITH_RSA,
     name(issuer?.commonName ?? commonName),
     der(SEQUENCE, ...days.map(utc)),

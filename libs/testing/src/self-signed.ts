@@ -29,14 +29,32 @@ export const name = (text: string): Buffer =>
 export const extension = (id: string, value: Buffer): Buffer => der(SEQUENCE, objectId(id), der(OCTET_STRING, value));
 
 /** A certificate for 127.0.0.1 that is its own authority, made at run time (RFC 5280), with its key; both PEM. @param serial 1 to 127. */
-export const selfSigned = (serial = 1): { readonly certificate: string; readonly privateKey: string } => {
+export const selfSigned = (serial = 1): { readonly certificate: string; readonly privateKey: string } =>
+  makeSelfSigned(serial, []);
+
+/** The same, for further names. */
+export const selfSignedFor = (
+  hosts: readonly string[],
+): { readonly certificate: string; readonly privateKey: string } => makeSelfSigned(1, hosts);
+
+const makeSelfSigned = (
+  serial: number,
+  hosts: readonly string[],
+): { readonly certificate: string; readonly privateKey: string } => {
   const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2_048 });
   const utc = (text: string): Buffer => der(UTC_TIME, Buffer.from(text));
   const extensions = der(
     SEQUENCE,
     extension(BASIC_CONSTRAINTS, der(SEQUENCE, der(BOOLEAN, Buffer.from([0xff])))),
-    // [7] iPAddress
-    extension(SUBJECT_ALT_NAME, der(SEQUENCE, der(0x87, Buffer.from([127, 0, 0, 1])))),
+    extension(
+      SUBJECT_ALT_NAME,
+      der(
+        SEQUENCE,
+        // [7] iPAddress, [2] dNSName
+        der(0x87, Buffer.from([127, 0, 0, 1])),
+        ...hosts.map((host) => der(0x82, Buffer.from(host))),
+      ),
+    ),
   );
   const body = der(
     SEQUENCE,

@@ -5,6 +5,7 @@ import type {
   DiscountKind,
   FundingKind,
   LearnedBy,
+  MerchantEventKind,
   Outcome,
   PaymentKind,
   RefundCause,
@@ -13,12 +14,15 @@ import type {
   Transport,
   VisiblePaymentState,
   Wallet,
+  WebhookSigning,
 } from '@tillmesh/domain';
+import * as notify from '@tillmesh/proto/tillmesh/notify/v1/merchant_event_pb.ts';
 import * as attempt from '@tillmesh/proto/tillmesh/payment/v1/attempt_pb.ts';
 import * as outcome from '@tillmesh/proto/tillmesh/payment/v1/outcome_pb.ts';
 import * as details from '@tillmesh/proto/tillmesh/payment/v1/payment_details_pb.ts';
 import * as payment from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
 import * as refund from '@tillmesh/proto/tillmesh/payment/v1/refund_pb.ts';
+import * as routing from '@tillmesh/proto/tillmesh/routing/v1/routing_table_pb.ts';
 
 /** Two ways between a word of the domain and its number on the wire. */
 export type EnumMap<Word extends string, Wire extends number> = {
@@ -125,6 +129,19 @@ export const refundStateMap = enumMap<RefundState, refund.RefundState>({
 export const refundCauseMap = enumMap<RefundCause, refund.RefundCause>({
   merchant: refund.RefundCause.MERCHANT,
   surplus: refund.RefundCause.SURPLUS,
+});
+
+export const merchantEventKindMap = enumMap<MerchantEventKind, notify.MerchantEventKind>({
+  payment_succeeded: notify.MerchantEventKind.PAYMENT_SUCCEEDED,
+  payment_failed: notify.MerchantEventKind.PAYMENT_FAILED,
+  payment_closed: notify.MerchantEventKind.PAYMENT_CLOSED,
+  refund_succeeded: notify.MerchantEventKind.REFUND_SUCCEEDED,
+  refund_failed: notify.MerchantEventKind.REFUND_FAILED,
+});
+
+export const webhookSigningMap = enumMap<WebhookSigning, routing.WebhookSigning>({
+  ed25519: routing.WebhookSigning.ED25519,
+  'hmac-sha256': routing.WebhookSigning.HMAC_SHA256,
 });
 
 export const fundingKindMap = enumMap<FundingKind, details.FundingKind>({

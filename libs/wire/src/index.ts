@@ -8,6 +8,7 @@ export {
   fundingKindMap,
   kindMap,
   learnedByMap,
+  merchantEventKindMap,
   outcomeKindMap,
   paymentStateMap,
   refundCauseMap,
@@ -16,6 +17,7 @@ export {
   transportMap,
   walletMap,
 } from './enums.ts';
+export { merchantEventToWire, type ToldEvent } from './merchant-event.ts';
 export { moneyFromWire, moneyToWire } from './money.ts';
 export {
   type AttemptFacts,

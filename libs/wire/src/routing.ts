@@ -6,6 +6,7 @@ import {
   DEFAULT_HEALTH_POLICY,
   type MerchantId,
   type MerchantRule,
+  type MerchantWebhook,
   type RoutedAccount,
   type RoutingTable,
 } from '@tillmesh/domain';
@@ -13,12 +14,14 @@ import {
   AccountState,
   type ChannelAccountSchema,
   type MerchantRuleSchema,
+  type MerchantWebhookSchema,
   type RoutingTableSchema,
   type ChannelAccount as WireAccount,
   type MerchantRule as WireMerchantRule,
   type RoutingTable as WireRoutingTable,
+  type MerchantWebhook as WireWebhook,
 } from '@tillmesh/proto/tillmesh/routing/v1/routing_table_pb.ts';
-import { kindMap, walletMap } from './enums.ts';
+import { kindMap, merchantEventKindMap, walletMap, webhookSigningMap } from './enums.ts';
 
 const dayLimitToWire = ({ dayLimit }: RoutedAccount) =>
   dayLimit === undefined
@@ -59,14 +62,23 @@ const ruleToWire = (rule: MerchantRule): MessageInitShape<typeof MerchantRuleSch
   excludeAccountIds: [...rule.exclude],
 });
 
+const webhookToWire = (webhook: MerchantWebhook): MessageInitShape<typeof MerchantWebhookSchema> => ({
+  endpointId: webhook.endpointId,
+  url: webhook.url,
+  signing: webhookSigningMap.toWire(webhook.signing),
+  keyIds: [...webhook.keyIds],
+  kinds: webhook.kinds.map(merchantEventKindMap.toWire),
+});
+
 /** A table for the wire. */
 export const routingTableToWire = (table: RoutingTable): MessageInitShape<typeof RoutingTableSchema> => ({
   version: table.version,
-  merchants: [...table.merchants].map(([merchantId, { displayName, accountIds, rules }]) => ({
+  merchants: [...table.merchants].map(([merchantId, { displayName, accountIds, rules, webhooks }]) => ({
     merchantId,
     displayName,
     accountIds: [...accountIds],
     rules: rules.map(ruleToWire),
+    webhooks: webhooks.map(webhookToWire),
   })),
   accounts: [...table.accounts.values()].map(accountToWire),
   healthPolicy: { ...table.healthPolicy, returnSteps: table.healthPolicy.returnSteps.map((step) => ({ ...step })) },
@@ -119,6 +131,14 @@ const ruleFromWire = (rule: WireMerchantRule): readonly MerchantRule[] => {
   ];
 };
 
+const webhookFromWire = (webhook: WireWebhook): readonly MerchantWebhook[] => {
+  const signing = webhookSigningMap.fromWire(webhook.signing);
+  const kinds = webhook.kinds.flatMap((kind) => merchantEventKindMap.fromWire(kind) ?? []);
+  // Signed in a way that is unknown here it would be of no use; asked for unknown events only, it would get all of them.
+  if (signing === undefined || (kinds.length === 0 && webhook.kinds.length > 0)) return [];
+  return [{ endpointId: webhook.endpointId, url: webhook.url, signing, keyIds: webhook.keyIds, kinds }];
+};
+
 const policyFromWire = ({ healthPolicy: policy }: WireRoutingTable): RoutingTable['healthPolicy'] =>
   policy === undefined
     ? DEFAULT_HEALTH_POLICY
@@ -134,9 +154,14 @@ const policyFromWire = ({ healthPolicy: policy }: WireRoutingTable): RoutingTabl
 export const routingTableFromWire = (table: WireRoutingTable): RoutingTable => ({
   version: table.version,
   merchants: new Map(
-    table.merchants.map(({ merchantId, displayName, accountIds, rules }) => [
+    table.merchants.map(({ merchantId, displayName, accountIds, rules, webhooks }) => [
       merchantId as MerchantId,
-      { displayName, accountIds: accountIds as AccountId[], rules: rules.flatMap(ruleFromWire) },
+      {
+        displayName,
+        accountIds: accountIds as AccountId[],
+        rules: rules.flatMap(ruleFromWire),
+        webhooks: webhooks.flatMap(webhookFromWire),
+      },
     ]),
   ),
   accounts: new Map(table.accounts.map((account) => [account.accountId as AccountId, accountFromWire(account)])),

@@ -4,6 +4,7 @@ import {
   type ChannelId,
   DEFAULT_HEALTH_POLICY,
   type MerchantId,
+  type MerchantWebhook,
   money,
   PAYMENT_KINDS,
   type RoutingTable,
@@ -16,6 +17,17 @@ import { describe, expect, test } from 'vitest';
 import { routingTableFromWire, routingTableToWire } from '../src/index.ts';
 
 const LATER = 99;
+
+const WEBHOOKS: readonly MerchantWebhook[] = [
+  {
+    endpointId: 'shop',
+    url: 'https://shop.example/hooks',
+    signing: 'ed25519',
+    keyIds: ['k-1', 'k-2'],
+    kinds: ['payment_succeeded', 'refund_failed'],
+  },
+  { endpointId: 'books', url: 'https://books.example/', signing: 'hmac-sha256', keyIds: ['k-3'], kinds: [] },
+];
 
 const read = (table: MessageInitShape<typeof RoutingTableSchema>): RoutingTable =>
   routingTableFromWire(fromBinary(RoutingTableSchema, toBinary(RoutingTableSchema, create(RoutingTableSchema, table))));
@@ -74,7 +86,7 @@ describe('a routing table', () => {
           merchants: new Map([
             [
               'm-1' as MerchantId,
-              { displayName: 'One', accountIds: accounts.map(({ accountId }) => accountId), rules },
+              { displayName: 'One', accountIds: accounts.map(({ accountId }) => accountId), rules, webhooks: WEBHOOKS },
             ],
           ]),
           accounts: new Map(accounts.map((account) => [account.accountId, account])),

@@ -66,7 +66,12 @@ export const TABLE: RoutingTable = {
   merchants: new Map([
     [
       MERCHANT as MerchantId,
-      { displayName: '', accountIds: ['wechat-a', 'wechat-b', 'alipay-a'].map((id) => id as AccountId), rules: [] },
+      {
+        displayName: '',
+        accountIds: ['wechat-a', 'wechat-b', 'alipay-a'].map((id) => id as AccountId),
+        rules: [],
+        webhooks: [],
+      },
     ],
   ]),
   accounts: new Map([

@@ -22,7 +22,7 @@ const tableOf = (count: number, changes: (place: number) => Partial<RoutedAccoun
     const accountId = `account-${rank}` as AccountId;
     return [accountId, { ...pattern, accountId, rank, ...changes(rank) }];
   });
-  const merchant = { displayName: '', accountIds: accounts.map(([accountId]) => accountId), rules: [] };
+  const merchant = { displayName: '', accountIds: accounts.map(([accountId]) => accountId), rules: [], webhooks: [] };
   return { ...TABLE, merchants: new Map([[MERCHANT as MerchantId, merchant]]), accounts: new Map(accounts) };
 };
 

@@ -15,6 +15,7 @@ import {
   utf8TextOf,
 } from '@tillmesh/channel-kit';
 import type { AlipayAccount } from './config.ts';
+import { nextKeyOf } from './next-certificate.ts';
 import { type AlipayParams, signRequest, verifyAnswer } from './signature.ts';
 
 /** A call to Alipay in the name of an account. */
@@ -48,15 +49,50 @@ export const rawResponseOf = (text: string, method: string): string | undefined 
 
 /**
  * The keys that may have signed an answer: in certificate mode that of the certificate which the answer names, and none where it names one
- * that we do not have.
+ * that neither was configured nor learned.
  */
-const answerKeysOf = (account: AlipayAccount, certSn: string | undefined): readonly KeyObject[] =>
-  account.certificates === undefined
-    ? account.alipayPublicKeys
-    : account.certificates.alipayFiles.filter(({ sn }) => sn === certSn).map(({ key }) => key);
+const answerKeysOf = (account: AlipayAccount, certSn: string | undefined): readonly KeyObject[] => {
+  if (account.certificates === undefined) return account.alipayPublicKeys;
+  const { alipayFiles, learned } = account.certificates;
+  const later = certSn === undefined ? undefined : learned.get(certSn);
+  return [
+    ...alipayFiles.filter(({ sn }) => sn === certSn).map(({ key }) => key),
+    ...(later === undefined ? [] : [later]),
+  ];
+};
+
+const DOWNLOAD = 'alipay.open.app.alipaycert.download';
+const CERT_SN = /^[0-9a-f]{32}$/;
+
+/**
+ * Asks Alipay for the certificate that an answer names and nobody has configured. The answer to that proves nothing by itself: the
+ * certificate in it does, or does not.
+ */
+const learnCertificate = async (call: AlipayCall, sn: string): Promise<void> => {
+  const { account, clock } = call;
+  const { certificates } = account;
+  if (certificates === undefined || !CERT_SN.test(sn) || answerKeysOf(account, sn).length > 0) return;
+  if (!certificates.learned.mayAsk(sn, clock.nowMs())) return;
+  const answer = await callGateway(call, { method: DOWNLOAD, content: { alipay_cert_sn: sn } });
+  const content = answer.kind === 'answered' ? textAt(answer.content, 'alipay_cert_content') : undefined;
+  const key =
+    content === undefined
+      ? undefined
+      : nextKeyOf(content, {
+          sn,
+          known: certificates.alipayFiles,
+          roots: certificates.rootFile.certificates,
+          nowMs: clock.nowMs(),
+        });
+  if (key !== undefined) certificates.learned.learn(sn, key);
+};
 
 /** What may go to a second domain after a lost answer, should an account have two: questions alone. */
-const REPEATABLE: ReadonlySet<string> = new Set(['alipay.trade.query', 'alipay.trade.fastpay.refund.query']);
+const REPEATABLE: ReadonlySet<string> = new Set([
+  'alipay.trade.query',
+  'alipay.trade.fastpay.refund.query',
+  'alipay.open.app.alipaycert.download',
+]);
 
 /** The gateway's whole address. */
 export const gatewayOf = (baseUrl: string): string => {
@@ -83,7 +119,7 @@ const commonParams = (
       return_url: options.returnUrl,
       app_auth_token: account.appAuthTokenFile?.reveal() ?? '',
       app_cert_sn: account.certificates?.applicationFile.sn ?? '',
-      alipay_root_cert_sn: account.certificates?.rootFile ?? '',
+      alipay_root_cert_sn: account.certificates?.rootFile.sn ?? '',
     }).filter(([, value]) => value !== ''),
   );
 
@@ -146,10 +182,10 @@ export const callGateway = async (
   const whole = parseJsonObject(text);
   const raw = whole === undefined ? undefined : rawResponseOf(text, method);
   const answerContent = raw === undefined ? undefined : parseJsonObject(raw);
+  const certSn = textAt(whole, 'alipay_cert_sn');
+  if (certSn !== undefined && method !== DOWNLOAD) await learnCertificate(call, certSn);
   const signature =
-    raw === undefined
-      ? 'absent'
-      : verifyAnswer(raw, textAt(whole, 'sign') ?? '', answerKeysOf(account, textAt(whole, 'alipay_cert_sn')));
+    raw === undefined ? 'absent' : verifyAnswer(raw, textAt(whole, 'sign') ?? '', answerKeysOf(account, certSn));
   const trust: AnswerTrust = {
     httpStatus: exchange.status,
     signature,

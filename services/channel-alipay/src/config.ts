@@ -1,7 +1,8 @@
 import type { KeyObject } from 'node:crypto';
 import { type AccountSettings, accountSettings, privateKeyFile, publicKeyFile } from '@tillmesh/channel-kit';
 import { secretFile, z } from '@tillmesh/config';
-import { readCertificate, rootCertSn } from './certificate.ts';
+import { readCertificate, readCertificates, rootCertSn } from './certificate.ts';
+import { LearnedCertificates } from './next-certificate.ts';
 
 const certificateFile = (what: string) =>
   secretFile(what).transform((secret, context) => {
@@ -41,11 +42,13 @@ export const AlipayAccount = z
           .describe("Alipay's certificates. Any of them may sign, so that one can follow another."),
         rootFile: secretFile("Alipay's bundle of root certificates").transform((secret, context) => {
           const sn = rootCertSn(secret.reveal());
-          if (sn !== undefined) return sn;
+          if (sn !== undefined) return { sn, certificates: readCertificates(secret.reveal()) };
           context.addIssue({ code: 'custom', message: 'the file holds no RSA root certificate' });
           return z.NEVER;
         }),
       })
+      // What is learned belongs to the account as it was loaded.
+      .transform((certificates) => ({ ...certificates, learned: new LearnedCertificates() }))
       .optional()
       .describe('For an application in certificate mode, in the place of alipayPublicKeys.'),
     returnUrl: z
@@ -79,7 +82,9 @@ export const alipayKeysOf = ({
   alipayPublicKeys,
   certificates,
 }: Pick<AlipayAccount, 'alipayPublicKeys' | 'certificates'>): readonly KeyObject[] =>
-  certificates === undefined ? alipayPublicKeys : certificates.alipayFiles.map(({ key }) => key);
+  certificates === undefined
+    ? alipayPublicKeys
+    : [...certificates.alipayFiles.map(({ key }) => key), ...certificates.learned.keys()];
 
 /** One merchant's application, loaded. */
 export type AlipayAccount = z.output<typeof AlipayAccount> & AccountSettings;

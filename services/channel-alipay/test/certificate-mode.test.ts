@@ -2,6 +2,7 @@ import { createPrivateKey } from 'node:crypto';
 import { selfSigned } from '@tillmesh/channel-kit/contract';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readCertificate, rootCertSn } from '../src/certificate.ts';
+import { LearnedCertificates } from '../src/next-certificate.ts';
 import { askOrder } from '../src/payment.ts';
 import { type AlipayPeer, account, callOf, httpFor, ok, order, signText, startPeer } from './alipay-peer.ts';
 
@@ -9,7 +10,7 @@ import { type AlipayPeer, account, callOf, httpFor, ok, order, signText, startPe
 
 const [application, alipay, next, stranger] = [1, 2, 3, 4].map(selfSigned).map(({ certificate, privateKey }) => ({
   ...readCertificate(certificate),
-  certificate,
+  pem: certificate,
   privateKey: createPrivateKey(privateKey),
 }));
 
@@ -28,9 +29,10 @@ const own = () =>
   account(peer.baseUrl, {
     alipayPublicKeys: [],
     certificates: {
-      applicationFile: { sn: application?.sn ?? '', key: application?.key as never },
-      alipayFiles: [alipay, next].map((one) => ({ sn: one?.sn ?? '', key: one?.key as never })),
-      rootFile: rootCertSn(`${alipay?.certificate}\n${next?.certificate}`) ?? '',
+      applicationFile: application as never,
+      alipayFiles: [alipay, next] as never,
+      rootFile: { sn: rootCertSn(`${alipay?.pem}\n${next?.pem}`) ?? '', certificates: [] },
+      learned: new LearnedCertificates(),
     },
   });
 const CONTENT = ok({

@@ -55,6 +55,12 @@ export const UnionpayAccount = z
       .default([])
       .describe("UnionPay's signing certificates. Any of them may sign, so that one can follow another."),
     certificateTrust,
+    undoSameDay: z
+      .boolean()
+      .default(false)
+      .describe(
+        'True: a whole payment that goes back on its own day, of Beijing, is undone (31) instead of refunded (04), where the contract has the undo.',
+      ),
     fileUrl: z
       .url({ protocol: /^https?$/ })
       .default('https://filedownload.95516.com')

@@ -4,6 +4,7 @@ import {
   type RefundRequest,
   refundReport,
   refundStateOf,
+  toBeijingDigits,
 } from '@tillmesh/channel-kit';
 import { DAY_MS, ORDER_EPOCH_MS, parseMoney, parseOrderNo } from '@tillmesh/domain';
 import { type Answer, type Answered, callGateway, nameOf, type UnionpayCall } from './client.ts';
@@ -67,7 +68,22 @@ const reportOf = (
 };
 
 /**
- * Gives money back (04). The order is named by UnionPay's own number, which a query tells where nobody has it yet. 00 says that it was taken:
+ * Whether a refund is an undo (31): all of a payment, on the day on which its order was made. By the refund's number alone, so that a
+ * repeat of tomorrow is the same transaction.
+ */
+const isUndo = (request: RefundRequest, { account }: UnionpayCall): boolean => {
+  const { order, amount } = request;
+  const dayOf = (ms: number): string => toBeijingDigits(ms).slice(0, 8);
+  return (
+    account.undoSameDay &&
+    amount.currency === order.amount.currency &&
+    amount.minorUnits === order.amount.minorUnits &&
+    dayOf(refundTimeMs(request)) === dayOf(order.createdAtMs)
+  );
+};
+
+/**
+ * Gives money back (04, or 31 for all of it on the same day). The order is named by UnionPay's own number, which a query tells where nobody has it yet. 00 says that it was taken:
  * whether it went back a query tells.
  */
 export const refundOrder = async (request: RefundRequest, call: UnionpayCall): Promise<RefundReport> => {
@@ -85,7 +101,7 @@ export const refundOrder = async (request: RefundRequest, call: UnionpayCall): P
     to: 'trade',
     fields: {
       ...nameOf(request.refundNo, refundTimeMs(request)),
-      txnType: '04',
+      txnType: isUndo(request, call) ? '31' : '04',
       txnSubType: '00',
       channelType: '08',
       txnAmt: amount.minorUnits.toString(),

@@ -1,5 +1,5 @@
 import type { RefundRequest } from '@tillmesh/channel-kit';
-import { money } from '@tillmesh/domain';
+import { DAY_MS, formatOrderNo, groupTag, money, ORDER_EPOCH_MS } from '@tillmesh/domain';
 import { describe, expect, test } from 'vitest';
 import { askRefund, refundOrder } from '../src/refund.ts';
 import { ABOUT, callAnswered, type Fields, NOW_MS, order, PAID, signedBy, written } from './unionpay-peer.ts';
@@ -34,6 +34,27 @@ describe('a refund that is asked for', () => {
       origQryId: '202611221200001234567',
       txnAmt: '100',
     });
+  });
+
+  test('is an undo where it is all of a payment of the same day and the account has the undo', async () => {
+    const typeOf = async (wish: Partial<RefundRequest>, undoSameDay: boolean): Promise<string | undefined> => {
+      const call = answering(TAKEN);
+      await refundOrder(refund(wish), { ...call, account: { ...call.account, undoSameDay } });
+      return Object.fromEntries(new URLSearchParams(call.sent[0]?.body?.toString() ?? ''))['txnType'];
+    };
+    const whole = { amount: order().amount };
+    expect(await typeOf(whole, true)).toBe('31');
+    expect(await typeOf(whole, false)).toBe('04');
+    expect(await typeOf({ amount: money('CNY', 887n) }, true)).toBe('04');
+    // A number of ours says its day, and that stays the same whenever it is repeated.
+    const nextDay = formatOrderNo({
+      day: Math.floor((NOW_MS - ORDER_EPOCH_MS) / DAY_MS) + 1,
+      msOfDay: 0,
+      groupTag: groupTag(1),
+      workerId: 1,
+      sequence: 1,
+    });
+    expect(await typeOf({ ...whole, refundNo: nextDay }, true)).toBe('04');
   });
 
   test('asks for UnionPay’s number where nobody has it yet', async () => {

@@ -44,6 +44,7 @@ export const account: UnionpayAccount = {
   unionpayCertificates: [unionpayKeys.publicKey],
   fileUrl: 'http://127.0.0.1:1',
   certificateTrust: { authorities: [], signerNames: ['中国银联股份有限公司'] },
+  undoSameDay: false,
   confirmedCodes: { notFound: ['34'], declined: { '51': 'insufficient_funds' } },
 };
 export const order = (more: Partial<OrderRef> = {}): OrderRef => ({

@@ -13,10 +13,13 @@ import {
   textAt,
   utf8TextOf,
 } from '@tillmesh/channel-kit';
-import { callV3, placeOf, stampOf, type WechatCall } from './client.ts';
+import { rpcErrors } from '@tillmesh/rpc';
+import { callV3 } from './client.ts';
 import type { WechatAccount } from './config.ts';
+import { subMerchantNumber } from './merchant-ids.ts';
 import { readFundFlowBill, readTradeBill } from './trade-bill.ts';
 import { signV3 } from './v3-signature.ts';
+import { placeOf, stampOf, USER_AGENT, type WechatCall } from './wechat-call.ts';
 
 const HOUR_MS = 3_600_000;
 const DOWNLOAD_PATH = '/v3/billdownload/file';
@@ -35,10 +38,25 @@ const BILL_CODES: ReadonlyMap<string, Exclude<BillReport['kind'], 'fetched'>> = 
   ['SIGN_ERROR', 'rejected'],
 ]);
 
-const askPathOf = ({ kind, day }: BillRequest): { readonly path: string; readonly pathTemplate: string } => {
-  const [path, type] =
-    kind === 'trade' ? ['/v3/bill/tradebill', 'bill_type=ALL'] : ['/v3/bill/fundflowbill', 'account_type=BASIC'];
-  return { path: `${path}?bill_date=${day}&${type}&tar_type=GZIP`, pathTemplate: path };
+const askPathOf = (
+  { kind, day }: BillRequest,
+  account: WechatAccount,
+): { readonly path: string; readonly pathTemplate: string } => {
+  const isTrade = kind === 'trade';
+  if (!isTrade && account.subMerchant !== undefined) {
+    // /v3/bill/sub-merchant-fundflowbill gives several files, each sealed with the merchant's certificate.
+    throw rpcErrors.operationNotSupported("the fund-flow bill of a service provider's merchant is not read", {
+      metadata: { channel_id: 'wechat', operation: 'FetchBill' },
+    });
+  }
+  const path = isTrade ? '/v3/bill/tradebill' : '/v3/bill/fundflowbill';
+  const query = new URLSearchParams({
+    bill_date: day,
+    ...(isTrade ? { bill_type: 'ALL' } : { account_type: 'BASIC' }),
+    tar_type: 'GZIP',
+    ...subMerchantNumber(account),
+  });
+  return { path: `${path}?${query.toString()}`, pathTemplate: path };
 };
 
 type Told =
@@ -47,7 +65,7 @@ type Told =
 
 /** Where the bill lies, and its digest: only a verified answer can say so. */
 const askForBill = async (request: BillRequest, call: WechatCall): Promise<Told> => {
-  const answer = await callV3(call, { method: 'GET', ...askPathOf(request) });
+  const answer = await callV3(call, { method: 'GET', ...askPathOf(request, call.account) });
   const silent = (channelMessage: string): Told => ({
     kind: 'report',
     report: { kind: 'unknown', facts: answer.facts, channelCode: '', channelMessage },
@@ -84,7 +102,7 @@ const download = (pathAndQuery: string, spool: BillSpool, call: WechatCall): Pro
     headers: {
       accept: '*/*',
       'accept-encoding': 'identity',
-      'user-agent': 'tillmesh-channel-wechat/1',
+      'user-agent': USER_AGENT,
       authorization: signV3(signer, { method: 'GET', pathAndQuery, body: '' }, stampOf(call)),
     },
     sink: spool.sink,
@@ -130,6 +148,8 @@ export const bills: ChannelBills<WechatAccount> = {
   fetch: fetchBill,
   read: ({ kind }, spool, limits, account) => {
     const bytes = plainBytesOf(spool.path, limits.plainBytesMax);
-    return kind === 'trade' ? readTradeBill(bytes, limits, account.mchId) : readFundFlowBill(bytes, limits);
+    return kind === 'trade'
+      ? readTradeBill(bytes, limits, account.mchId, account.subMerchant?.mchId)
+      : readFundFlowBill(bytes, limits);
   },
 };

@@ -9,6 +9,7 @@ import { askOrder, closeOrder, placeOrder } from './order-payment.ts';
 import { buildPayerAuth, resolvePayer } from './payer-auth.ts';
 import { pollPlans } from './poll-plans.ts';
 import { askRefund, refundOrder } from './refund.ts';
+import { keepKeys } from './wechatpay-keys.ts';
 
 const ID = 'wechat';
 
@@ -39,6 +40,8 @@ export const wechat = defineChannel<WechatAccount>({
   pollPlans,
   queryTells: ['payerId', 'funding', 'discounts', 'payerPaid', 'settled'],
   furtherHosts,
+
+  upkeep: { everyMs: 1_000, run: keepKeys },
 
   createPayment: (request, call) => (isByCode(request.order) ? payByCode(request, call) : placeOrder(request, call)),
   queryPayment: (order, call) => (isByCode(order) ? askByCode(order, call) : askOrder(order, call)),

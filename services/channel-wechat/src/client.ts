@@ -1,12 +1,12 @@
 import {
   type AnswerTrust,
   type CallFacts,
-  type ChannelCall,
   factsOf,
   type HttpAnswer,
   type HttpRequest,
   headerOf,
   type JsonObject,
+  nothingSent,
   parseFlatXml,
   parseJsonObject,
   unsignedIsCredible,
@@ -18,10 +18,9 @@ import { assert, type SignatureState } from '@tillmesh/domain';
 import type { WechatAccount } from './config.ts';
 import { v2MerchantIds } from './merchant-ids.ts';
 import { signV2, type V2Fields, verifyV2 } from './v2-signature.ts';
-import { isFresh, signV3, type V3Stamp, v3SignatureHeaders, verifyV3, type WechatpayKeys } from './v3-signature.ts';
-
-/** A call to WeChat Pay in the name of an account. */
-export type WechatCall = ChannelCall<WechatAccount>;
+import { exchangeV3, signatureStateOf, signedOf, type V3Request } from './v3-exchange.ts';
+import { NONCE_BYTES, placeOf, USER_AGENT, type WechatCall } from './wechat-call.ts';
+import { askedKeyOf, hasKeysFor, seekKey, wechatpayKeysOf } from './wechatpay-keys.ts';
 
 /** What came back: nothing, or an answer whose content is undefined where it cannot be read. */
 export type Answered<Content> =
@@ -32,33 +31,6 @@ export type Answered<Content> =
       readonly trust: AnswerTrust;
       readonly content: Content | undefined;
     };
-
-const USER_AGENT = 'tillmesh-channel-wechat/1';
-const NONCE_BYTES = 16;
-
-// An account's keys are looked at by every answer: the map is made once.
-const keysByAccount = new WeakMap<WechatAccount, WechatpayKeys>();
-/** The keys that an account accepts, by id. */
-export const wechatpayKeysOf = (account: WechatAccount): WechatpayKeys => {
-  const known = keysByAccount.get(account);
-  if (known !== undefined) return known;
-  const keys: WechatpayKeys = new Map(account.wechatpayKeys.map(({ id, keyFile }) => [id, keyFile]));
-  keysByAccount.set(account, keys);
-  return keys;
-};
-
-/** The host of an account to call, and the path that its base address puts before every other. */
-export const placeOf = (account: WechatAccount): { readonly baseUrl: string; readonly pathPrefix: string } => {
-  const [baseUrl = ''] = account.baseUrls;
-  const { pathname } = new URL(baseUrl);
-  return { baseUrl, pathPrefix: pathname === '/' ? '' : pathname };
-};
-
-/** When and with which nonce something is signed now. */
-export const stampOf = ({ clock, random }: Pick<WechatCall, 'clock' | 'random'>): V3Stamp => ({
-  timestamp: String(Math.floor(clock.nowMs() / 1_000)),
-  nonce: random.hex(NONCE_BYTES),
-});
 
 const trustOf = (
   answer: HttpAnswer,
@@ -137,66 +109,26 @@ export const callV2 = async (
   return { kind: 'answered', facts: factsOf(exchange, signature), trust, content };
 };
 
+/** What is told where nothing was sent, because whatever came back could not be verified. */
+const NO_KEY = 'no_wechatpay_key';
+
 /**
- * Calls v3: JSON both ways, signed with the merchant's key, verified with WeChat Pay's.
- *
- * @param options.pathTemplate the path with `{names}` in the place of numbers.
- * @param options.repeatable false for what must not go to the second domain after a lost answer; a payment code is not sent twice.
+ * Calls v3: JSON both ways, signed with the merchant's key, verified with WeChat Pay's. Without any key to verify with nothing is sent; an
+ * answer under an id that nobody knows is verified once more after a look at the platform's certificates, where the account wants them.
  */
-export const callV3 = async (
-  call: WechatCall,
-  options: {
-    readonly method: 'GET' | 'POST';
-    readonly path: string;
-    readonly pathTemplate: string;
-    readonly body?: JsonObject;
-    readonly repeatable?: boolean;
-  },
-): Promise<Answered<JsonObject>> => {
-  const { account, http, clock, signal } = call;
-  const { baseUrl, pathPrefix } = placeOf(account);
-  const path = `${pathPrefix}${options.path}`;
-  const bodyText = options.body === undefined ? '' : JSON.stringify(options.body);
-  const signer = { mchId: account.mchId, serialNo: account.merchantSerialNo, privateKey: account.privateKeyFile };
-  const request: HttpRequest = {
-    baseUrl,
-    method: options.method,
-    path,
-    pathTemplate: options.pathTemplate,
-    headers: {
-      accept: 'application/json',
-      'accept-encoding': 'identity',
-      'user-agent': USER_AGENT,
-      // Answers are signed with the key that the request names.
-      'wechatpay-serial': account.wechatpayKeys[0]?.id ?? '',
-      authorization: signV3(signer, { method: options.method, pathAndQuery: path, body: bodyText }, stampOf(call)),
-      ...(options.body === undefined ? {} : { 'content-type': 'application/json; charset=utf-8' }),
-    },
-    // Questions, and orders and refunds of one number: WeChat Pay's own SDK repeats them at the second domain with the same bytes.
-    repeatable: options.repeatable ?? true,
-    signal,
-    ...(options.body === undefined ? {} : { body: Buffer.from(bodyText, 'utf8') }),
-  };
-  const exchange = await http.send(request);
+export const callV3 = async (call: WechatCall, request: V3Request): Promise<Answered<JsonObject>> => {
+  const { account, clock } = call;
+  if (!(await hasKeysFor(call))) return { kind: 'unanswered', facts: nothingSent, cause: NO_KEY };
+  const exchange = await exchangeV3(call, request, askedKeyOf(account, clock.nowMs()));
   if (exchange.kind !== 'answered') {
     return { kind: 'unanswered', facts: factsOf(exchange, undefined), cause: exchange.cause };
   }
-  const headers = v3SignatureHeaders((name) => headerOf(exchange.headers, name));
-  const text = utf8TextOf(exchange.body);
-  const signature = signatureOf(text, headers, account, clock.nowMs());
+  const signed = signedOf(exchange);
+  if (signed.signature !== '') await seekKey(signed.serial, call);
+  const nowMs = clock.nowMs();
+  const signature = signatureStateOf(signed, wechatpayKeysOf(account, nowMs), nowMs);
   const trust = trustOf(exchange, signature, account, /^application\/json\b/i);
   // 204 is an answer without content, which is a content of its own.
-  const content = text === '' && exchange.status === 204 ? {} : parseJsonObject(text ?? '');
+  const content = signed.text === '' && exchange.status === 204 ? {} : parseJsonObject(signed.text ?? '');
   return { kind: 'answered', facts: factsOf(exchange, signature), trust, content };
-};
-
-const signatureOf = (
-  body: string | undefined,
-  headers: ReturnType<typeof v3SignatureHeaders>,
-  account: WechatAccount,
-  nowMs: number,
-): SignatureState => {
-  const signature = body === undefined ? 'invalid' : verifyV3(headers, body, wechatpayKeysOf(account));
-  // A right signature of another time is a replay.
-  return signature === 'verified' && !isFresh(headers.timestamp, nowMs) ? 'invalid' : signature;
 };

@@ -13,13 +13,14 @@ import {
   unansweredPayment,
 } from '@tillmesh/channel-kit';
 import { parseMoney, unknownOutcome } from '@tillmesh/domain';
-import { type Answered, callV2, type WechatCall } from './client.ts';
+import { type Answered, callV2 } from './client.ts';
 import { classify, type V2Operation } from './code-table.ts';
 import type { WechatAccount } from './config.ts';
 import { isOurV2Answer } from './merchant-ids.ts';
 import { detailsOfV2 } from './payment-details.ts';
 import { orderReport, type ToldOrder } from './trade-state.ts';
 import type { V2Fields } from './v2-signature.ts';
+import type { WechatCall } from './wechat-call.ts';
 
 type V2Answer = Extract<Answered<V2Fields>, { kind: 'answered' }>;
 

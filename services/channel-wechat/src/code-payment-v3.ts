@@ -13,9 +13,10 @@ import {
   unansweredPayment,
 } from '@tillmesh/channel-kit';
 import { unknownOutcome } from '@tillmesh/domain';
-import { callV3, type WechatCall } from './client.ts';
+import { callV3 } from './client.ts';
 import { isOurMerchant, ordersPathOf, v3MerchantIds } from './merchant-ids.ts';
 import { isVerifiedSuccess, orderPathOf, refusalReport, toldTransaction } from './order-payment.ts';
+import type { WechatCall } from './wechat-call.ts';
 
 // Sources: pay.weixin.qq.com/doc/v3/merchant/4012382150; WX-OAPI docs/v3/pay/transactions/codepay.yaml and …/reverse.yaml, the same
 // under /partner/. A query is the one of every v3 order.

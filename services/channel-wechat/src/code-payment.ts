@@ -1,8 +1,8 @@
 import type { AttemptReport, CloseReport, OrderRef, PaymentRequest } from '@tillmesh/channel-kit';
-import type { WechatCall } from './client.ts';
 import { askOverV2, payOverV2, reverseOverV2 } from './code-payment-v2.ts';
 import { payOverV3, reverseOverV3 } from './code-payment-v3.ts';
 import { askOrder } from './order-payment.ts';
+import type { WechatCall } from './wechat-call.ts';
 
 // Payment codes go over v2 unless the account says otherwise: v3 knows them for selected merchants only, and the official sources
 // contradict each other on it. Both APIs know each other's orders by their numbers, so an account may change over.

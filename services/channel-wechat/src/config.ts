@@ -51,10 +51,29 @@ export const WechatAccount = z
           keyFile: publicKeyFile("WeChat Pay's public key or platform certificate"),
         }),
       )
-      .min(1)
       .max(8)
+      .default([])
       .refine((keys) => new Set(keys.map(({ id }) => id)).size === keys.length, 'has an id twice')
       .describe("WeChat Pay's keys. All are accepted, so that one can follow another; requests ask for the first."),
+    platformCertificates: z
+      .strictObject({
+        refreshMs: z
+          .int()
+          .min(60_000)
+          .max(43_200_000)
+          .default(21_600_000)
+          .describe('How often they are fetched, ms; WeChat Pay asks for 12 hours at most.'),
+        unknownSerialGapMs: z
+          .int()
+          .min(1_000)
+          .max(3_600_000)
+          .default(60_000)
+          .describe('How far apart they are fetched at least because an answer names an unknown one, ms.'),
+      })
+      .optional()
+      .describe(
+        "Fetches WeChat Pay's platform certificates, which are accepted beside wechatpayKeys while they are valid.",
+      ),
     payerAuth: z
       .strictObject({
         appSecretFile: secretFile("the application's secret (AppSecret)"),
@@ -81,7 +100,10 @@ export const WechatAccount = z
   })
   .superRefine((account, context) => {
     const note = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });
-    const { codePayments, apiV2KeyFile, subMerchant, mchId } = account;
+    const { codePayments, apiV2KeyFile, subMerchant, mchId, wechatpayKeys, platformCertificates } = account;
+    if (wechatpayKeys.length === 0 && platformCertificates === undefined) {
+      note(['wechatpayKeys'], 'is empty: name a key, or let platformCertificates be fetched');
+    }
     if (codePayments === 'v2' && apiV2KeyFile === undefined) {
       note(['apiV2KeyFile'], 'is needed: payment codes go over v2 unless codePayments is v3');
     }

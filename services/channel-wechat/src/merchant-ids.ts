@@ -25,8 +25,8 @@ export const v3MerchantIds = (account: Merchant): Ids => {
 export const v2MerchantIds = ({ mchId, appId, subMerchant }: Merchant): Ids =>
   present({ appid: appId, mch_id: mchId, sub_appid: subMerchant?.appId, sub_mch_id: subMerchant?.mchId });
 
-/** What a refund is told besides the order: for whom it is. */
-export const refundMerchantIds = ({ subMerchant }: Merchant): Ids =>
+/** What refunds and bills are told besides: for whom they are. */
+export const subMerchantNumber = ({ subMerchant }: Merchant): Ids =>
   subMerchant === undefined ? {} : { sub_mchid: subMerchant.mchId };
 
 /** The path that the account's orders are under. */

@@ -16,13 +16,14 @@ import {
   utf8TextOf,
 } from '@tillmesh/channel-kit';
 import { unknownOutcome } from '@tillmesh/domain';
-import { type WechatCall, wechatpayKeysOf } from './client.ts';
 import type { WechatAccount } from './config.ts';
 import { isOurMerchant, isOurTransaction } from './merchant-ids.ts';
 import { moneyIn, toldTransaction } from './order-payment.ts';
 import { refundRuleOf, refundStateOfWord } from './refund.ts';
 import { openResource } from './resource.ts';
 import { isFresh, v3SignatureHeaders, verifyV3 } from './v3-signature.ts';
+import type { WechatCall } from './wechat-call.ts';
+import { noteUnknownKey, wechatpayKeysOf } from './wechatpay-keys.ts';
 
 // The HTTP status decides whether WeChat Pay repeats; a body that contradicts it is ignored (community
 // 000e4c3d4a83607545eb97f5856c00). It repeats up to 15 times over a day.
@@ -104,8 +105,17 @@ export const parseNotification = (notification: RawNotification, call: WechatCal
   if (headers.signature.startsWith(PROBE)) return refused('probe');
   const text = utf8TextOf(notification.body);
   if (text === undefined) return refused('unreadable');
-  if (verifyV3(headers, text, wechatpayKeysOf(account)) !== 'verified') return refused('bad_signature');
-  if (!isFresh(headers.timestamp, clock.nowMs())) return refused('stale');
+  const nowMs = clock.nowMs();
+  const keys = wechatpayKeysOf(account, nowMs);
+  const fresh = isFresh(headers.timestamp, nowMs);
+  // What is of another time is not worth a look for its key.
+  if (!keys.has(headers.serial) && !fresh) return refused('stale');
+  if (verifyV3(headers, text, keys) !== 'verified') {
+    // Nothing can be asked here; WeChat Pay sends it again, first after 15 s.
+    noteUnknownKey(headers.serial, account, nowMs);
+    return refused('bad_signature');
+  }
+  if (!fresh) return refused('stale');
 
   const envelope = parseJsonObject(text);
   const eventType = textAt(envelope, 'event_type') ?? '';

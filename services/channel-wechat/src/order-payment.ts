@@ -16,7 +16,7 @@ import {
   wholeNumberAt,
 } from '@tillmesh/channel-kit';
 import { type ClientAction, type Money, parseMoney, unknownOutcome } from '@tillmesh/domain';
-import { type Answered, callV3, stampOf, type WechatCall } from './client.ts';
+import { type Answered, callV3 } from './client.ts';
 import { classify, type V3Operation } from './code-table.ts';
 import type { WechatAccount } from './config.ts';
 import {
@@ -30,6 +30,7 @@ import {
 import { detailsOfTransaction } from './payment-details.ts';
 import { orderReport, type ToldOrder } from './trade-state.ts';
 import { appParameters, jsapiParameters } from './v3-signature.ts';
+import { stampOf, type WechatCall } from './wechat-call.ts';
 
 type V3Answer = Extract<Answered<JsonObject>, { kind: 'answered' }>;
 

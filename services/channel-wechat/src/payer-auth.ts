@@ -9,9 +9,9 @@ import {
 } from '@tillmesh/channel-kit';
 import { Secret } from '@tillmesh/config';
 import { rpcErrors } from '@tillmesh/rpc';
-import type { WechatCall } from './client.ts';
 import type { WechatAccount } from './config.ts';
 import { payersAppOf } from './merchant-ids.ts';
+import type { WechatCall } from './wechat-call.ts';
 
 const TOKEN_PATH = '/sns/oauth2/access_token';
 const OPENID = /^[0-9A-Za-z_-]{1,128}$/;

@@ -8,11 +8,12 @@ import {
   type ToldRefund,
   textAt,
 } from '@tillmesh/channel-kit';
-import { type Answered, callV3, type WechatCall } from './client.ts';
+import { type Answered, callV3 } from './client.ts';
 import { classify } from './code-table.ts';
 import type { WechatAccount } from './config.ts';
-import { namesOnlyUs, refundMerchantIds } from './merchant-ids.ts';
+import { namesOnlyUs, subMerchantNumber } from './merchant-ids.ts';
 import { moneyIn } from './order-payment.ts';
+import type { WechatCall } from './wechat-call.ts';
 
 // All refunds go over v3, those of code payments too: v3 takes any order of the merchant by its number, its answers are signed
 // with a key that only WeChat Pay has, and v2's refund would need the API certificate and knows no public-key mode.
@@ -81,7 +82,7 @@ export const refundOrder = async (request: RefundRequest, call: WechatCall): Pro
     path,
     pathTemplate: path,
     body: {
-      ...refundMerchantIds(call.account),
+      ...subMerchantNumber(call.account),
       out_trade_no: order.channelOrderNo,
       out_refund_no: request.refundNo,
       ...(request.reason === '' ? {} : { reason: request.reason }),
@@ -98,7 +99,7 @@ export const refundOrder = async (request: RefundRequest, call: WechatCall): Pro
 
 /** Asks how a refund stands. */
 export const askRefund = async (refund: RefundRef, call: WechatCall): Promise<RefundReport> => {
-  const merchant = new URLSearchParams(refundMerchantIds(call.account)).toString();
+  const merchant = new URLSearchParams(subMerchantNumber(call.account)).toString();
   const answer = await callV3(call, {
     method: 'GET',
     path: `/v3/refund/domestic/refunds/${refund.refundNo}${merchant === '' ? '' : `?${merchant}`}`,

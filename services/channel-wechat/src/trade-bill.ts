@@ -18,6 +18,7 @@ import { type Cells, type Columns, readHeader } from './bill-columns.ts';
 const TRADE_COLUMNS = [
   '交易时间',
   '商户号',
+  '特约商户号',
   '微信订单号',
   '商户订单号',
   '交易状态',
@@ -88,7 +89,10 @@ const numberOf = (text: string): string => (text === '0' ? '' : text);
 const tradeLineOf = (cells: Cells<(typeof TRADE_COLUMNS)[number]>, line: TextLine, repeated: boolean): BillLine => {
   const state = cells['交易状态'];
   const isBack = state === 'REFUND' || state === 'REVOKED';
-  const amount = isBack ? -centsAt(cells['申请退款金额'], line) : centsAt(cells['订单金额'], line);
+  const charged = centsAt(cells['订单金额'], line);
+  const returned = centsAt(cells['申请退款金额'], line);
+  // A line of a word that nobody listed still says which way its money went.
+  const amount = state === 'SUCCESS' ? charged : isBack ? -returned : charged - returned;
   const currency = cells['货币种类'];
   if (!/^[A-Z]{3}$/.test(currency)) throw new BrokenBill('bad_line', 'a currency cannot be read', line.number);
   return {
@@ -208,12 +212,14 @@ const readForm = async function* <Name extends string, Total extends string>(
  * Reads a trade bill (bill_type ALL): UTF-8 with a byte order mark, a back-tick before every cell, yuan with two decimals and fees with five, Beijing time.
  *
  * @param mchId whose bill it has to be.
+ * @param subMchId for which merchant of a service provider; undefined for a merchant of its own.
  * @throws {BrokenBill}
  */
 export const readTradeBill = (
   bytes: AsyncIterable<Uint8Array>,
   limits: Pick<BillLimits, 'lineBytesMax' | 'linesMax'>,
   mchId: string,
+  subMchId?: string,
 ): AsyncGenerator<readonly BillLine[], BillRead> =>
   readForm(
     {
@@ -221,7 +227,7 @@ export const readTradeBill = (
       totals: Object.keys(TRADE_TOTALS) as (keyof typeof TRADE_TOTALS)[],
       lineOf: tradeLineOf,
       adds: (cells, line) => {
-        if (cells['商户号'] !== mchId)
+        if (cells['商户号'] !== mchId || (subMchId !== undefined && cells['特约商户号'] !== subMchId))
           throw new BrokenBill('foreign_account', 'a line of another merchant', line.number);
         return (Object.keys(TRADE_TOTALS) as (keyof typeof TRADE_TOTALS)[]).map((total) => {
           const column = TRADE_TOTALS[total];

@@ -46,6 +46,14 @@ test('a good configuration starts, serves and stops in order', async () => {
     goodAccount,
     { ...goodAccount, accountId: 'wechat-b', subMerchant },
     { ...withoutV2, accountId: 'wechat-c', subMerchant, codePayments: 'v3' },
+    // Nobody answers there: what is fetched again and again must not keep the process from its end.
+    {
+      ...goodAccount,
+      accountId: 'wechat-d',
+      baseUrls: ['http://127.0.0.1:1'],
+      wechatpayKeys: [],
+      platformCertificates: {},
+    },
   ];
   const { code, output } = await start({ server, accounts });
   expect(output).toContain('"msg":"ready"');
@@ -77,6 +85,8 @@ test('a wrong configuration ends with exit status 1 and every problem by name', 
       },
       { ...goodAccount, accountId: 'wechat-d', subMerchant: { mchId: goodAccount.mchId } },
       { ...goodAccount, accountId: 'wechat-e', apiV2KeyFile: undefined },
+      { ...goodAccount, accountId: 'wechat-f', wechatpayKeys: [] },
+      { ...goodAccount, accountId: 'wechat-g', platformCertificates: { refreshMs: 1, unknownSerialGapMs: 1 } },
     ],
   });
   expect(code).toBe(1);
@@ -96,6 +106,9 @@ test('a wrong configuration ends with exit status 1 and every problem by name', 
     'accounts.2.codePayments',
     'accounts.3.subMerchant.mchId: is the service provider itself (mchId)',
     'accounts.4.apiV2KeyFile: is missing',
+    'accounts.5.wechatpayKeys: is empty: name a key, or let platformCertificates be fetched',
+    'accounts.6.platformCertificates.refreshMs',
+    'accounts.6.platformCertificates.unknownSerialGapMs',
   ]) {
     expect(output).toContain(problem);
   }

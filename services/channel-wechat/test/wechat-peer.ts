@@ -12,8 +12,8 @@ import {
 import { ManualClock, seededRandom } from '@tillmesh/clock';
 import { Secret } from '@tillmesh/config';
 import { money } from '@tillmesh/domain';
-import type { WechatCall } from '../src/client.ts';
 import type { WechatAccount } from '../src/config.ts';
+import type { WechatCall } from '../src/wechat-call.ts';
 
 // WeChat Pay as the documents describe it, written here once more with nothing of the adapter's own code.
 

@@ -1,14 +1,11 @@
 import { createHmac, createPrivateKey, type KeyObject, sign } from 'node:crypto';
+import type { WebhookSigning } from '@tillmesh/domain';
 
-/** How webhooks are signed; both are those of the Standard Webhooks specification 1.0. */
-export const SIGNING_KINDS = ['ed25519', 'hmac-sha256'] as const;
-export type SigningKind = (typeof SIGNING_KINDS)[number];
-
-/** A key that signs. Nothing of it prints. */
+/** A key that signs, by the Standard Webhooks specification 1.0. Nothing of it prints. */
 export type SigningKey = {
   /** By this name the merchant finds its half of the key. */
   readonly keyId: string;
-  readonly kind: SigningKind;
+  readonly kind: WebhookSigning;
   /** @returns one entry of the header `webhook-signature`. */
   readonly sign: (content: Buffer) => string;
 };
@@ -47,7 +44,7 @@ const ed25519KeyOf = (pem: string): KeyObject => {
  * @param text `hmac-sha256`: base64 of 24 to 64 bytes, `whsec_` in front or not. `ed25519`: a private key as PEM (PKCS #8).
  * @throws {Error} saying what is wrong, without the text.
  */
-export const parseSigningKey = (keyId: string, kind: SigningKind, text: string): SigningKey => {
+export const parseSigningKey = (keyId: string, kind: WebhookSigning, text: string): SigningKey => {
   if (kind === 'hmac-sha256') {
     const secret = hmacSecretOf(text);
     return {

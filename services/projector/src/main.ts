@@ -1,15 +1,20 @@
 import { repeat, systemClock, systemRandom } from '@tillmesh/clock';
 import { loadConfig } from '@tillmesh/config';
-import { createOrderReader } from '@tillmesh/order-groups';
+import { createOrderReader, followGroups } from '@tillmesh/order-groups';
 import { runService } from '@tillmesh/rpc';
-import { withoutSpans } from '@tillmesh/telemetry';
+import { gauge, withoutSpans } from '@tillmesh/telemetry';
 import { createApply } from './apply-changes.ts';
+import { jobsOf } from './change-jobs.ts';
 import { openChangeQueue } from './change-queue.ts';
 import { ProjectorConfig } from './config.ts';
-import { followGroups } from './follow-groups.ts';
 import { openStore } from './open-store.ts';
 
 const PREPARE_EVERY_MS = 1_000;
+
+const lagGauge = gauge('tillmesh_projection_lag_ms', 'How far the lists are behind a group.', ['group']);
+const gapsGauge = gauge('tillmesh_projection_gaps', 'Ids of a group that were passed over and are looked for.', [
+  'group',
+]);
 
 await runService({
   name: 'projector',
@@ -34,11 +39,15 @@ await runService({
       const apply = createApply({ changes, store, clock });
       // A job is of many payments: it belongs to none of their traces.
       queue.work((job) => withoutSpans(() => apply(job)));
-      followGroups({
-        tags: changes.tags,
+      followGroups(changes.tags, {
+        streams: ['arrivals', 'changes'],
         changes,
-        store,
-        queue,
+        places: store,
+        take: (tag, found) => queue.done(jobsOf(tag, found)),
+        onLook: (tag, { lagMs, gaps }) => {
+          lagGauge.set({ group: String(tag) }, lagMs);
+          gapsGauge.set({ group: String(tag) }, gaps);
+        },
         settings: { everyMs, changesMax, saveEveryMs },
         clock,
         log,

@@ -8,6 +8,7 @@ const change = (key: number, version: number, happenedAtMs?: number): Change => 
   key: BigInt(key) as OrderKey,
   version,
   happenedAtMs,
+  line: undefined,
 });
 
 describe('jobs for changes', () => {

@@ -1,4 +1,5 @@
 import { LogConfig, ServerConfig, z } from '@tillmesh/config';
+import { EventStoreConfig } from '@tillmesh/merchant-events';
 import { ListStoreConfig } from '@tillmesh/merchant-lists';
 import { OrderReadersConfig } from '@tillmesh/order-groups';
 
@@ -30,4 +31,16 @@ export const QueryConfig = z.strictObject({
   logLevel: LogConfig,
   orders: OrderReadersConfig,
   lists: ListsConfig,
+  events: z
+    .strictObject({
+      store: EventStoreConfig.optional().describe('Where the notifier keeps what merchants are told of.'),
+      lookEveryMs: z
+        .int()
+        .min(20)
+        .max(10_000)
+        .default(200)
+        .describe('Between looks for what is new, for each watcher.'),
+    })
+    .prefault({})
+    .describe('How merchants are followed; without a store nobody can be.'),
 });

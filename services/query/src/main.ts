@@ -1,5 +1,6 @@
 import { systemClock } from '@tillmesh/clock';
 import { loadConfig } from '@tillmesh/config';
+import { createEventStore } from '@tillmesh/merchant-events';
 import { createListStore, watchStore } from '@tillmesh/merchant-lists';
 import { createColumnCipher, createOrderReader, openRowKeys } from '@tillmesh/order-groups';
 import { QueryService } from '@tillmesh/proto/tillmesh/query/v1/query_service_pb.ts';
@@ -7,6 +8,7 @@ import { bind, brownout, runService } from '@tillmesh/rpc';
 import { QueryConfig } from './config.ts';
 import { createListPayments } from './list-payments.ts';
 import { createQueryService } from './query-service.ts';
+import { createWatchMerchant } from './watch-merchant.ts';
 
 await runService({
   name: 'query',
@@ -29,13 +31,23 @@ await runService({
       store,
       watch: watchStore({ store, tags: orders.changes.tags, lagMsMax, everyMs: lookEveryMs, clock, log }),
     };
+    const events =
+      config.events.store === undefined ? undefined : createEventStore({ config: config.events.store, clock });
+    const watchMerchant = createWatchMerchant({
+      store: events,
+      changes: orders.changes,
+      everyMs: config.events.lookEveryMs,
+      clock,
+      log,
+    });
     const list = createListPayments({ orders, projected });
     return {
       services: [
-        bind(QueryService, createQueryService({ orders, list, brownout, clock }), {
+        bind(QueryService, createQueryService({ orders, list, brownout, watchMerchant, clock }), {
           getPayment: 'query',
           getTrajectory: 'query',
           listPayments: 'list',
+          watchMerchant: 'query',
         }),
       ],
       begin: () => orders.look(),
@@ -43,6 +55,7 @@ await runService({
       end: async () => {
         projected?.watch.close();
         store?.close();
+        events?.close();
         await orders.close();
       },
     };

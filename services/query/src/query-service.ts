@@ -10,6 +10,7 @@ import { paymentToWire } from '@tillmesh/wire';
 import type { createListPayments } from './list-payments.ts';
 import { askedPageOf } from './list-question.ts';
 import { linesOf } from './trajectory-lines.ts';
+import type { createWatchMerchant } from './watch-merchant.ts';
 
 /** What a failure of reading is to callers. */
 const toCaller = (error: unknown, of: string): unknown => {
@@ -38,9 +39,10 @@ export const createQueryService = (options: {
   readonly orders: Pick<OrderReader, 'payments'>;
   readonly list: ReturnType<typeof createListPayments>;
   readonly brownout: Pick<Brownout, 'isOn'>;
+  readonly watchMerchant: ReturnType<typeof createWatchMerchant>;
   readonly clock: Clock;
 }): Implementation<typeof QueryService> => {
-  const { orders, list, brownout, clock } = options;
+  const { orders, list, brownout, watchMerchant, clock } = options;
 
   const find = async (ref: PaymentRef | undefined): Promise<ReadPayment | undefined> => {
     if (ref?.ref.case === 'merchantOrder') {
@@ -79,6 +81,13 @@ export const createQueryService = (options: {
         return await list({ ...asked, pageSize }, request.fresh);
       } catch (error) {
         throw toCaller(error, 'any group');
+      }
+    },
+    watchMerchant: async function* (request, { signal }) {
+      try {
+        yield* watchMerchant(request, signal);
+      } catch (error) {
+        throw toCaller(error, 'the store of events');
       }
     },
     getTrajectory: async ({ orderNo }) => {

@@ -16,6 +16,7 @@ test('pages are a quarter of what was asked for in a brownout, and never less th
       return {};
     },
     brownout,
+    watchMerchant: async function* () {},
     clock: systemClock,
   });
   const server = await serve({

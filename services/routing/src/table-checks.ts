@@ -11,6 +11,7 @@ type CheckedMerchant = {
   readonly merchantId: string;
   readonly accountIds: readonly string[];
   readonly rules: readonly CheckedRule[];
+  readonly webhooks: readonly { readonly endpointId: string }[];
 };
 type CheckedAccount = {
   readonly accountId: string;
@@ -63,7 +64,7 @@ const wrongInRule = (
 
 const wrongInMerchants = ({ merchants, accounts }: CheckedTable): Complaint[] => {
   const known = new Set(accounts.map(({ accountId }) => accountId));
-  return merchants.flatMap(({ accountIds, rules }, place) => [
+  return merchants.flatMap(({ accountIds, rules, webhooks }, place) => [
     ...accountIds
       .filter((id) => !known.has(id))
       .map((id) => ({ path: ['merchants', place, 'accountIds'], message: `there is no account ${id}` })),
@@ -73,6 +74,9 @@ const wrongInMerchants = ({ merchants, accounts }: CheckedTable): Complaint[] =>
         message,
       })),
     ),
+    ...(new Set(webhooks.map(({ endpointId }) => endpointId)).size === webhooks.length
+      ? []
+      : [{ path: ['merchants', place, 'webhooks'], message: 'an endpoint is listed twice' }]),
   ]);
 };
 

@@ -8,6 +8,7 @@ import {
   DEFAULT_TIME_ZONE,
   type HealthPolicy,
   localDay,
+  MERCHANT_EVENT_KINDS,
   type MerchantId,
   MINOR_UNITS_MAX,
   PAYMENT_KINDS,
@@ -17,6 +18,7 @@ import {
   type RoutedAccount,
   type RoutedMerchant,
   WALLETS,
+  WEBHOOK_SIGNINGS,
 } from '@tillmesh/domain';
 import { complaintsOf } from './table-checks.ts';
 
@@ -80,11 +82,25 @@ const Rule = z.strictObject({
   exclude: z.array(z.string()).max(32).default([]).describe('Accounts that are never tried.'),
 });
 
+const name = z.string().regex(/^[a-z0-9-]{1,32}$/, 'is not 1 to 32 of a-z, 0-9 and -');
+
+const Webhook = z.strictObject({
+  endpointId: name.describe('Unique within the merchant; what was not delivered waits for it under this name.'),
+  url: z
+    .url({ protocol: /^https?$/, error: 'is not a URL with https' })
+    .max(1_024)
+    .describe('Where webhooks are sent; https, unless the notifier is configured to allow http.'),
+  signing: z.enum(WEBHOOK_SIGNINGS).describe('How they are signed.'),
+  keyIds: z.array(name).min(1).max(2).describe('Keys of the notifier: one or, while keys change, two.'),
+  events: z.array(z.enum(MERCHANT_EVENT_KINDS)).max(8).default([]).describe('Only these; none named: all.'),
+});
+
 const Merchant = z.strictObject({
   merchantId: id(parseMerchantId, 'a merchant id: 1 to 32 characters of 0-9 A-Z a-z _ -'),
   displayName: z.string().max(64).default(''),
   accountIds: z.array(z.string()).min(1).max(32).describe('Channel accounts that may serve the merchant.'),
   rules: z.array(Rule).max(32).default([]).describe('Its own wishes for some of its payments.'),
+  webhooks: z.array(Webhook).max(4).default([]).describe('Where it is told what became of its payments and refunds.'),
 });
 
 const Health = z.strictObject({
@@ -139,7 +155,7 @@ export type RoutingData = {
 const inMinorUnits = (amount: number | undefined): bigint | undefined =>
   amount === undefined ? undefined : BigInt(amount);
 
-const merchantOf = ({ displayName, accountIds, rules }: MerchantInFile): RoutedMerchant => ({
+const merchantOf = ({ displayName, accountIds, rules, webhooks }: MerchantInFile): RoutedMerchant => ({
   displayName,
   accountIds: accountIds as AccountId[],
   rules: rules.map(({ wallets, kinds, amountMin, amountMax, prefer, exclude }) => ({
@@ -150,6 +166,7 @@ const merchantOf = ({ displayName, accountIds, rules }: MerchantInFile): RoutedM
     prefer: prefer as AccountId[],
     exclude: exclude as AccountId[],
   })),
+  webhooks: webhooks.map(({ events, ...webhook }) => ({ ...webhook, kinds: events })),
 });
 
 const accountOf = (account: AccountInFile): AccountData => ({

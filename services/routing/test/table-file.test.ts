@@ -81,6 +81,7 @@ describe('a table file', () => {
   });
 });
 
+const WEBHOOK = { endpointId: 'shop', url: 'https://shop.example/hooks', signing: 'ed25519', keyIds: ['k-1'] };
 const rule = (parts: object): Changes => ({ merchant: { rules: [{ prefer: ['a'], ...parts }] } });
 
 /** One mistake each, and how it is named. */
@@ -141,6 +142,21 @@ const MISTAKES: readonly (readonly [what: string, changes: Changes, problem: str
     'a rule that does nothing',
     rule({ prefer: [] }),
     'merchants.0.rules.0 neither prefers nor excludes an account: it changes nothing',
+  ],
+  [
+    'an endpoint that is listed twice',
+    { merchant: { webhooks: [WEBHOOK, WEBHOOK] } },
+    'merchants.0.webhooks an endpoint is listed twice',
+  ],
+  [
+    'an endpoint that is no web address',
+    { merchant: { webhooks: [{ ...WEBHOOK, url: 'file:///etc/passwd' }] } },
+    'merchants.0.webhooks.0.url is not a URL with https',
+  ],
+  [
+    'a kind of signature that nobody knows',
+    { merchant: { webhooks: [{ ...WEBHOOK, signing: 'md5' }] } },
+    'merchants.0.webhooks.0.signing ',
   ],
   ['a word that nobody knows', rule({ wallets: ['paypal'] }), 'merchants.0.rules.0.wallets.0 '],
   [

@@ -25,11 +25,13 @@ export const msOfCompact = (text: string): number | undefined => {
   const match = /^([0-9]{4})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})$/.exec(text);
   if (match === null) return undefined;
   const [year, month, day, hour, minute, second] = match.slice(1);
-  return finite(Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}+08:00`));
+  const ms = finite(Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}+08:00`));
+  // Date.parse makes the second of March of the thirtieth of February.
+  return ms !== undefined && compactInBeijing(ms) === text ? ms : undefined;
 };
 
 /** Reads `2026-01-02 03:04:05` as Beijing time; undefined for anything else. */
 export const msOfSpaced = (text: string): number | undefined =>
   /^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}$/.test(text)
-    ? finite(Date.parse(`${text.replace(' ', 'T')}+08:00`))
+    ? msOfCompact(text.replace(/[-: ]/g, ''))
     : undefined;

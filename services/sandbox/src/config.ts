@@ -36,6 +36,10 @@ const WechatAccountConfig = z.strictObject({
   apiV3KeyFile: keyOf32("the merchant's APIv3 key, 32 characters"),
   apiV2KeyFile: keyOf32("the merchant's v2 key, 32 characters"),
   appSecretFile: keyOf32("the application's secret, 32 characters, for web authorisation").optional(),
+  signedWith: z
+    .enum(['public_key', 'certificate'])
+    .default('public_key')
+    .describe('What WeChat Pay signs with for it where no request asks for a key.'),
   subMerchants: z
     .array(
       z.strictObject({
@@ -59,6 +63,8 @@ const WechatConfig = z
       .string()
       .regex(/^PUB_KEY_ID_[0-9A-Za-z]{1,64}$/)
       .describe('What Wechatpay-Serial says, PUB_KEY_ID_….'),
+    certificateFile: secretFile("WeChat Pay's platform certificate"),
+    certificateKeyFile: privateKeyFile("the platform certificate's private key"),
     accounts: z.array(WechatAccountConfig).min(1).max(100).describe('The merchants of WeChat Pay.'),
     codeOrderRevokedAfterMs: z
       .int()
@@ -75,9 +81,23 @@ const WechatConfig = z
   })
   .describe('The simulated WeChat Pay.');
 
+/** With both, the next certificate can be issued while the sandbox runs. */
+const issuerFiles = {
+  rootFile: secretFile('the authority above that certificate').optional(),
+  rootKeyFile: privateKeyFile("the authority's private key").optional(),
+};
+
 const AlipayConfig = z
   .strictObject({
     privateKeyFile: privateKeyFile("Alipay's private key"),
+    certificates: z
+      .strictObject({
+        certificateFile: secretFile("Alipay's certificate"),
+        certificateKeyFile: privateKeyFile('the private key of that certificate'),
+        ...issuerFiles,
+      })
+      .optional()
+      .describe('For applications in certificate mode; without it there are none.'),
     accounts: z
       .array(
         z.strictObject({
@@ -91,6 +111,7 @@ const AlipayConfig = z
             .regex(/^2088[0-9]{12}$/)
             .describe('Number of the merchant, 2088 and 12 digits.'),
           appPublicKeyFile: publicKeyFile("the application's public key"),
+          appCertificateFile: secretFile("the application's certificate, for certificate mode").optional(),
         }),
       )
       .min(1)
@@ -156,6 +177,7 @@ const UnionpayConfig = z
   .strictObject({
     privateKeyFile: privateKeyFile('what UnionPay signs with'),
     certificateFile: secretFile('its certificate, which stands in every answer'),
+    ...issuerFiles,
     accounts: z
       .array(
         z.strictObject({

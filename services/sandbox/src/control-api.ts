@@ -1,6 +1,6 @@
 import type { z } from '@tillmesh/config';
 import { PLANTS_MAX, PlantRequest, type Plants } from './bills/plants.ts';
-import { ListQuery, OutageRequest, PaymentCodesRequest, ScanRequest } from './control-requests.ts';
+import { ListQuery, OutageRequest, PaymentCodesRequest, RotateRequest, ScanRequest } from './control-requests.ts';
 import { fen } from './fen.ts';
 import type { HttpAnswer, HttpListener, HttpReply, HttpRequest } from './http-server.ts';
 import type { Ledger } from './ledger.ts';
@@ -9,11 +9,14 @@ import { LIMITS_MAX, type Limits, NewLimit } from './limits.ts';
 import type { Notifier } from './notifier.ts';
 import { HOSTS, type HostName } from './outage.ts';
 import type { Payers } from './payers.ts';
+import type { RotatingCertificate } from './rotating-certificate.ts';
 import type { Scan, Scanned } from './scan.ts';
 import { type Act, CHANNELS, type ChannelName } from './script.ts';
 import { NewScript, SCRIPTS_MAX, type Scripts } from './scripts.ts';
 import type { State } from './state.ts';
 import type { Stats } from './stats.ts';
+import type { PlatformKeys } from './wechat/platform-keys.ts';
+import { changeKeys, KeysRequest } from './wechat/platform-keys-control.ts';
 
 type Result = { readonly status: number; readonly body: unknown };
 
@@ -59,9 +62,12 @@ export const createControlApi = (deps: {
   readonly scripts: Scripts;
   readonly stats: Stats;
   readonly limits: Limits;
+  readonly wechatKeys: PlatformKeys;
   readonly notifier: Notifier;
   readonly plants: Plants;
   readonly channels: Readonly<Record<ChannelName, ChannelHosts>>;
+  /** What answers are signed with, by channels whose certificates an authority issues. */
+  readonly signers: { readonly alipay: RotatingCertificate | undefined; readonly unionpay: RotatingCertificate };
   readonly scan: (scan: Scan) => Scanned;
   readonly accounts: readonly object[];
   readonly orderStates: (outTradeNo: string) => readonly object[];
@@ -178,6 +184,12 @@ export const createControlApi = (deps: {
       ok({ removed: limits.list().filter(({ limitId }) => limits.remove(limitId)).length }),
     'DELETE /control/limits/*': (_request, limitId) =>
       limits.remove(limitId) ? ok({ removed: 1 }) : problem(404, 'there is no such limit'),
+    'GET /control/wechat/keys': () => ok({ keys: deps.wechatKeys.list() }),
+    'POST /control/wechat/keys': (request) =>
+      withBody(KeysRequest, request, (wish) => {
+        const { status, problem: text } = changeKeys(deps.wechatKeys, wish);
+        return text === undefined ? ok({ keys: deps.wechatKeys.list() }) : problem(status, text);
+      }),
     'GET /control/orders/*': (_request, outTradeNo) => ok({ orders: deps.orderStates(outTradeNo) }),
     'GET /control/ledger': (request) =>
       withQuery(request, (query) => {
@@ -208,6 +220,12 @@ export const createControlApi = (deps: {
       stats.forgetMost();
       return ok(stats.read());
     },
+    'POST /control/rotate': (request) =>
+      withBody(RotateRequest, request, ({ channel }) => {
+        const signer = deps.signers[channel];
+        if (signer === undefined || !signer.rotate()) return problem(409, `${channel} has no authority's key here`);
+        return ok({ channel, certificate: signer.current.certificate });
+      }),
     'POST /control/outage': (request) =>
       withBody(OutageRequest, request, async ({ channel, host, outage }) => {
         const affected = hostsOf(channel).filter(([name]) => host === undefined || name === host);

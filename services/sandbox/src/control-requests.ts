@@ -4,6 +4,7 @@ import { NewLimit } from './limits.ts';
 import { HOSTS, Outage } from './outage.ts';
 import { Acts, CHANNELS } from './script.ts';
 import { NewScript } from './scripts.ts';
+import { KeysRequest } from './wechat/platform-keys-control.ts';
 
 const id = z.string().min(1).max(256);
 
@@ -22,6 +23,9 @@ export const ScanRequest = z.strictObject({
   afterSeconds: z.number().min(0).max(86_400).optional(),
   script: Acts.default([]),
 });
+
+/** A new signing certificate of a channel that has one by an authority. */
+export const RotateRequest = z.strictObject({ channel: z.enum(['alipay', 'unionpay']) });
 
 export const OutageRequest = z
   .strictObject({
@@ -59,4 +63,6 @@ export const BODIES = {
   'POST /control/limits': NewLimit,
   'POST /control/bills/plants': PlantRequest,
   'POST /control/outage': OutageRequest.in,
+  'POST /control/rotate': RotateRequest,
+  'POST /control/wechat/keys': KeysRequest,
 } as const;

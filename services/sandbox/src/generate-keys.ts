@@ -1,10 +1,23 @@
-import { createHash, createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto';
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  randomBytes,
+} from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { issueCertificate } from '@tillmesh/testing/issued-certificate';
-import { selfSigned } from '@tillmesh/testing/self-signed';
+import { type Issued, issueCertificate } from '@tillmesh/testing/issued-certificate';
+import { selfSignedFor } from '@tillmesh/testing/self-signed';
+
+// What stands in certificates: the names that adapters look at. UnionPay's is the third part at `@`.
+export const UNIONPAY_ROOT = 'Tillmesh sandbox CFCA root';
+export const UNIONPAY_SIGNER = '041@Z2026-01-01@中国银联股份有限公司@00000001';
+export const ALIPAY_ROOT = 'Tillmesh sandbox Ant root';
+export const ALIPAY_SIGNER = 'Tillmesh sandbox Alipay';
 
 export type WechatKeys = {
   readonly accountId: string;
@@ -30,6 +43,8 @@ export type AlipayKeys = {
   /** Signs requests; the merchant's alone. */
   readonly appPrivateKeyFile: string;
   readonly appPublicKeyFile: string;
+  /** The application's certificate, for certificate mode. */
+  readonly appCertificateFile: string;
 };
 
 export type StripeKeys = {
@@ -64,11 +79,19 @@ export type GeneratedKeys = {
     readonly publicKeyId: string;
     readonly publicKeyFile: string;
     readonly platformPrivateKeyFile: string;
+    /** The platform certificate, which /v3/certificates lists, and its key. */
+    readonly certificateFile: string;
+    readonly certificateKeyFile: string;
     readonly accounts: readonly WechatKeys[];
   };
   readonly alipay: {
     readonly publicKeyFile: string;
     readonly privateKeyFile: string;
+    /** For applications in certificate mode: the root, its key with which the sandbox issues the next certificate, and the first one. */
+    readonly rootFile: string;
+    readonly rootKeyFile: string;
+    readonly certificateFile: string;
+    readonly certificateKeyFile: string;
     readonly accounts: readonly AlipayKeys[];
   };
   readonly stripe: {
@@ -78,9 +101,12 @@ export type GeneratedKeys = {
     readonly accounts: readonly StripeKeys[];
   };
   readonly unionpay: {
-    /** What adapters trust: UnionPay's certificate. */
+    /** UnionPay's first certificate: what adapters trust that name one. */
     readonly certificateFile: string;
     readonly privateKeyFile: string;
+    /** The authority above it: what adapters trust that follow from one to the next. Its key is the sandbox' alone. */
+    readonly rootFile: string;
+    readonly rootKeyFile: string;
     readonly accounts: readonly UnionpayKeys[];
   };
   /** What the channels but Stripe show where they speak TLS, and the authority to trust then. */
@@ -131,7 +157,7 @@ const wechatKeys = (folder: string, accountId: string): WechatKeys => {
     accountId,
     mchid: `19${digitsOf(`mchid ${accountId}`, 8)}`,
     appid: `wx${digest(`appid ${accountId}`).slice(0, 16)}`,
-    merchantSerialNo: digest(readFileSync(merchant.publicKeyFile, 'utf8')).slice(0, 40).toUpperCase(),
+    merchantSerialNo: digest(`serial ${accountId}`).slice(0, 40).toUpperCase(),
     merchantPrivateKeyFile: merchant.privateKeyFile,
     merchantPublicKeyFile: merchant.publicKeyFile,
     apiV3KeyFile: secret32(folder, `${accountId}-api-v3-key`),
@@ -148,7 +174,7 @@ const wechatKeys = (folder: string, accountId: string): WechatKeys => {
   };
 };
 
-const alipayKeys = (folder: string, accountId: string): AlipayKeys => {
+const alipayKeys = (folder: string, accountId: string, root: Issued): AlipayKeys => {
   const app = keyPair(folder, `${accountId}-app`);
   return {
     accountId,
@@ -156,6 +182,11 @@ const alipayKeys = (folder: string, accountId: string): AlipayKeys => {
     sellerId: `2088${digitsOf(`seller_id ${accountId}`, 12)}`,
     appPrivateKeyFile: app.privateKeyFile,
     appPublicKeyFile: app.publicKeyFile,
+    appCertificateFile: keptFile(
+      folder,
+      `${accountId}-app-certificate.pem`,
+      () => issueCertificate({ commonName: `${accountId} application`, issuer: root, keys: readPair(app) }).certificate,
+    ),
   };
 };
 
@@ -171,10 +202,10 @@ const stripeKeys = (folder: string, accountId: string): StripeKeys => {
 };
 
 /** A certificate and its key, made together: a key of another run would not fit. */
-const certificateOf = (folder: string, name: string) => {
+const certificateOf = (folder: string, name: string, hosts: readonly string[] = []) => {
   const files = { certificateFile: join(folder, `${name}.pem`), privateKeyFile: join(folder, `${name}.key`) };
   if (existsSync(files.certificateFile) && existsSync(files.privateKeyFile)) return files;
-  const { certificate, privateKey } = selfSigned();
+  const { certificate, privateKey } = selfSignedFor(hosts);
   writeFileSync(files.privateKeyFile, privateKey, { mode: 0o600 });
   writeFileSync(files.certificateFile, certificate, { mode: 0o600 });
   return files;
@@ -197,12 +228,44 @@ const tlsKeys = (folder: string): TlsKeys => {
   return files;
 };
 
+const readPair = ({ privateKeyFile, publicKeyFile }: ReturnType<typeof keyPair>) => ({
+  privateKey: createPrivateKey(readFileSync(privateKeyFile, 'utf8')),
+  publicKey: createPublicKey(readFileSync(publicKeyFile, 'utf8')),
+});
+
+/** An authority, and the first certificate that it has issued; made together. */
+const chainOf = (folder: string, name: string, rootName: string, signerName: string) => {
+  const files = {
+    rootFile: join(folder, `${name}-root.pem`),
+    rootKeyFile: join(folder, `${name}-root.key`),
+    certificateFile: join(folder, `${name}.pem`),
+    privateKeyFile: join(folder, `${name}.key`),
+  };
+  const read = (file: string) => readFileSync(file, 'utf8');
+  if (Object.values(files).every((file) => existsSync(file))) {
+    const privateKey = createPrivateKey(read(files.rootKeyFile));
+    return { files, root: { commonName: rootName, certificate: read(files.rootFile), privateKey } };
+  }
+  const root = issueCertificate({ commonName: rootName, isAuthority: true });
+  const signer = issueCertificate({ commonName: signerName, issuer: root });
+  const pem = (key: KeyObject) => key.export({ type: 'pkcs8', format: 'pem' });
+  for (const [file, text] of [
+    [files.rootFile, root.certificate],
+    [files.rootKeyFile, pem(root.privateKey)],
+    [files.certificateFile, signer.certificate],
+    [files.privateKeyFile, pem(signer.privateKey)],
+  ] as const) {
+    writeFileSync(file, text, { mode: 0o600 });
+  }
+  return { files, root };
+};
+
 const unionpayKeys = (folder: string, accountId: string): UnionpayKeys => {
   const merchant = keyPair(folder, `${accountId}-merchant`);
   return {
     accountId,
     merId: `7772${digitsOf(`merId ${accountId}`, 11)}`,
-    certId: digitsOf(readFileSync(merchant.publicKeyFile, 'utf8'), 11),
+    certId: digitsOf(`certId ${accountId}`, 11),
     merchantPrivateKeyFile: merchant.privateKeyFile,
     merchantPublicKeyFile: merchant.publicKeyFile,
   };
@@ -213,10 +276,18 @@ const sandboxSections = (keys: Omit<GeneratedKeys, 'sandbox'>): GeneratedKeys['s
   wechat: {
     platformPrivateKeyFile: keys.wechat.platformPrivateKeyFile,
     publicKeyId: keys.wechat.publicKeyId,
+    certificateFile: keys.wechat.certificateFile,
+    certificateKeyFile: keys.wechat.certificateKeyFile,
     accounts: keys.wechat.accounts.map(({ merchantPrivateKeyFile: _private, ...account }) => account),
   },
   alipay: {
     privateKeyFile: keys.alipay.privateKeyFile,
+    certificates: {
+      rootFile: keys.alipay.rootFile,
+      rootKeyFile: keys.alipay.rootKeyFile,
+      certificateFile: keys.alipay.certificateFile,
+      certificateKeyFile: keys.alipay.certificateKeyFile,
+    },
     accounts: keys.alipay.accounts.map(({ appPrivateKeyFile: _private, ...account }) => account),
   },
   stripe: keys.stripe,
@@ -228,7 +299,7 @@ const sandboxSections = (keys: Omit<GeneratedKeys, 'sandbox'>): GeneratedKeys['s
 
 /**
  * Makes the keys of both sides for the named accounts, all in one folder with mode 600, and writes `accounts.json`,
- * which holds what is returned. Keys that are there already are kept; numbers of merchants follow from the account ids.
+ * which holds what is returned. Keys that are there already are kept; numbers of merchants and of their keys follow from the account ids.
  */
 export const generateKeys = (options: {
   readonly folder: string;
@@ -236,23 +307,34 @@ export const generateKeys = (options: {
   readonly alipay: readonly string[];
   readonly stripe: readonly string[];
   readonly unionpay: readonly string[];
+  /** Names of the simulated Stripe beside 127.0.0.1. */
+  readonly hosts?: readonly string[];
 }): GeneratedKeys => {
   const folder = resolve(options.folder);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const wechatPlatform = keyPair(folder, 'wechat-platform');
   const alipayPlatform = keyPair(folder, 'alipay-platform');
-  const stripeTls = certificateOf(folder, 'stripe-tls');
+  const unionpay = chainOf(folder, 'unionpay', UNIONPAY_ROOT, UNIONPAY_SIGNER);
+  const alipay = chainOf(folder, 'alipay', ALIPAY_ROOT, ALIPAY_SIGNER);
+  const stripeTls = certificateOf(folder, 'stripe-tls', options.hosts);
+  const wechatCertificate = certificateOf(folder, 'wechat-certificate');
   const keys = {
     wechat: {
-      publicKeyId: `PUB_KEY_ID_01${digitsOf(readFileSync(wechatPlatform.publicKeyFile, 'utf8'), 30)}`,
+      publicKeyId: `PUB_KEY_ID_01${digitsOf('public key id', 30)}`,
       publicKeyFile: wechatPlatform.publicKeyFile,
       platformPrivateKeyFile: wechatPlatform.privateKeyFile,
+      certificateFile: wechatCertificate.certificateFile,
+      certificateKeyFile: wechatCertificate.privateKeyFile,
       accounts: options.wechat.map((accountId) => wechatKeys(folder, accountId)),
     },
     alipay: {
       publicKeyFile: alipayPlatform.publicKeyFile,
       privateKeyFile: alipayPlatform.privateKeyFile,
-      accounts: options.alipay.map((accountId) => alipayKeys(folder, accountId)),
+      rootFile: alipay.files.rootFile,
+      rootKeyFile: alipay.files.rootKeyFile,
+      certificateFile: alipay.files.certificateFile,
+      certificateKeyFile: alipay.files.privateKeyFile,
+      accounts: options.alipay.map((accountId) => alipayKeys(folder, accountId, alipay.root)),
     },
     stripe: {
       certificateFile: stripeTls.certificateFile,
@@ -260,7 +342,7 @@ export const generateKeys = (options: {
       accounts: options.stripe.map((accountId) => stripeKeys(folder, accountId)),
     },
     unionpay: {
-      ...certificateOf(folder, 'unionpay'),
+      ...unionpay.files,
       accounts: options.unionpay.map((accountId) => unionpayKeys(folder, accountId)),
     },
     tls: tlsKeys(folder),

@@ -1,6 +1,7 @@
 import { rename, writeFile } from 'node:fs/promises';
 import type { Clock, Random } from '@tillmesh/clock';
 import type { Log } from '@tillmesh/telemetry';
+import { certSnOf } from './alipay/certificates.ts';
 import { createAlipaySimulator } from './alipay/simulator.ts';
 import { createBillBook } from './bills/bill-book.ts';
 import { createPlants } from './bills/plants.ts';
@@ -12,6 +13,7 @@ import { createLedger } from './ledger.ts';
 import { createLimits } from './limits.ts';
 import { createNotifier } from './notifier.ts';
 import { createPayers } from './payers.ts';
+import { createRotatingCertificate } from './rotating-certificate.ts';
 import { createScanner } from './scan.ts';
 import { createScripts } from './scripts.ts';
 import { createState } from './state.ts';
@@ -20,6 +22,7 @@ import type { StripeAccount } from './stripe/account.ts';
 import { createStripeSimulator } from './stripe/simulator.ts';
 import { createUnionpaySimulator } from './unionpay/simulator.ts';
 import type { WechatAccount } from './wechat/account.ts';
+import { createPlatformKeys } from './wechat/platform-keys.ts';
 import { createWechatSimulator } from './wechat/simulator.ts';
 
 export interface Sandbox {
@@ -46,6 +49,7 @@ const wechatAccounts = (config: SandboxConfig): readonly WechatAccount[] =>
     apiV2Key: account.apiV2KeyFile.reveal(),
     appSecret: account.appSecretFile?.reveal(),
     subMerchants: account.subMerchants.map(({ accountId, mchid, appid }) => ({ accountId, mchid, appid })),
+    signedWith: account.signedWith,
     sub: undefined,
   }));
 
@@ -56,6 +60,14 @@ const stripeAccounts = (config: SandboxConfig): readonly StripeAccount[] =>
     webhookSecret: webhookSecretFile.reveal(),
     webhookUrl,
   }));
+
+const alipaySigner = ({ certificates }: SandboxConfig['alipay']) =>
+  certificates === undefined
+    ? undefined
+    : createRotatingCertificate(
+        { privateKey: certificates.certificateKeyFile, certificate: certificates.certificateFile.reveal() },
+        { rootFile: certificates.rootFile?.reveal(), rootKey: certificates.rootKeyFile },
+      );
 
 /** Other processes wait for this file: it must never be there half. */
 const writePortFile = async (file: string, ports: Sandbox['ports']): Promise<void> => {
@@ -90,23 +102,42 @@ export const startSandbox = async (
   const book = createBillBook({ clock, ledger, plants, ...config.bills });
   const shared = { clock, random, log, state, payers, ledger, scripts, stats, limits, notifier, book };
 
+  const wechatKeys = createPlatformKeys({
+    clock,
+    random,
+    accounts: wechatAccounts(config),
+    publicKey: { id: config.wechat.publicKeyId, privateKey: config.wechat.platformPrivateKeyFile },
+    certificate: {
+      pem: config.wechat.certificateFile.reveal(),
+      privateKey: config.wechat.certificateKeyFile,
+    },
+  });
   const wechat = createWechatSimulator({
     ...shared,
     settings: {
       ...config.wechat,
       accounts: wechatAccounts(config),
-      platform: { privateKey: config.wechat.platformPrivateKeyFile, publicKeyId: config.wechat.publicKeyId },
+      platform: wechatKeys,
     },
   });
+  const signers = {
+    unionpay: createRotatingCertificate(
+      { privateKey: config.unionpay.privateKeyFile, certificate: config.unionpay.certificateFile.reveal() },
+      { rootFile: config.unionpay.rootFile?.reveal(), rootKey: config.unionpay.rootKeyFile },
+    ),
+    alipay: alipaySigner(config.alipay),
+  };
   const alipay = createAlipaySimulator({
     ...shared,
     settings: {
       ...config.alipay,
-      accounts: config.alipay.accounts.map(({ appPublicKeyFile, ...account }) => ({
+      accounts: config.alipay.accounts.map(({ appPublicKeyFile, appCertificateFile, ...account }) => ({
         ...account,
         appPublicKey: appPublicKeyFile,
+        appCertSn: appCertificateFile === undefined ? undefined : certSnOf(appCertificateFile.reveal()),
       })),
       privateKey: config.alipay.privateKeyFile,
+      signer: signers.alipay,
     },
   });
 
@@ -123,10 +154,7 @@ export const startSandbox = async (
         ...account,
         merchantPublicKey: merchantPublicKeyFile,
       })),
-      key: {
-        privateKey: config.unionpay.privateKeyFile,
-        certificate: config.unionpay.certificateFile.reveal(),
-      },
+      signer: signers.unionpay,
     },
   });
 
@@ -179,9 +207,11 @@ export const startSandbox = async (
         scripts,
         stats,
         limits,
+        wechatKeys,
         notifier,
         plants,
         channels,
+        signers,
         scan: createScanner({
           clock,
           payers,

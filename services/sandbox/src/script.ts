@@ -13,6 +13,7 @@ export const OPERATIONS = [
   'refund',
   'refund_query',
   'bill',
+  'certificates',
   'notification',
 ] as const;
 export type Operation = (typeof OPERATIONS)[number];

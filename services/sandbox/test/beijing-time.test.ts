@@ -1,5 +1,12 @@
 import { expect, test } from 'vitest';
-import { compactInBeijing, msOfRfc3339, msOfSpaced, rfc3339InBeijing, spacedInBeijing } from '../src/beijing-time.ts';
+import {
+  compactInBeijing,
+  msOfCompact,
+  msOfRfc3339,
+  msOfSpaced,
+  rfc3339InBeijing,
+  spacedInBeijing,
+} from '../src/beijing-time.ts';
 
 const NEW_YEAR = Date.UTC(2025, 11, 31, 16, 0, 0);
 
@@ -26,3 +33,9 @@ for (const text of ['', 'today', '2026-01-01', '2026-01-01T00:00:00', '2026-13-0
     expect(msOfSpaced(text)).toBeUndefined();
   });
 }
+
+test('a day that there is not is no time', () => {
+  expect(msOfCompact('20260230000000')).toBeUndefined();
+  expect(msOfSpaced('2026-02-30 00:00:00')).toBeUndefined();
+  expect(msOfCompact('20280229000000')).toBe(Date.UTC(2028, 1, 28, 16));
+});

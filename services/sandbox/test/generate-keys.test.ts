@@ -19,7 +19,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 test('every file can be read by its owner alone', () => {
   const names = readdirSync(folder);
-  expect(names).toHaveLength(23);
+  expect(names).toHaveLength(32);
   for (const name of names)
     expect([name, (statSync(join(folder, name)).mode & 0o777).toString(8)]).toEqual([name, '600']);
 });

@@ -87,7 +87,7 @@ test("a request whose answer was lost may be repeated with the same bytes, as We
 });
 
 test('a path that does not exist is answered with 404', async () => {
-  expect(await merchant.v3('GET', '/v3/certificates')).toMatchObject({
+  expect(await merchant.v3('GET', '/v3/no/such/path')).toMatchObject({
     status: 404,
     body: { code: 'RESOURCE_NOT_EXISTS' },
   });

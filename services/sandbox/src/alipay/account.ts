@@ -8,4 +8,6 @@ export type AlipayAccount = {
   /** The merchant behind the application: 16 digits that begin with 2088. */
   readonly sellerId: string;
   readonly appPublicKey: KeyObject;
+  /** Number of the application's certificate; undefined where it has none. */
+  readonly appCertSn: string | undefined;
 };

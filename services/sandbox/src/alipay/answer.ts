@@ -83,17 +83,24 @@ export const responseKeyOf = (method: string | undefined): string =>
  * Writes an answer and signs the raw text of its object. Slashes are escaped as the real gateway escapes them, so a
  * client that serialises the object anew before it verifies will fail here as it would there.
  *
+ * @param by.certSn of the certificate that has signed, where the application is in certificate mode.
  * @param method undefined where the request named none that exists.
  */
 export const renderAlipay = (
   answer: AlipayAnswer,
   mode: SignatureMode,
-  by: { readonly method: string | undefined; readonly privateKey: KeyObject; readonly random: Random },
+  by: {
+    readonly method: string | undefined;
+    readonly privateKey: KeyObject;
+    readonly certSn?: string | undefined;
+    readonly random: Random;
+  },
 ): HttpAnswer => {
   const text = JSON.stringify(answer).replaceAll('/', '\\/');
   // A wrong signature is a good one of another text, so that only a verifier can tell.
   const signature = signRsa2(mode === 'wrong' ? `${text} ` : text, by.privateKey);
-  const signed = mode === 'none' ? '' : `,"sign":"${signature}"`;
+  const named = by.certSn === undefined ? '' : `,"alipay_cert_sn":"${by.certSn}"`;
+  const signed = mode === 'none' ? '' : `${named},"sign":"${signature}"`;
   return {
     kind: 'answer',
     status: 200,

@@ -12,6 +12,8 @@ export type AlipayRequest = {
   /** Host and port that were asked for. */
   readonly authority: string;
   readonly notifyUrl: string | undefined;
+  /** The request names the application's certificate: so does its answer Alipay's. */
+  readonly byCertificate: boolean;
   /** `biz_content`, parsed. */
   readonly content: unknown;
   /** Any parameter; empty where there is none. */
@@ -72,6 +74,8 @@ export const createAlipayGate = (deps: {
     const text = (name: string) => fields.get(name)?.toString('latin1') ?? '';
     if (text('sign_type') === '') return 'isv.missing-signature-type';
     if (text('sign_type') !== 'RSA2') return 'isv.invalid-signature-type';
+    // Its certificate has the key of the signature, or it is another one's.
+    if (text('app_cert_sn') !== '' && text('app_cert_sn') !== account.appCertSn) return 'isv.invalid-app-cert-sn';
     if (text('sign') === '') return 'isv.missing-signature';
     const isGood = isSignedRsa2(requestBytesToSign(fields), text('sign'), account.appPublicKey);
     return isGood ? undefined : 'isv.invalid-signature';
@@ -106,6 +110,7 @@ export const createAlipayGate = (deps: {
       request: {
         account,
         method,
+        byCertificate: text('app_cert_sn') !== '',
         authority: headers.host ?? '',
         notifyUrl: text('notify_url') || undefined,
         content,

@@ -17,20 +17,28 @@ const HOUR = 60 * MINUTE;
 // Eight tries in about 25 hours: 4m,10m,10m,1h,2h,6h,15h (opendocs; Antom prints 2m for the first, research, 2.2).
 const RETRY_MS = [4 * MINUTE, 10 * MINUTE, 10 * MINUTE, HOUR, 2 * HOUR, 6 * HOUR, 15 * HOUR];
 
+export type AlipaySigning = { readonly privateKey: KeyObject; readonly certSn: string | undefined };
+
 /** How Alipay notifies: a form with an RSA2 signature; only the word `success` ends the tries. */
-export const alipayNotifying = (deps: { readonly clock: Clock; readonly privateKey: KeyObject }): NotifyingChannel => ({
+export const alipayNotifying = (deps: {
+  readonly clock: Clock;
+  /** What an application is signed for with, and the number of the certificate where it is in certificate mode. */
+  readonly keyFor: (appId: string) => AlipaySigning;
+}): NotifyingChannel => ({
   retryMs: RETRY_MS,
   accepts: (status, body) => status === 200 && body === 'success',
   request: (notification) => {
+    const { privateKey, certSn } = deps.keyFor(notification.merchantId);
     const parameters: Record<string, string> = {
       ...(JSON.parse(notification.content) as Record<string, string>),
       notify_time: spacedInBeijing(deps.clock.nowMs()),
       notify_id: notification.notificationId,
       sign_type: 'RSA2',
+      ...(certSn === undefined ? {} : { alipay_cert_sn: certSn }),
     };
     const text = notificationTextToSign(parameters);
     if (notification.signature !== 'none') {
-      parameters['sign'] = signRsa2(notification.signature === 'wrong' ? `${text} ` : text, deps.privateKey);
+      parameters['sign'] = signRsa2(notification.signature === 'wrong' ? `${text} ` : text, privateKey);
     }
     return {
       body: new URLSearchParams(parameters).toString(),

@@ -8,6 +8,7 @@ import type { Ledger } from '../ledger.ts';
 import type { Limits } from '../limits.ts';
 import type { Notifier } from '../notifier.ts';
 import type { Payers } from '../payers.ts';
+import type { RotatingCertificate } from '../rotating-certificate.ts';
 import { wireFaultsOf } from '../script.ts';
 import type { Scripts } from '../scripts.ts';
 import type { State } from '../state.ts';
@@ -16,8 +17,9 @@ import type { AlipayAccount } from './account.ts';
 import { type AlipayAnswer, failure, renderAlipay } from './answer.ts';
 import { createAlipayBills } from './bills.ts';
 import type { AlipayMethod } from './call.ts';
+import { certSnOf, createCertificateDownload } from './certificates.ts';
 import { createAlipayGate } from './gate.ts';
-import { alipayNotifying, createAlipayNews } from './notifications.ts';
+import { type AlipaySigning, alipayNotifying, createAlipayNews } from './notifications.ts';
 import { createAlipayOauth } from './oauth.ts';
 import { createPagePay, PAGE_METHODS } from './page-pay.ts';
 import { createAlipayRefunds } from './refunds.ts';
@@ -32,6 +34,8 @@ export type AlipaySettings = {
   readonly accounts: readonly AlipayAccount[];
   /** Alipay's own key: what answers and notifications are signed with. */
   readonly privateKey: KeyObject;
+  /** The same for applications in certificate mode; undefined: there are none. */
+  readonly signer: RotatingCertificate | undefined;
   /** Unpaid trades by payment code end by themselves after this long. */
   readonly codeTradeClosedAfterMs: number;
   readonly timestampToleranceMs: number;
@@ -60,8 +64,14 @@ export const createAlipaySimulator = (deps: {
   readonly settings: AlipaySettings;
 }): AlipaySimulator => {
   const { clock, random, scripts, stats, settings, notifier, log } = deps;
-  const { privateKey } = settings;
-  notifier.register('alipay', alipayNotifying({ clock, privateKey }));
+  const { privateKey, signer } = settings;
+  // Alipay knows an application's mode; here it is that of the last request.
+  const byCertificate = new Set<string>();
+  const keyFor = (appId: string): AlipaySigning =>
+    signer === undefined || !byCertificate.has(appId)
+      ? { privateKey, certSn: undefined }
+      : { privateKey: signer.current.privateKey, certSn: certSnOf(signer.current.certificate) };
+  notifier.register('alipay', alipayNotifying({ clock, keyFor }));
   const news = createAlipayNews(deps);
   const trades = createAlipayTrades({ ...deps, ...settings, onPaid: news.paid });
   const oauth = createAlipayOauth({ ...deps, accounts: settings.accounts });
@@ -69,6 +79,7 @@ export const createAlipaySimulator = (deps: {
   const methods = new Map<string, AlipayMethod>(
     [
       oauth.method,
+      ...(signer === undefined ? [] : [createCertificateDownload(signer)]),
       bills.method,
       createTradePay({ ...deps, trades }),
       createTradeCreate({ clock, trades }),
@@ -99,7 +110,10 @@ export const createAlipaySimulator = (deps: {
       return renderAlipay(answer, isAnonymous ? 'none' : 'right', { method, privateKey, random });
     }
     const { request } = passed;
-    const by = { method: request.method, privateKey, random };
+    const { appId } = request.account;
+    if (request.byCertificate) byCertificate.add(appId);
+    else byCertificate.delete(appId);
+    const by = { method: request.method, ...keyFor(appId), random };
     const method = methods.get(request.method);
     const call = method?.read(request);
     stats.request('alipay', request.method);

@@ -10,10 +10,3 @@ export type UnionpayAccount = {
   readonly certId: string;
   readonly merchantPublicKey: KeyObject;
 };
-
-/** UnionPay's own side of the signatures. */
-export type UnionpayKey = {
-  readonly privateKey: KeyObject;
-  /** PEM: it stands in every answer. */
-  readonly certificate: string;
-};

@@ -3,9 +3,9 @@ import { compactInBeijing } from '../beijing-time.ts';
 import { partsOf } from '../discounts.ts';
 import type { Fen } from '../fen.ts';
 import type { Notifier, NotifyingChannel } from '../notifier.ts';
+import type { RotatingCertificate } from '../rotating-certificate.ts';
 import { notificationPlanOf } from '../script.ts';
 import type { Scripts } from '../scripts.ts';
-import type { UnionpayKey } from './account.ts';
 import type { UnionpayOrder } from './order.ts';
 import { type AcpFields, signAcp } from './signature.ts';
 
@@ -43,10 +43,11 @@ const paidTerms = (order: UnionpayOrder, settled: Fen): AcpFields => ({
 });
 
 /** How UnionPay notifies: a signed form; HTTP 200 ends the tries. */
-export const unionpayNotifying = (key: UnionpayKey): NotifyingChannel => ({
+export const unionpayNotifying = (signer: RotatingCertificate): NotifyingChannel => ({
   retryMs: RETRY_MS,
   accepts: (status) => status === 200,
   request: ({ content, signature }) => {
+    const key = signer.current;
     const fields: Record<string, string> = {
       ...(JSON.parse(content) as AcpFields),
       signPubKeyCert: key.certificate,

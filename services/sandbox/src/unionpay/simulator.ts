@@ -1,7 +1,7 @@
 import type { Clock, Random } from '@tillmesh/clock';
 import { z } from '@tillmesh/config';
 import type { Log } from '@tillmesh/telemetry';
-import { msOfCompact } from '../beijing-time.ts';
+import { compactInBeijing, msOfCompact } from '../beijing-time.ts';
 import type { BillBook } from '../bills/bill-book.ts';
 import { exchangeWithFaults } from '../exchange.ts';
 import { fen, ZERO_FEN } from '../fen.ts';
@@ -10,11 +10,12 @@ import type { Ledger } from '../ledger.ts';
 import type { Limits } from '../limits.ts';
 import type { Notifier } from '../notifier.ts';
 import type { Payers } from '../payers.ts';
+import type { RotatingCertificate } from '../rotating-certificate.ts';
 import { type Act, type Operation, payerPlanOf, type SignatureMode, secondsToScan, wireFaultsOf } from '../script.ts';
 import type { Scripts } from '../scripts.ts';
 import type { State } from '../state.ts';
 import type { Stats } from '../stats.ts';
-import type { UnionpayAccount, UnionpayKey } from './account.ts';
+import type { UnionpayAccount } from './account.ts';
 import { unionpayFile } from './bills.ts';
 import { createUnionpayNews, paidFields, unionpayNotifying } from './notifications.ts';
 import { keyOf, type UnionpayOrder } from './order.ts';
@@ -23,7 +24,7 @@ import { type AcpFields, isSignedAcp, signAcp } from './signature.ts';
 
 export type UnionpaySettings = {
   readonly accounts: readonly UnionpayAccount[];
-  readonly key: UnionpayKey;
+  readonly signer: RotatingCertificate;
   readonly ordersMax: number;
 };
 
@@ -71,6 +72,8 @@ const Refund = z.looseObject({
   txnAmt: amount,
   origQryId: z.string().regex(/^[0-9]{21}$/),
 });
+/** Takes a whole payment back on the day on which it was made; 04 gives back any part of it, later as well. */
+const Undo = Refund.extend({ txnType: z.literal('31') });
 const Query = z.looseObject({ ...common, txnType: z.literal('00'), txnSubType: z.literal('00') });
 
 const File = z.looseObject({
@@ -116,8 +119,8 @@ export const createUnionpaySimulator = (deps: {
   readonly settings: UnionpaySettings;
 }): UnionpaySimulator => {
   const { clock, random, payers, scripts, stats, notifier, log, settings } = deps;
-  const { key } = settings;
-  notifier.register('unionpay', unionpayNotifying(key));
+  const { signer } = settings;
+  notifier.register('unionpay', unionpayNotifying(signer));
   const news = createUnionpayNews(deps);
   const orders = createUnionpayOrders({ ...deps, ordersMax: settings.ordersMax, onPaid: news.paid });
   const accounts = new Map(settings.accounts.map((account) => [account.merId, account]));
@@ -126,6 +129,7 @@ export const createUnionpaySimulator = (deps: {
 
   // Unencoded, as the real gateway answers: whoever decodes it again breaks the base64 of the signature.
   const render = (asked: AcpFields, answer: AcpFields, mode: SignatureMode): HttpReply & { kind: 'answer' } => {
+    const key = signer.current;
     const echoed = ['txnType', 'txnSubType', 'bizType', 'accessType', 'merId', 'orderId', 'txnTime'] as const;
     const fields: Record<string, string> = {
       version: '5.1.0',
@@ -247,8 +251,14 @@ export const createUnionpaySimulator = (deps: {
     };
   };
 
+  const isWholeAndOfToday = ({ amount: paid, refunded, paidAtMs = 0 }: UnionpayOrder, txnAmt: string): boolean =>
+    refunded === ZERO_FEN &&
+    fen(Number(txnAmt)) === paid &&
+    compactInBeijing(paidAtMs).slice(0, 8) === compactInBeijing(clock.nowMs()).slice(0, 8);
+
   const readRefund = (account: UnionpayAccount, fields: AcpFields): Call | undefined => {
-    const parsed = Refund.safeParse(fields);
+    const isUndo = fields['txnType'] === '31';
+    const parsed = isUndo ? Undo.safeParse(fields) : Refund.safeParse(fields);
     if (!parsed.success) return undefined;
     const asked = parsed.data;
     const perform = (): AcpFields => {
@@ -261,6 +271,7 @@ export const createUnionpaySimulator = (deps: {
       }
       const of = orders.findByQueryId(account.merId, asked.origQryId);
       if (of?.state !== 'paid') return says('34');
+      if (isUndo && !isWholeAndOfToday(of, asked.txnAmt)) return says('36');
       const refund = orders.refund(of, {
         key: keyOf(account.merId, asked.orderId),
         merId: account.merId,
@@ -277,7 +288,7 @@ export const createUnionpaySimulator = (deps: {
     };
     const outTradeNo = orders.findByQueryId(account.merId, asked.origQryId)?.orderId ?? asked.orderId;
     return {
-      name: 'refund',
+      name: isUndo ? 'undo' : 'refund',
       operation: 'refund',
       outTradeNo,
       description: undefined,
@@ -362,7 +373,7 @@ export const createUnionpaySimulator = (deps: {
     const call =
       request.path === QUERY
         ? readQuery(account, fields)
-        : txnType === '04'
+        : txnType === '04' || txnType === '31'
           ? readRefund(account, fields)
           : readPayment(account, fields);
     if (call === undefined) {

@@ -24,6 +24,8 @@ export type WechatAccount = {
   readonly merchantPublicKey: KeyObject;
   /** Of the application, for its web authorisation; undefined: it has none. */
   readonly appSecret: string | undefined;
+  /** What is signed with for it where no request asks for a key. */
+  readonly signedWith: 'public_key' | 'certificate';
   /** For whom it may work as a service provider. */
   readonly subMerchants: readonly SubMerchant[];
   /** For whom it asks in this request; undefined: for itself. */
@@ -48,11 +50,4 @@ export const merchantView = ({ mchid, sub }: { readonly mchid: string; readonly 
 export const applicationView = ({ appid, sub }: { readonly appid: string; readonly sub?: SubMerchant | undefined }) => {
   if (sub === undefined) return { appid };
   return { sp_appid: appid, ...(sub.appid === undefined ? {} : { sub_appid: sub.appid }) };
-};
-
-/** WeChat Pay's own key: what answers and notifications are signed with. */
-export type PlatformKey = {
-  readonly privateKey: KeyObject;
-  /** `PUB_KEY_ID_…`; platform certificates come with a later issue. */
-  readonly publicKeyId: string;
 };

@@ -45,7 +45,7 @@ export const tradeBillText = (account: WechatAccount, entries: readonly BillEntr
       spacedInBeijing(entry.atMs),
       account.appid,
       account.mchid,
-      '0',
+      account.sub?.mchid ?? '0',
       '',
       entry.transactionId,
       entry.outTradeNo,

@@ -1,13 +1,14 @@
-import { createCipheriv } from 'node:crypto';
 import type { Clock, Random } from '@tillmesh/clock';
 import { assert } from '@tillmesh/domain';
 import { compactInBeijing, rfc3339InBeijing } from '../beijing-time.ts';
 import type { Notification, Notifier, NotifyingChannel } from '../notifier.ts';
 import { type Act, notificationPlanOf } from '../script.ts';
 import type { Scripts } from '../scripts.ts';
-import type { PlatformKey, WechatAccount } from './account.ts';
+import type { WechatAccount } from './account.ts';
 import type { Paid, WechatOrder } from './order.ts';
 import { notifiedView } from './order-view.ts';
+import type { PlatformKeys } from './platform-keys.ts';
+import { encryptResource } from './sealed-resource.ts';
 import { platformMessage, signMessage } from './v3-signature.ts';
 
 const SECOND = 1_000;
@@ -40,26 +41,11 @@ const SUMMARIES: Readonly<Record<string, string>> = {
   'REFUND.CLOSED': '退款关闭',
 };
 
-/** AEAD_AES_256_GCM: base64 of the cipher text with the 16 bytes of the tag behind. */
-export const encryptResource = (options: {
-  readonly plaintext: string;
-  readonly apiV3Key: string;
-  /** 12 characters. */
-  readonly nonce: string;
-  readonly associatedData: string;
-}): string => {
-  const cipher = createCipheriv('aes-256-gcm', Buffer.from(options.apiV3Key), Buffer.from(options.nonce));
-  cipher.setAAD(Buffer.from(options.associatedData));
-  return Buffer.concat([cipher.update(options.plaintext, 'utf8'), cipher.final(), cipher.getAuthTag()]).toString(
-    'base64',
-  );
-};
-
 /** How WeChat Pay notifies: signed headers, an encrypted resource, and the HTTP status alone decides. */
 export const wechatNotifying = (deps: {
   readonly clock: Clock;
   readonly random: Random;
-  readonly platform: PlatformKey;
+  readonly platform: PlatformKeys;
   readonly accounts: readonly WechatAccount[];
 }): NotifyingChannel => {
   const { clock, random, platform } = deps;
@@ -96,6 +82,7 @@ export const wechatNotifying = (deps: {
       const body = bodyOf(notification);
       const timestamp = String(Math.floor(clock.nowMs() / SECOND));
       const nonceStr = random.hex(16);
+      const signer = platform.signerFor('', accounts.get(notification.merchantId));
       const signed = Buffer.from(notification.signature === 'wrong' ? `${body} ` : body);
       return {
         body,
@@ -108,10 +95,10 @@ export const wechatNotifying = (deps: {
             ? {}
             : {
                 'Wechatpay-Nonce': nonceStr,
-                'Wechatpay-Signature': signMessage(platformMessage(timestamp, nonceStr, signed), platform.privateKey),
+                'Wechatpay-Signature': signMessage(platformMessage(timestamp, nonceStr, signed), signer.privateKey),
                 'Wechatpay-Signature-Type': 'WECHATPAY2-SHA256-RSA2048',
                 'Wechatpay-Timestamp': timestamp,
-                'Wechatpay-Serial': platform.publicKeyId,
+                'Wechatpay-Serial': signer.id,
               }),
         },
       };

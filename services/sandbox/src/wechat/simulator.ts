@@ -9,11 +9,12 @@ import type { Payers } from '../payers.ts';
 import type { Scripts } from '../scripts.ts';
 import type { State } from '../state.ts';
 import type { Stats } from '../stats.ts';
-import type { PlatformKey, WechatAccount } from './account.ts';
+import type { WechatAccount } from './account.ts';
 import { createCodeOrders } from './code-orders.ts';
 import { createWechatNews, wechatNotifying } from './notifications.ts';
 import { createWechatOauth } from './oauth.ts';
 import { createWechatOrders, type WechatOrders } from './orders.ts';
+import type { PlatformKeys } from './platform-keys.ts';
 import { createWechatRefunds } from './refunds.ts';
 import { createMicropay } from './v2-micropay.ts';
 import { createOrderQuery, createReverse } from './v2-orders.ts';
@@ -26,7 +27,7 @@ import { createV3Transactions } from './v3-transactions.ts';
 
 export type WechatSettings = {
   readonly accounts: readonly WechatAccount[];
-  readonly platform: PlatformKey;
+  readonly platform: PlatformKeys;
   /** Unpaid orders by payment code end by themselves after this long. */
   readonly codeOrderRevokedAfterMs: number;
   readonly refundTakesMs: number;

@@ -1,7 +1,7 @@
 import type { Clock, Random } from '@tillmesh/clock';
 import type { HttpAnswer } from '../http-server.ts';
 import type { SignatureMode } from '../script.ts';
-import type { PlatformKey } from './account.ts';
+import type { Signer } from './platform-keys.ts';
 import { platformMessage, signMessage } from './v3-signature.ts';
 
 /** An answer before it is signed; without a body it is a 204. */
@@ -62,22 +62,18 @@ export const answerOfError = ({ status, code, message, detail }: V3Error): V3Ans
   body: { code, message, ...(detail === undefined ? {} : { detail }) },
 });
 
-export type V3Renderer = (answer: V3Answer, signature: SignatureMode) => HttpAnswer;
+export type V3Renderer = (answer: V3Answer, signature: SignatureMode, signer: Signer) => HttpAnswer;
 
 /** Signs every answer, errors included; whether the real ones sign all errors is not documented (research, 1.2a). */
-export const createV3Renderer = (deps: {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly platform: PlatformKey;
-}): V3Renderer => {
-  const { clock, random, platform } = deps;
-  return (answer, mode) => {
+export const createV3Renderer = (deps: { readonly clock: Clock; readonly random: Random }): V3Renderer => {
+  const { clock, random } = deps;
+  return (answer, mode, signer) => {
     const body = answer.body === undefined ? Buffer.alloc(0) : Buffer.from(JSON.stringify(answer.body));
     const timestamp = String(Math.floor(clock.nowMs() / 1_000));
     const nonceStr = random.hex(16);
     // A wrong signature is a good signature of another body, so that only a verifier can tell.
     const signed = mode === 'wrong' ? Buffer.concat([body, Buffer.from(' ')]) : body;
-    const signature = signMessage(platformMessage(timestamp, nonceStr, signed), platform.privateKey);
+    const signature = signMessage(platformMessage(timestamp, nonceStr, signed), signer.privateKey);
     return {
       kind: 'answer',
       status: answer.status,
@@ -92,7 +88,7 @@ export const createV3Renderer = (deps: {
               'Wechatpay-Nonce': nonceStr,
               'Wechatpay-Signature': signature,
               'Wechatpay-Timestamp': timestamp,
-              'Wechatpay-Serial': platform.publicKeyId,
+              'Wechatpay-Serial': signer.id,
               'Wechatpay-Signature-Type': 'WECHATPAY2-SHA256-RSA2048',
             }),
       },

@@ -24,7 +24,9 @@ const refused = (reason: string, message: string): GateResult => ({
 });
 
 const mayNameSub = (path: string): boolean =>
-  path.startsWith('/v3/pay/partner/') || path.startsWith('/v3/refund/domestic/refunds');
+  path.startsWith('/v3/pay/partner/') ||
+  path.startsWith('/v3/refund/domestic/refunds') ||
+  path === '/v3/bill/tradebill';
 
 /** The merchant for whom a service provider asks: in the query or in the body. */
 const subMchidIn = ({ method, query, body }: HttpRequest): string | undefined => {

@@ -4,15 +4,17 @@ import { exchangeWithFaults } from '../exchange.ts';
 import type { HttpReply, HttpRequest } from '../http-server.ts';
 import type { Limits } from '../limits.ts';
 import type { HostName } from '../outage.ts';
-import { wireFaultsOf } from '../script.ts';
+import { type SignatureMode, wireFaultsOf } from '../script.ts';
 import type { ScriptContext, Scripts } from '../scripts.ts';
 import type { State } from '../state.ts';
 import type { Stats } from '../stats.ts';
-import type { PlatformKey, WechatAccount } from './account.ts';
+import type { WechatAccount } from './account.ts';
 import type { WechatOrders } from './orders.ts';
-import { answerOfError, createV3Renderer, v3Error } from './v3-answer.ts';
+import type { PlatformKeys } from './platform-keys.ts';
+import { answerOfError, createV3Renderer, type V3Answer, v3Error } from './v3-answer.ts';
 import { type createV3Bills, DOWNLOAD_PATH } from './v3-bills.ts';
 import type { V3Call, V3Read } from './v3-call.ts';
+import { createV3Certificates } from './v3-certificates.ts';
 import { createV3Gate } from './v3-gate.ts';
 import type { createV3Refunds } from './v3-refunds.ts';
 import type { createV3Transactions } from './v3-transactions.ts';
@@ -42,7 +44,7 @@ export const createV3Simulator = (deps: {
   readonly limits: Limits;
   readonly log: Log;
   readonly accounts: readonly WechatAccount[];
-  readonly platform: PlatformKey;
+  readonly platform: PlatformKeys;
   readonly orders: WechatOrders;
   readonly transactions: ReturnType<typeof createV3Transactions>;
   readonly refunds: ReturnType<typeof createV3Refunds>;
@@ -50,7 +52,8 @@ export const createV3Simulator = (deps: {
 }): ((request: HttpRequest) => Promise<HttpReply>) => {
   const { clock, scripts, stats, orders, transactions, refunds, bills, log } = deps;
   const gate = createV3Gate(deps);
-  const render = createV3Renderer(deps);
+  const renderSigned = createV3Renderer(deps);
+  const certificates = createV3Certificates(deps);
   // A service provider has the same under /partner/; the gate says for whom it asks.
   const ordersPath = '/v3/pay/(?:partner/)?transactions';
   const orderPath = `${ordersPath}/out-trade-no/([^/]+)`;
@@ -65,6 +68,7 @@ export const createV3Simulator = (deps: {
     { method: 'GET', path: new RegExp(`^${ordersPath}/id/([^/]+)$`), read: transactions.queryById },
     { method: 'POST', path: new RegExp(`^${orderPath}/close$`), read: transactions.close },
     { method: 'POST', path: new RegExp(`^${orderPath}/reverse$`), read: transactions.reverse },
+    { method: 'GET', path: /^\/v3\/certificates$/, read: certificates },
     { method: 'POST', path: /^\/v3\/refund\/domestic\/refunds$/, read: refunds.ask },
     { method: 'GET', path: /^\/v3\/bill\/tradebill$/, read: bills.trade },
     { method: 'GET', path: /^\/v3\/bill\/fundflowbill$/, read: bills.fundFlow },
@@ -91,17 +95,21 @@ export const createV3Simulator = (deps: {
   });
 
   return async (request) => {
+    const askedKey = String(request.headers['wechatpay-serial'] ?? '');
+    const renderFor = (merchant: WechatAccount | undefined) => (answer: V3Answer, mode: SignatureMode) =>
+      renderSigned(answer, mode, deps.platform.signerFor(askedKey, merchant));
     const route = routes.find(({ method, path }) => method === request.method && path.test(request.path));
     const isDownload = request.method === 'GET' && request.path === DOWNLOAD_PATH;
     if (route === undefined && !isDownload)
-      return render(answerOfError(v3Error('RESOURCE_NOT_EXISTS', '请求的资源不存在')), 'right');
+      return renderFor(undefined)(answerOfError(v3Error('RESOURCE_NOT_EXISTS', '请求的资源不存在')), 'right');
     const passed = gate(request);
     if (passed.kind === 'refused') {
       log.warn({ path: request.path, reason: passed.reason }, 'a v3 request was refused');
       stats.refusedSignature('wechat', passed.reason);
-      return render(answerOfError(passed.error), 'right');
+      return renderFor(undefined)(answerOfError(passed.error), 'right');
     }
     const { account, spendNonce } = passed;
+    const render = renderFor(account);
     if (route === undefined) {
       const given = await bills.download(account, request);
       return { ...('kind' in given ? given : render(answerOfError(given), 'right')), onSent: spendNonce };

@@ -9,6 +9,8 @@ import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.ts";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { MerchantEvent } from "../../notify/v1/merchant_event_pb.ts";
+import { file_tillmesh_notify_v1_merchant_event } from "../../notify/v1/merchant_event_pb.ts";
 import type { Payment, PaymentRef, PaymentState } from "../../payment/v1/payment_pb.ts";
 import { file_tillmesh_payment_v1_payment } from "../../payment/v1/payment_pb.ts";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
@@ -17,7 +19,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file tillmesh/query/v1/query_service.proto.
  */
 export const file_tillmesh_query_v1_query_service: GenFile = /*@__PURE__*/
-  fileDesc("CiV0aWxsbWVzaC9xdWVyeS92MS9xdWVyeV9zZXJ2aWNlLnByb3RvEhF0aWxsbWVzaC5xdWVyeS52MSJNChFHZXRQYXltZW50UmVxdWVzdBI4CgdwYXltZW50GAEgASgLMh8udGlsbG1lc2gucGF5bWVudC52MS5QYXltZW50UmVmQga6SAPIAQEiQwoSR2V0UGF5bWVudFJlc3BvbnNlEi0KB3BheW1lbnQYASABKAsyHC50aWxsbWVzaC5wYXltZW50LnYxLlBheW1lbnQioAIKE0xpc3RQYXltZW50c1JlcXVlc3QSMAoLbWVyY2hhbnRfaWQYASABKAlCG7pIGHIWEAEYIDIQXlswLTlBLVphLXpfLV0rJBIoCgRmcm9tGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBImCgJ0bxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGwoJcGFnZV9zaXplGAQgASgNQgi6SAUqAxjIARIcCgpwYWdlX3Rva2VuGAUgASgJQgi6SAVyAxiAEBI7CgZzdGF0ZXMYBiADKA4yIS50aWxsbWVzaC5wYXltZW50LnYxLlBheW1lbnRTdGF0ZUIIukgFkgECEAUSDQoFZnJlc2gYByABKAgi7AEKFExpc3RQYXltZW50c1Jlc3BvbnNlEi4KCHBheW1lbnRzGAEgAygLMhwudGlsbG1lc2gucGF5bWVudC52MS5QYXltZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRIaChJtaXNzaW5nX2dyb3VwX3RhZ3MYAyADKA0SEgoKaW5jb21wbGV0ZRgEIAEoCBItCgZzb3VyY2UYBSABKA4yHS50aWxsbWVzaC5xdWVyeS52MS5MaXN0U291cmNlEiwKCXN0YWxlbmVzcxgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiI8ChRHZXRUcmFqZWN0b3J5UmVxdWVzdBIkCghvcmRlcl9ubxgBIAEoCUISukgPcg0yC15bMC05XXsyNX0kIssBCg5UcmFqZWN0b3J5TGluZRIvCgtoYXBwZW5lZF9hdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGc291cmNlGAIgASgJEg0KBWV2ZW50GAMgASgJEjsKBWZhY3RzGAQgAygLMiwudGlsbG1lc2gucXVlcnkudjEuVHJhamVjdG9yeUxpbmUuRmFjdHNFbnRyeRosCgpGYWN0c0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEivAEKFUdldFRyYWplY3RvcnlSZXNwb25zZRIwCgVsaW5lcxgBIAMoCzIhLnRpbGxtZXNoLnF1ZXJ5LnYxLlRyYWplY3RvcnlMaW5lEg4KBmlzX2N1dBgCIAEoCBIQCgh0cmFjZV9pZBgDIAEoCRIZChFyZWFkX2Zyb21fcmVwbGljYRgEIAEoCBI0ChFyZXBsaWNhX3N0YWxlbmVzcxgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbipdCgpMaXN0U291cmNlEhsKF0xJU1RfU09VUkNFX1VOU1BFQ0lGSUVEEAASGgoWTElTVF9TT1VSQ0VfUFJPSkVDVElPThABEhYKEkxJU1RfU09VUkNFX0dST1VQUxACMr0CCgxRdWVyeVNlcnZpY2USXgoKR2V0UGF5bWVudBIkLnRpbGxtZXNoLnF1ZXJ5LnYxLkdldFBheW1lbnRSZXF1ZXN0GiUudGlsbG1lc2gucXVlcnkudjEuR2V0UGF5bWVudFJlc3BvbnNlIgOQAgESZAoMTGlzdFBheW1lbnRzEiYudGlsbG1lc2gucXVlcnkudjEuTGlzdFBheW1lbnRzUmVxdWVzdBonLnRpbGxtZXNoLnF1ZXJ5LnYxLkxpc3RQYXltZW50c1Jlc3BvbnNlIgOQAgESZwoNR2V0VHJhamVjdG9yeRInLnRpbGxtZXNoLnF1ZXJ5LnYxLkdldFRyYWplY3RvcnlSZXF1ZXN0GigudGlsbG1lc2gucXVlcnkudjEuR2V0VHJhamVjdG9yeVJlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_tillmesh_payment_v1_payment]);
+  fileDesc("CiV0aWxsbWVzaC9xdWVyeS92MS9xdWVyeV9zZXJ2aWNlLnByb3RvEhF0aWxsbWVzaC5xdWVyeS52MSJNChFHZXRQYXltZW50UmVxdWVzdBI4CgdwYXltZW50GAEgASgLMh8udGlsbG1lc2gucGF5bWVudC52MS5QYXltZW50UmVmQga6SAPIAQEiQwoSR2V0UGF5bWVudFJlc3BvbnNlEi0KB3BheW1lbnQYASABKAsyHC50aWxsbWVzaC5wYXltZW50LnYxLlBheW1lbnQioAIKE0xpc3RQYXltZW50c1JlcXVlc3QSMAoLbWVyY2hhbnRfaWQYASABKAlCG7pIGHIWEAEYIDIQXlswLTlBLVphLXpfLV0rJBIoCgRmcm9tGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBImCgJ0bxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGwoJcGFnZV9zaXplGAQgASgNQgi6SAUqAxjIARIcCgpwYWdlX3Rva2VuGAUgASgJQgi6SAVyAxiAEBI7CgZzdGF0ZXMYBiADKA4yIS50aWxsbWVzaC5wYXltZW50LnYxLlBheW1lbnRTdGF0ZUIIukgFkgECEAUSDQoFZnJlc2gYByABKAgi7AEKFExpc3RQYXltZW50c1Jlc3BvbnNlEi4KCHBheW1lbnRzGAEgAygLMhwudGlsbG1lc2gucGF5bWVudC52MS5QYXltZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRIaChJtaXNzaW5nX2dyb3VwX3RhZ3MYAyADKA0SEgoKaW5jb21wbGV0ZRgEIAEoCBItCgZzb3VyY2UYBSABKA4yHS50aWxsbWVzaC5xdWVyeS52MS5MaXN0U291cmNlEiwKCXN0YWxlbmVzcxgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiI8ChRHZXRUcmFqZWN0b3J5UmVxdWVzdBIkCghvcmRlcl9ubxgBIAEoCUISukgPcg0yC15bMC05XXsyNX0kIssBCg5UcmFqZWN0b3J5TGluZRIvCgtoYXBwZW5lZF9hdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGc291cmNlGAIgASgJEg0KBWV2ZW50GAMgASgJEjsKBWZhY3RzGAQgAygLMiwudGlsbG1lc2gucXVlcnkudjEuVHJhamVjdG9yeUxpbmUuRmFjdHNFbnRyeRosCgpGYWN0c0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEivAEKFUdldFRyYWplY3RvcnlSZXNwb25zZRIwCgVsaW5lcxgBIAMoCzIhLnRpbGxtZXNoLnF1ZXJ5LnYxLlRyYWplY3RvcnlMaW5lEg4KBmlzX2N1dBgCIAEoCBIQCgh0cmFjZV9pZBgDIAEoCRIZChFyZWFkX2Zyb21fcmVwbGljYRgEIAEoCBI0ChFyZXBsaWNhX3N0YWxlbmVzcxgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJuChRXYXRjaE1lcmNoYW50UmVxdWVzdBIwCgttZXJjaGFudF9pZBgBIAEoCUIbukgYchYQARggMhBeWzAtOUEtWmEtel8tXSskEiQKBmN1cnNvchgCIAEoCUIUukgRcg8yDV5bMC05XXswLDE5fSQiWQoVV2F0Y2hNZXJjaGFudFJlc3BvbnNlEjAKBWV2ZW50GAEgASgLMiEudGlsbG1lc2gubm90aWZ5LnYxLk1lcmNoYW50RXZlbnQSDgoGY3Vyc29yGAIgASgJKl0KCkxpc3RTb3VyY2USGwoXTElTVF9TT1VSQ0VfVU5TUEVDSUZJRUQQABIaChZMSVNUX1NPVVJDRV9QUk9KRUNUSU9OEAESFgoSTElTVF9TT1VSQ0VfR1JPVVBTEAIyqAMKDFF1ZXJ5U2VydmljZRJeCgpHZXRQYXltZW50EiQudGlsbG1lc2gucXVlcnkudjEuR2V0UGF5bWVudFJlcXVlc3QaJS50aWxsbWVzaC5xdWVyeS52MS5HZXRQYXltZW50UmVzcG9uc2UiA5ACARJkCgxMaXN0UGF5bWVudHMSJi50aWxsbWVzaC5xdWVyeS52MS5MaXN0UGF5bWVudHNSZXF1ZXN0GicudGlsbG1lc2gucXVlcnkudjEuTGlzdFBheW1lbnRzUmVzcG9uc2UiA5ACARJnCg1HZXRUcmFqZWN0b3J5EicudGlsbG1lc2gucXVlcnkudjEuR2V0VHJhamVjdG9yeVJlcXVlc3QaKC50aWxsbWVzaC5xdWVyeS52MS5HZXRUcmFqZWN0b3J5UmVzcG9uc2UiA5ACARJpCg1XYXRjaE1lcmNoYW50EicudGlsbG1lc2gucXVlcnkudjEuV2F0Y2hNZXJjaGFudFJlcXVlc3QaKC50aWxsbWVzaC5xdWVyeS52MS5XYXRjaE1lcmNoYW50UmVzcG9uc2UiA5ACATABYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_tillmesh_notify_v1_merchant_event, file_tillmesh_payment_v1_payment]);
 
 /**
  * Which payment.
@@ -297,6 +299,63 @@ export const GetTrajectoryResponseSchema: GenMessage<GetTrajectoryResponse> = /*
   messageDesc(file_tillmesh_query_v1_query_service, 6);
 
 /**
+ * Whom to follow.
+ *
+ * @generated from message tillmesh.query.v1.WatchMerchantRequest
+ */
+export type WatchMerchantRequest = Message<"tillmesh.query.v1.WatchMerchantRequest"> & {
+  /**
+   * Whose payments, 1 to 32 characters of 0-9 A-Z a-z _ -.
+   *
+   * @generated from field: string merchant_id = 1;
+   */
+  merchantId: string;
+
+  /**
+   * The cursor of the last event that was dealt with; empty for what happens from now on. "0" for all that is kept.
+   * REQUEST_INVALID where events behind it are kept no more.
+   *
+   * @generated from field: string cursor = 2;
+   */
+  cursor: string;
+};
+
+/**
+ * Describes the message tillmesh.query.v1.WatchMerchantRequest.
+ * Use `create(WatchMerchantRequestSchema)` to create a new message.
+ */
+export const WatchMerchantRequestSchema: GenMessage<WatchMerchantRequest> = /*@__PURE__*/
+  messageDesc(file_tillmesh_query_v1_query_service, 7);
+
+/**
+ * An event, or a place alone.
+ *
+ * @generated from message tillmesh.query.v1.WatchMerchantResponse
+ */
+export type WatchMerchantResponse = Message<"tillmesh.query.v1.WatchMerchantResponse"> & {
+  /**
+   * What happened. Not set in the first answer of a stream without a cursor, which only says where it begins.
+   *
+   * @generated from field: tillmesh.notify.v1.MerchantEvent event = 1;
+   */
+  event?: MerchantEvent | undefined;
+
+  /**
+   * Where to go on after this.
+   *
+   * @generated from field: string cursor = 2;
+   */
+  cursor: string;
+};
+
+/**
+ * Describes the message tillmesh.query.v1.WatchMerchantResponse.
+ * Use `create(WatchMerchantResponseSchema)` to create a new message.
+ */
+export const WatchMerchantResponseSchema: GenMessage<WatchMerchantResponse> = /*@__PURE__*/
+  messageDesc(file_tillmesh_query_v1_query_service, 8);
+
+/**
  * Who answered a list.
  *
  * @generated from enum tillmesh.query.v1.ListSource
@@ -378,6 +437,20 @@ export const QueryService: GenService<{
     methodKind: "unary";
     input: typeof GetTrajectoryRequestSchema;
     output: typeof GetTrajectoryResponseSchema;
+  },
+  /**
+   * Follows a merchant: what became of its payments and refunds, as it happens, in the order in which it was recorded; of one payment
+   * in the order in which it happened. The same events as webhooks carry, for those on gRPC; whether a merchant has webhooks makes no
+   * difference. Ends when the caller's deadline (at most 10 minutes) is reached, and goes on from a cursor when opened again: an event
+   * may come twice then, and none is left out for 30 days.
+   * UNAVAILABLE with DEPENDENCY_UNAVAILABLE while the store of events is away.
+   *
+   * @generated from rpc tillmesh.query.v1.QueryService.WatchMerchant
+   */
+  watchMerchant: {
+    methodKind: "server_streaming";
+    input: typeof WatchMerchantRequestSchema;
+    output: typeof WatchMerchantResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_tillmesh_query_v1_query_service, 0);

@@ -6,6 +6,8 @@
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { MerchantEventKind } from "../../notify/v1/merchant_event_pb.ts";
+import { file_tillmesh_notify_v1_merchant_event } from "../../notify/v1/merchant_event_pb.ts";
 import type { PaymentKind, Wallet } from "../../payment/v1/payment_pb.ts";
 import { file_tillmesh_payment_v1_payment } from "../../payment/v1/payment_pb.ts";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
@@ -14,7 +16,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file tillmesh/routing/v1/routing_table.proto.
  */
 export const file_tillmesh_routing_v1_routing_table: GenFile = /*@__PURE__*/
-  fileDesc("Cid0aWxsbWVzaC9yb3V0aW5nL3YxL3JvdXRpbmdfdGFibGUucHJvdG8SE3RpbGxtZXNoLnJvdXRpbmcudjEifAoITWVyY2hhbnQSEwoLbWVyY2hhbnRfaWQYASABKAkSFAoMZGlzcGxheV9uYW1lGAIgASgJEhMKC2FjY291bnRfaWRzGAMgAygJEjAKBXJ1bGVzGAQgAygLMiEudGlsbG1lc2gucm91dGluZy52MS5NZXJjaGFudFJ1bGUipgIKDE1lcmNoYW50UnVsZRIsCgd3YWxsZXRzGAEgAygOMhsudGlsbG1lc2gucGF5bWVudC52MS5XYWxsZXQSLwoFa2luZHMYAiADKA4yIC50aWxsbWVzaC5wYXltZW50LnYxLlBheW1lbnRLaW5kEiMKFmFtb3VudF9taW5vcl91bml0c19taW4YAyABKANIAIgBARIjChZhbW91bnRfbWlub3JfdW5pdHNfbWF4GAQgASgDSAGIAQESGgoScHJlZmVyX2FjY291bnRfaWRzGAUgAygJEhsKE2V4Y2x1ZGVfYWNjb3VudF9pZHMYBiADKAlCGQoXX2Ftb3VudF9taW5vcl91bml0c19taW5CGQoXX2Ftb3VudF9taW5vcl91bml0c19tYXgigwEKCERheUxpbWl0EhEKCXRpbWVfem9uZRgBIAEoCRIjChZhbW91bnRfbWlub3JfdW5pdHNfbWF4GAIgASgDSACIAQESFgoJY291bnRfbWF4GAMgASgESAGIAQFCGQoXX2Ftb3VudF9taW5vcl91bml0c19tYXhCDAoKX2NvdW50X21heCI0CgtHcmV5UmVsZWFzZRIPCgdwZXJjZW50GAEgASgBEhQKDG1lcmNoYW50X2lkcxgCIAMoCSKrAwoOQ2hhbm5lbEFjY291bnQSEgoKYWNjb3VudF9pZBgBIAEoCRISCgpjaGFubmVsX2lkGAIgASgJEiwKB3dhbGxldHMYAyADKA4yGy50aWxsbWVzaC5wYXltZW50LnYxLldhbGxldBIvCgVraW5kcxgEIAMoDjIgLnRpbGxtZXNoLnBheW1lbnQudjEuUGF5bWVudEtpbmQSEgoKY3VycmVuY2llcxgFIAMoCRIeChZhbW91bnRfbWlub3JfdW5pdHNfbWF4GAYgASgDEgwKBHJhbmsYByABKA0SDgoGd2VpZ2h0GAggASgNEjAKBXN0YXRlGAkgASgOMiEudGlsbG1lc2gucm91dGluZy52MS5BY2NvdW50U3RhdGUSEgoKc3RhdGVfbm90ZRgKIAEoCRIYChBmZWVfYmFzaXNfcG9pbnRzGAsgASgNEjAKCWRheV9saW1pdBgMIAEoCzIdLnRpbGxtZXNoLnJvdXRpbmcudjEuRGF5TGltaXQSLgoEZ3JleRgNIAEoCzIgLnRpbGxtZXNoLnJvdXRpbmcudjEuR3JleVJlbGVhc2UiLwoKUmV0dXJuU3RlcBIVCg1zaGFyZV9wZXJjZW50GAEgASgBEgoKAm1zGAIgASgNIqEBCgxIZWFsdGhQb2xpY3kSNQoMcmV0dXJuX3N0ZXBzGAEgAygLMh8udGlsbG1lc2gucm91dGluZy52MS5SZXR1cm5TdGVwEhQKDGdvb2RfcGVyY2VudBgCIAEoARITCgtiYWRfcGVyY2VudBgDIAEoARIUCgxvdXRjb21lc19taW4YBCABKA0SGQoRcmVwb3J0X2FnZV9tc19tYXgYBSABKA0iwgEKDFJvdXRpbmdUYWJsZRIPCgd2ZXJzaW9uGAEgASgEEjAKCW1lcmNoYW50cxgCIAMoCzIdLnRpbGxtZXNoLnJvdXRpbmcudjEuTWVyY2hhbnQSNQoIYWNjb3VudHMYAyADKAsyIy50aWxsbWVzaC5yb3V0aW5nLnYxLkNoYW5uZWxBY2NvdW50EjgKDWhlYWx0aF9wb2xpY3kYBCABKAsyIS50aWxsbWVzaC5yb3V0aW5nLnYxLkhlYWx0aFBvbGljeSJPCglDYW5kaWRhdGUSEgoKYWNjb3VudF9pZBgBIAEoCRIOCgZjaG9zZW4YAiABKAgSDgoGcmVhc29uGAMgASgJEg4KBmNoYW5jZRgEIAEoASpkCgxBY2NvdW50U3RhdGUSHQoZQUNDT1VOVF9TVEFURV9VTlNQRUNJRklFRBAAEhkKFUFDQ09VTlRfU1RBVEVfRU5BQkxFRBABEhoKFkFDQ09VTlRfU1RBVEVfRElTQUJMRUQQAmIGcHJvdG8z", [file_tillmesh_payment_v1_payment]);
+  fileDesc("Cid0aWxsbWVzaC9yb3V0aW5nL3YxL3JvdXRpbmdfdGFibGUucHJvdG8SE3RpbGxtZXNoLnJvdXRpbmcudjEitAEKCE1lcmNoYW50EhMKC21lcmNoYW50X2lkGAEgASgJEhQKDGRpc3BsYXlfbmFtZRgCIAEoCRITCgthY2NvdW50X2lkcxgDIAMoCRIwCgVydWxlcxgEIAMoCzIhLnRpbGxtZXNoLnJvdXRpbmcudjEuTWVyY2hhbnRSdWxlEjYKCHdlYmhvb2tzGAUgAygLMiQudGlsbG1lc2gucm91dGluZy52MS5NZXJjaGFudFdlYmhvb2sisAEKD01lcmNoYW50V2ViaG9vaxITCgtlbmRwb2ludF9pZBgBIAEoCRILCgN1cmwYAiABKAkSNAoHc2lnbmluZxgDIAEoDjIjLnRpbGxtZXNoLnJvdXRpbmcudjEuV2ViaG9va1NpZ25pbmcSDwoHa2V5X2lkcxgEIAMoCRI0CgVraW5kcxgFIAMoDjIlLnRpbGxtZXNoLm5vdGlmeS52MS5NZXJjaGFudEV2ZW50S2luZCKmAgoMTWVyY2hhbnRSdWxlEiwKB3dhbGxldHMYASADKA4yGy50aWxsbWVzaC5wYXltZW50LnYxLldhbGxldBIvCgVraW5kcxgCIAMoDjIgLnRpbGxtZXNoLnBheW1lbnQudjEuUGF5bWVudEtpbmQSIwoWYW1vdW50X21pbm9yX3VuaXRzX21pbhgDIAEoA0gAiAEBEiMKFmFtb3VudF9taW5vcl91bml0c19tYXgYBCABKANIAYgBARIaChJwcmVmZXJfYWNjb3VudF9pZHMYBSADKAkSGwoTZXhjbHVkZV9hY2NvdW50X2lkcxgGIAMoCUIZChdfYW1vdW50X21pbm9yX3VuaXRzX21pbkIZChdfYW1vdW50X21pbm9yX3VuaXRzX21heCKDAQoIRGF5TGltaXQSEQoJdGltZV96b25lGAEgASgJEiMKFmFtb3VudF9taW5vcl91bml0c19tYXgYAiABKANIAIgBARIWCgljb3VudF9tYXgYAyABKARIAYgBAUIZChdfYW1vdW50X21pbm9yX3VuaXRzX21heEIMCgpfY291bnRfbWF4IjQKC0dyZXlSZWxlYXNlEg8KB3BlcmNlbnQYASABKAESFAoMbWVyY2hhbnRfaWRzGAIgAygJIqsDCg5DaGFubmVsQWNjb3VudBISCgphY2NvdW50X2lkGAEgASgJEhIKCmNoYW5uZWxfaWQYAiABKAkSLAoHd2FsbGV0cxgDIAMoDjIbLnRpbGxtZXNoLnBheW1lbnQudjEuV2FsbGV0Ei8KBWtpbmRzGAQgAygOMiAudGlsbG1lc2gucGF5bWVudC52MS5QYXltZW50S2luZBISCgpjdXJyZW5jaWVzGAUgAygJEh4KFmFtb3VudF9taW5vcl91bml0c19tYXgYBiABKAMSDAoEcmFuaxgHIAEoDRIOCgZ3ZWlnaHQYCCABKA0SMAoFc3RhdGUYCSABKA4yIS50aWxsbWVzaC5yb3V0aW5nLnYxLkFjY291bnRTdGF0ZRISCgpzdGF0ZV9ub3RlGAogASgJEhgKEGZlZV9iYXNpc19wb2ludHMYCyABKA0SMAoJZGF5X2xpbWl0GAwgASgLMh0udGlsbG1lc2gucm91dGluZy52MS5EYXlMaW1pdBIuCgRncmV5GA0gASgLMiAudGlsbG1lc2gucm91dGluZy52MS5HcmV5UmVsZWFzZSIvCgpSZXR1cm5TdGVwEhUKDXNoYXJlX3BlcmNlbnQYASABKAESCgoCbXMYAiABKA0ioQEKDEhlYWx0aFBvbGljeRI1CgxyZXR1cm5fc3RlcHMYASADKAsyHy50aWxsbWVzaC5yb3V0aW5nLnYxLlJldHVyblN0ZXASFAoMZ29vZF9wZXJjZW50GAIgASgBEhMKC2JhZF9wZXJjZW50GAMgASgBEhQKDG91dGNvbWVzX21pbhgEIAEoDRIZChFyZXBvcnRfYWdlX21zX21heBgFIAEoDSLCAQoMUm91dGluZ1RhYmxlEg8KB3ZlcnNpb24YASABKAQSMAoJbWVyY2hhbnRzGAIgAygLMh0udGlsbG1lc2gucm91dGluZy52MS5NZXJjaGFudBI1CghhY2NvdW50cxgDIAMoCzIjLnRpbGxtZXNoLnJvdXRpbmcudjEuQ2hhbm5lbEFjY291bnQSOAoNaGVhbHRoX3BvbGljeRgEIAEoCzIhLnRpbGxtZXNoLnJvdXRpbmcudjEuSGVhbHRoUG9saWN5Ik8KCUNhbmRpZGF0ZRISCgphY2NvdW50X2lkGAEgASgJEg4KBmNob3NlbhgCIAEoCBIOCgZyZWFzb24YAyABKAkSDgoGY2hhbmNlGAQgASgBKmQKDEFjY291bnRTdGF0ZRIdChlBQ0NPVU5UX1NUQVRFX1VOU1BFQ0lGSUVEEAASGQoVQUNDT1VOVF9TVEFURV9FTkFCTEVEEAESGgoWQUNDT1VOVF9TVEFURV9ESVNBQkxFRBACKm8KDldlYmhvb2tTaWduaW5nEh8KG1dFQkhPT0tfU0lHTklOR19VTlNQRUNJRklFRBAAEhsKF1dFQkhPT0tfU0lHTklOR19FRDI1NTE5EAESHwobV0VCSE9PS19TSUdOSU5HX0hNQUNfU0hBMjU2EAJiBnByb3RvMw", [file_tillmesh_notify_v1_merchant_event, file_tillmesh_payment_v1_payment]);
 
 /**
  * A merchant that may take payments.
@@ -49,6 +51,13 @@ export type Merchant = Message<"tillmesh.routing.v1.Merchant"> & {
    * @generated from field: repeated tillmesh.routing.v1.MerchantRule rules = 4;
    */
   rules: MerchantRule[];
+
+  /**
+   * Where it is told what became of its payments and refunds, at most 4.
+   *
+   * @generated from field: repeated tillmesh.routing.v1.MerchantWebhook webhooks = 5;
+   */
+  webhooks: MerchantWebhook[];
 };
 
 /**
@@ -57,6 +66,55 @@ export type Merchant = Message<"tillmesh.routing.v1.Merchant"> & {
  */
 export const MerchantSchema: GenMessage<Merchant> = /*@__PURE__*/
   messageDesc(file_tillmesh_routing_v1_routing_table, 0);
+
+/**
+ * Where a merchant is told. The keys themselves are known to the notifier alone.
+ *
+ * @generated from message tillmesh.routing.v1.MerchantWebhook
+ */
+export type MerchantWebhook = Message<"tillmesh.routing.v1.MerchantWebhook"> & {
+  /**
+   * Unique within the merchant, 1 to 32 of a-z 0-9 and hyphen: what was not delivered yet waits for it under this name.
+   *
+   * @generated from field: string endpoint_id = 1;
+   */
+  endpointId: string;
+
+  /**
+   * Address, at most 1,024 characters. Every cashier sees it: it is no place for secrets.
+   *
+   * @generated from field: string url = 2;
+   */
+  url: string;
+
+  /**
+   * How it is signed.
+   *
+   * @generated from field: tillmesh.routing.v1.WebhookSigning signing = 3;
+   */
+  signing: WebhookSigning;
+
+  /**
+   * Keys to sign with: one or, while keys change, two. 1 to 32 of a-z 0-9 and hyphen.
+   *
+   * @generated from field: repeated string key_ids = 4;
+   */
+  keyIds: string[];
+
+  /**
+   * Only of these; empty for all.
+   *
+   * @generated from field: repeated tillmesh.notify.v1.MerchantEventKind kinds = 5;
+   */
+  kinds: MerchantEventKind[];
+};
+
+/**
+ * Describes the message tillmesh.routing.v1.MerchantWebhook.
+ * Use `create(MerchantWebhookSchema)` to create a new message.
+ */
+export const MerchantWebhookSchema: GenMessage<MerchantWebhook> = /*@__PURE__*/
+  messageDesc(file_tillmesh_routing_v1_routing_table, 1);
 
 /**
  * A merchant's wish for some of its payments.
@@ -112,7 +170,7 @@ export type MerchantRule = Message<"tillmesh.routing.v1.MerchantRule"> & {
  * Use `create(MerchantRuleSchema)` to create a new message.
  */
 export const MerchantRuleSchema: GenMessage<MerchantRule> = /*@__PURE__*/
-  messageDesc(file_tillmesh_routing_v1_routing_table, 1);
+  messageDesc(file_tillmesh_routing_v1_routing_table, 2);
 
 /**
  * What an account may take on one day.
@@ -147,7 +205,7 @@ export type DayLimit = Message<"tillmesh.routing.v1.DayLimit"> & {
  * Use `create(DayLimitSchema)` to create a new message.
  */
 export const DayLimitSchema: GenMessage<DayLimit> = /*@__PURE__*/
-  messageDesc(file_tillmesh_routing_v1_routing_table, 2);
+  messageDesc(file_tillmesh_routing_v1_routing_table, 3);
 
 /**
  * Who may use an account that is being released. Those payments prefer it; all others never see it.
@@ -175,7 +233,7 @@ export type GreyRelease = Message<"tillmesh.routing.v1.GreyRelease"> & {
  * Use `create(GreyReleaseSchema)` to create a new message.
  */
 export const GreyReleaseSchema: GenMessage<GreyRelease> = /*@__PURE__*/
-  messageDesc(file_tillmesh_routing_v1_routing_table, 3);
+  messageDesc(file_tillmesh_routing_v1_routing_table, 4);
 
 /**
  * An account at a payment channel.
@@ -280,7 +338,7 @@ export type ChannelAccount = Message<"tillmesh.routing.v1.ChannelAccount"> & {
  * Use `create(ChannelAccountSchema)` to create a new message.
  */
 export const ChannelAccountSchema: GenMessage<ChannelAccount> = /*@__PURE__*/
-  messageDesc(file_tillmesh_routing_v1_routing_table, 4);
+  messageDesc(file_tillmesh_routing_v1_routing_table, 5);
 
 /**
  * A step of an account's return from sickness.
@@ -308,7 +366,7 @@ export type ReturnStep = Message<"tillmesh.routing.v1.ReturnStep"> & {
  * Use `create(ReturnStepSchema)` to create a new message.
  */
 export const ReturnStepSchema: GenMessage<ReturnStep> = /*@__PURE__*/
-  messageDesc(file_tillmesh_routing_v1_routing_table, 5);
+  messageDesc(file_tillmesh_routing_v1_routing_table, 6);
 
 /**
  * How health turns into shares of new payments.
@@ -357,7 +415,7 @@ export type HealthPolicy = Message<"tillmesh.routing.v1.HealthPolicy"> & {
  * Use `create(HealthPolicySchema)` to create a new message.
  */
 export const HealthPolicySchema: GenMessage<HealthPolicy> = /*@__PURE__*/
-  messageDesc(file_tillmesh_routing_v1_routing_table, 6);
+  messageDesc(file_tillmesh_routing_v1_routing_table, 7);
 
 /**
  * Everything a cashier needs to choose. Small: at most 10,000 merchants and 1,000 accounts.
@@ -399,7 +457,7 @@ export type RoutingTable = Message<"tillmesh.routing.v1.RoutingTable"> & {
  * Use `create(RoutingTableSchema)` to create a new message.
  */
 export const RoutingTableSchema: GenMessage<RoutingTable> = /*@__PURE__*/
-  messageDesc(file_tillmesh_routing_v1_routing_table, 7);
+  messageDesc(file_tillmesh_routing_v1_routing_table, 8);
 
 /**
  * Why an account was or was not chosen.
@@ -441,7 +499,7 @@ export type Candidate = Message<"tillmesh.routing.v1.Candidate"> & {
  * Use `create(CandidateSchema)` to create a new message.
  */
 export const CandidateSchema: GenMessage<Candidate> = /*@__PURE__*/
-  messageDesc(file_tillmesh_routing_v1_routing_table, 8);
+  messageDesc(file_tillmesh_routing_v1_routing_table, 9);
 
 /**
  * What an operator says of an account.
@@ -483,4 +541,45 @@ export type AccountState = (typeof AccountState)[keyof typeof AccountState] | Un
  */
 export const AccountStateSchema: GenEnum<AccountState> = /*@__PURE__*/
   enumDesc(file_tillmesh_routing_v1_routing_table, 0);
+
+/**
+ * How webhooks are signed.
+ *
+ * @generated from enum tillmesh.routing.v1.WebhookSigning
+ */
+export const WebhookSigning = {
+  /**
+   * Not set: nothing is sent there.
+   *
+   * @generated from enum value: WEBHOOK_SIGNING_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Ed25519: the merchant has the public key.
+   *
+   * @generated from enum value: WEBHOOK_SIGNING_ED25519 = 1;
+   */
+  ED25519: 1,
+
+  /**
+   * HMAC-SHA-256: both sides have the secret.
+   *
+   * @generated from enum value: WEBHOOK_SIGNING_HMAC_SHA256 = 2;
+   */
+  HMAC_SHA256: 2,
+} as const;
+
+/**
+ * How webhooks are signed.
+ *
+ * @generated from enum tillmesh.routing.v1.WebhookSigning
+ */
+export type WebhookSigning = (typeof WebhookSigning)[keyof typeof WebhookSigning] | UnknownEnum;
+
+/**
+ * Describes the enum tillmesh.routing.v1.WebhookSigning.
+ */
+export const WebhookSigningSchema: GenEnum<WebhookSigning> = /*@__PURE__*/
+  enumDesc(file_tillmesh_routing_v1_routing_table, 1);
 

@@ -1,5 +1,5 @@
 import { z } from '@tillmesh/config';
-import type { IdRange } from '@tillmesh/order-groups';
+import type { IdRange } from '../change-feed.ts';
 
 /** Ids below the place of a stream that were not there when it went past them. */
 type Gap = IdRange & { readonly noticedAtMs: number; nextLookAtMs: number };

@@ -1,19 +1,17 @@
 import { repeat } from '@tillmesh/clock';
 import type { GroupTag } from '@tillmesh/domain';
-import { followGroup } from './follow-group.ts';
-
-type Options = Omit<Parameters<typeof followGroup>[0], 'tag'> & { readonly tags: () => readonly GroupTag[] };
+import { type Follower, followGroup } from './follow-group.ts';
 
 const MAP_EVERY_MS = 1_000;
 
 /** Follows every group on the map, each by itself: one that does not answer holds up none of the others. */
-export const followGroups = async (options: Options): Promise<void> => {
-  const { tags, clock, log, signal } = options;
+export const followGroups = async (tags: () => readonly GroupTag[], follower: Follower): Promise<void> => {
+  const { clock, log, signal } = follower;
   const followed = new Map<GroupTag, AbortController>();
   const begin = (tag: GroupTag): void => {
     const stop = new AbortController();
     followed.set(tag, stop);
-    followGroup({ ...options, tag, signal: AbortSignal.any([signal, stop.signal]) }).catch((error: unknown) =>
+    followGroup(tag, { ...follower, signal: AbortSignal.any([signal, stop.signal]) }).catch((error: unknown) =>
       log.error({ err: error, group: tag }, 'the group is followed no more'),
     );
   };

@@ -1,28 +1,22 @@
 import { type Clock, repeat } from '@tillmesh/clock';
 import { z } from '@tillmesh/config';
 import type { GroupTag } from '@tillmesh/domain';
-import type { ListStore } from '@tillmesh/merchant-lists';
-import {
-  CHANGES_READ_MAX,
-  type Change,
-  type ChangeFeed,
-  RANGES_READ_MAX,
-  type StreamName,
-} from '@tillmesh/order-groups';
-import { gauge, type Log, withoutSpans } from '@tillmesh/telemetry';
-import { jobsOf } from './change-jobs.ts';
-import type { ChangeQueue } from './change-queue.ts';
+import { type Log, withoutSpans } from '@tillmesh/telemetry';
+import { CHANGES_READ_MAX, type Change, type ChangeFeed, RANGES_READ_MAX } from '../change-feed.ts';
+import type { StreamName } from '../list-statements.ts';
 import { createStreamPlace, SavedPlace, type StreamPlace } from './stream-place.ts';
-
-const lagGauge = gauge('tillmesh_projection_lag_ms', 'How far the lists are behind a group.', ['group']);
-const gapsGauge = gauge('tillmesh_projection_gaps', 'Ids of a group that were passed over and are looked for.', [
-  'group',
-]);
 
 /** However slow everything is, so many changes are read together. */
 const CHANGES_MIN = 32;
-const STREAM_NAMES: readonly StreamName[] = ['arrivals', 'changes'];
-const SavedPlaces = z.strictObject({ arrivals: SavedPlace, changes: SavedPlace });
+const SavedPlaces = z.partialRecord(z.enum(['arrivals', 'changes']), SavedPlace);
+
+/** Where a follower keeps how far it has come. A text that is written back as it was read. */
+export type FollowerPlaces = {
+  /** What was saved for a group; undefined for one that is new to the follower. */
+  readCursor(tag: GroupTag): Promise<string | undefined>;
+  /** @param completeAtMs everything that was committed before this moment was taken, ms since 1970. */
+  saveCursor(tag: GroupTag, places: string, completeAtMs: number): Promise<void>;
+};
 
 export type FollowSettings = {
   /** Between looks at a group that had nothing new, ms. */
@@ -42,31 +36,38 @@ type Read = {
   readonly late: readonly Change[];
 };
 
-/**
- * Follows one group: reads what is new, has it applied, and only then goes on from there. Whatever dies in between, the next one begins at
- * the saved place and does some of it again, which changes nothing.
- */
-export const followGroup = async (options: {
-  readonly tag: GroupTag;
+/** What follows the groups' outboxes. */
+export type Follower = {
+  /** Which of a group's streams. */
+  readonly streams: readonly StreamName[];
   readonly changes: Pick<ChangeFeed, 'after' | 'within'>;
-  readonly store: Pick<ListStore, 'readCursor' | 'saveCursor'>;
-  readonly queue: Pick<ChangeQueue, 'done'>;
+  readonly places: FollowerPlaces;
+  /** Takes what has changed, in the order of a stream's ids. What it rejects is given again; so is what was taken before a crash. */
+  readonly take: (tag: GroupTag, changes: readonly Change[]) => Promise<void>;
+  /** Told after each look: how far the group was followed, and ids that were passed over and are looked for. */
+  readonly onLook: (tag: GroupTag, look: { readonly lagMs: number; readonly gaps: number }) => void;
   readonly settings: FollowSettings;
   readonly clock: Clock;
   readonly log: Log;
   readonly signal: AbortSignal;
-}): Promise<void> => {
-  const { tag, changes, store, queue, settings, clock, log, signal } = options;
-  let places: Readonly<Record<StreamName, StreamPlace>> | undefined;
+};
+
+/**
+ * Follows one group: reads what is new, has it taken, and only then goes on from there. Whatever dies in between, the next one begins at
+ * the saved place and takes some of it again.
+ */
+export const followGroup = async (tag: GroupTag, options: Follower): Promise<void> => {
+  const { streams, changes, settings, clock, log, signal } = options;
+  let places: ReadonlyMap<StreamName, StreamPlace> | undefined;
   let completeAtMs = 0;
   let savedAtMs = Number.NEGATIVE_INFINITY;
   let wasTrouble = false;
   let limit = settings.changesMax;
 
-  const open = async (): Promise<Readonly<Record<StreamName, StreamPlace>>> => {
-    const saved = await store.readCursor(tag);
+  const open = async (): Promise<ReadonlyMap<StreamName, StreamPlace>> => {
+    const saved = await options.places.readCursor(tag);
     const parsed = saved === undefined ? undefined : SavedPlaces.parse(JSON.parse(saved));
-    return { arrivals: createStreamPlace(parsed?.arrivals), changes: createStreamPlace(parsed?.changes) };
+    return new Map(streams.map((name) => [name, createStreamPlace(parsed?.[name])]));
   };
 
   const readStream = async (name: StreamName, place: StreamPlace): Promise<Read> => {
@@ -89,16 +90,13 @@ export const followGroup = async (options: {
     );
   };
 
-  const save = async (of: Readonly<Record<StreamName, StreamPlace>>): Promise<void> => {
+  const save = async (of: ReadonlyMap<StreamName, StreamPlace>): Promise<void> => {
     const nowMs = clock.nowMs();
-    lagGauge.set({ group: String(tag) }, nowMs - completeAtMs);
-    gapsGauge.set({ group: String(tag) }, of.arrivals.gapCount + of.changes.gapCount);
+    const gaps = [...of.values()].reduce((sum, { gapCount }) => sum + gapCount, 0);
+    options.onLook(tag, { lagMs: nowMs - completeAtMs, gaps });
     if (nowMs - savedAtMs < settings.saveEveryMs) return;
-    await store.saveCursor(
-      tag,
-      JSON.stringify({ arrivals: of.arrivals.toJson(), changes: of.changes.toJson() }),
-      completeAtMs,
-    );
+    const saved = Object.fromEntries([...of].map(([name, place]) => [name, place.toJson()]));
+    await options.places.saveCursor(tag, JSON.stringify(saved), completeAtMs);
     savedAtMs = nowMs;
   };
 
@@ -107,9 +105,9 @@ export const followGroup = async (options: {
     places ??= await open();
     const of = places;
     const beganAtMs = clock.nowMs();
-    const reads = await Promise.all(STREAM_NAMES.map((name) => readStream(name, of[name])));
+    const reads = await Promise.all([...of].map(([name, place]) => readStream(name, place)));
     const found = reads.flatMap(({ behind, late }) => [...behind, ...late]);
-    if (found.length > 0) await queue.done(jobsOf(tag, found));
+    if (found.length > 0) await options.take(tag, found);
     for (const read of reads) note(read);
     const isAll = reads.every(({ behind }) => behind.length < limit);
     // A replica does not know how far it is behind: while the primary is away nobody can say that this is all.
@@ -133,7 +131,7 @@ export const followGroup = async (options: {
       // Where everything is slow, pieces that are never done in time would be begun again for ever.
       limit = Math.max(Math.min(CHANGES_MIN, settings.changesMax), Math.floor(limit / 2));
       // One line for a trouble, not ten a second.
-      if (!wasTrouble) log.warn({ err: error, group: tag }, 'the group cannot be followed; its lists fall behind');
+      if (!wasTrouble) log.warn({ err: error, group: tag }, 'the group cannot be followed');
       wasTrouble = true;
     },
   });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { createStreamPlace } from '../src/stream-place.ts';
+import { createStreamPlace } from '../src/follow/stream-place.ts';
 
 const HOUR_MS = 3_600_000;
 
