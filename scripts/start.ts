@@ -6,15 +6,23 @@ import { LocalStackError } from '@tillmesh/local-stack';
 import { CashierService } from '@tillmesh/proto/tillmesh/cashier/v1/cashier_service_pb.ts';
 import { createClient } from '@tillmesh/rpc';
 import { type OtlpReceiver, startOtlpReceiver } from '@tillmesh/testing';
-import { resultTable } from './demo/result-table.ts';
+import { resultTable, tableLines } from './demo/result-table.ts';
 import { createSandboxControl } from './demo/sandbox-control.ts';
 import { type DemoResult, scenarios } from './demo/scenarios.ts';
+import { findJaeger } from './jaeger/find-jaeger.ts';
+import { foundTrace, searchUrl, tracesOfPayment } from './jaeger/find-traces.ts';
+import { type LocalJaeger, startJaeger } from './jaeger/start-jaeger.ts';
 import { type MeshFile, meshFolder, removeMeshFile, runningMeshLines, writeMeshFile } from './mesh-file.ts';
 
 const BASE_PORT = 7_100;
 const SPANS_KEPT_MAX = 100_000;
 /** Spans are sent in batches, once a second. */
 const SPANS_WITHIN_MS = 4_000;
+/** Jaeger's own port, above the base of ours: 16686 with the default one. */
+const JAEGER_OFFSET = 9_586;
+const JAEGER_WITHIN_MS = 15_000;
+/** Longer than a batch of spans is gathered. */
+const JAEGER_QUIET_MS = 1_500;
 
 const HELP = `npm start [-- options]
 
@@ -22,6 +30,7 @@ const HELP = `npm start [-- options]
   --redis-down         run without Redis, to see that payments end well all the same
   --base-port <port>   services listen from here on, databases 100 above (default ${BASE_PORT})
   --folder <path>      data folder (default .local/mesh)
+  --jaeger             run Jaeger v2 beside it: one on PATH, or built by Go, once
   --free-ports         take free ports instead of fixed ones
 
 OTEL_EXPORTER_OTLP_ENDPOINT: where spans go. Without it this process collects them and prints one trace.`;
@@ -35,6 +44,7 @@ const { values: options } = parseArgs({
     exit: { type: 'boolean', default: false },
     'redis-down': { type: 'boolean', default: false },
     'base-port': { type: 'string', default: String(BASE_PORT) },
+    jaeger: { type: 'boolean', default: false },
     'free-ports': { type: 'boolean', default: false },
     folder: { type: 'string', default: meshFolder },
     help: { type: 'boolean', default: false },
@@ -93,6 +103,33 @@ const showTrace = async (receiver: OtlpReceiver | undefined, results: readonly D
   say(receiver.tree(traceId).print());
 };
 
+/** Every payment of the demonstration, found in Jaeger by its number. @returns whether each is exactly one whole trace. */
+const showJaeger = async (jaeger: LocalJaeger, results: readonly DemoResult[], clock: Clock): Promise<boolean> => {
+  const orderNos = results.flatMap(({ payment }) => (payment === undefined ? [] : [payment.orderNo]));
+  const look = () =>
+    Promise.all(
+      orderNos.map(async (orderNo) => foundTrace(orderNo, await tracesOfPayment(jaeger.url, orderNo, clock.nowMs()))),
+    );
+  const isWhole = ({ traces, orphans }: { readonly traces: number; readonly orphans: number }) =>
+    traces === 1 && orphans === 0;
+  let found = await look();
+  // The last batches of every service are on their way: it is looked until nothing more comes.
+  for (const endMs = clock.monotonicMs() + JAEGER_WITHIN_MS; clock.monotonicMs() < endMs; ) {
+    const before = found.reduce((sum, { spans }) => sum + spans, 0);
+    await clock.sleep(JAEGER_QUIET_MS);
+    found = await look();
+    if (found.every(isWhole) && found.reduce((sum, { spans }) => sum + spans, 0) === before) break;
+  }
+  say('\nIn Jaeger, by their numbers:');
+  const rows = found.map((one) =>
+    [one.orderNo, one.traces, one.spans, one.services, one.orphans, one.errors].map(String),
+  );
+  for (const line of tableLines([['payment', 'traces', 'spans', 'services', 'orphans', 'errors'], ...rows])) say(line);
+  const [orderNo] = orderNos;
+  if (orderNo !== undefined) say(`The first: ${searchUrl(jaeger.url, '/search', orderNo, clock.nowMs())}`);
+  return found.length > 0 && found.every(isWhole);
+};
+
 const untilStopped = (): Promise<string> =>
   new Promise((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve(signal));
@@ -118,7 +155,19 @@ const main = async (): Promise<number> => {
     stopping.abort(new Error(`stopped by ${signal}`));
     return signal;
   });
-  const endpoint = process.env['OTEL_EXPORTER_OTLP_ENDPOINT'];
+  let jaeger: LocalJaeger | undefined;
+  if (options.jaeger) {
+    try {
+      const { command, how } = await findJaeger(process.env['PATH'] ?? '', say);
+      const port = options['free-ports'] ? undefined : Number(options['base-port']) + JAEGER_OFFSET;
+      jaeger = await startJaeger({ command, folder, port, clock });
+      say(`Jaeger, ${how}: ${jaeger.url}`);
+    } catch (error) {
+      say(error instanceof Error ? error.message : String(error));
+      return 1;
+    }
+  }
+  const endpoint = jaeger?.otlpUrl ?? process.env['OTEL_EXPORTER_OTLP_ENDPOINT'];
   const receiver = endpoint === undefined || endpoint === '' ? await startOtlpReceiver() : undefined;
 
   say('Starting three order groups of a primary and two replicas, Redis, and the mesh:');
@@ -136,6 +185,7 @@ const main = async (): Promise<number> => {
     });
   } catch (error) {
     await receiver?.close();
+    await jaeger?.stop();
     if (stopping.signal.aborted) return 130;
     say(error instanceof LocalStackError || error instanceof Error ? error.message : String(error));
     return 1;
@@ -148,10 +198,12 @@ const main = async (): Promise<number> => {
     if (results.length === 0) return 130;
     for (const line of resultTable(results)) say(line);
     for (const { title, wrong } of results) for (const fault of wrong) say(`✗ «${title}» ${fault}`);
-    await showTrace(receiver, results);
+    const inJaeger = jaeger === undefined ? undefined : await showJaeger(jaeger, results, clock);
+    if (jaeger === undefined) await showTrace(receiver, results);
     const summary = {
       payments: results.length,
       succeeded: results.filter(({ wrong }) => wrong.length === 0).length,
+      ...(inJaeger === undefined ? {} : { each_one_trace_in_jaeger: inJaeger }),
       charged_twice: results.filter(({ ledger }) => (ledger?.chargedTwice ?? 0) > 0).length,
       seconds: Number(elapsedSeconds(clock, beganMs)),
     };
@@ -165,10 +217,11 @@ const main = async (): Promise<number> => {
     say('stopping …');
     await mesh.stop();
     if (options.exit) say(JSON.stringify(summary));
-    return summary.succeeded === scenarios.length && summary.charged_twice === 0 ? 0 : 1;
+    return summary.succeeded === scenarios.length && summary.charged_twice === 0 && inJaeger !== false ? 0 : 1;
   } finally {
     await mesh.stop();
     await receiver?.close();
+    await jaeger?.stop();
     removeMeshFile(folder);
   }
 };

@@ -26,6 +26,8 @@ const callSeconds = durations('rpc_client_call_duration_seconds', 'Time of calls
 
 /** Runs a call in a bounded way to the neighbour; a Lane fits. */
 export type Passage = {
+  /** The lane's, for traces. */
+  readonly name?: string;
   run<T>(
     work: (signal: AbortSignal) => Promise<T>,
     call: {
@@ -267,7 +269,9 @@ const unaryMethod = (client: Client, method: DescMethod, options: ClientOptions,
           return await passage.run(
             (laneSignal) => {
               const leftMs = () => budgetMs - (clock.monotonicMs() - beganMs);
-              queueWaits.note(budgetMs - leftMs());
+              const waitedMs = budgetMs - leftMs();
+              queueWaits.note(waitedMs);
+              noteLane(span, passage, 'admitted', waitedMs);
               return pastDraining(
                 async () => {
                   if (leftMs() <= 0) {
@@ -285,6 +289,8 @@ const unaryMethod = (client: Client, method: DescMethod, options: ClientOptions,
           );
         } catch (error) {
           noteError(span, error);
+          const refusal = refusalOf(error);
+          if (refusal !== undefined) noteLane(span, passage, refusal, clock.monotonicMs() - beganMs);
           throw error;
         }
       });
@@ -301,6 +307,21 @@ const unaryMethod = (client: Client, method: DescMethod, options: ClientOptions,
 const levelOf = (trailers: Metadata): number | undefined => {
   const level = trailers.get(METADATA.admissionLevel)[0];
   return level === undefined ? undefined : Number(level);
+};
+
+const noteLane = (span: Span, { name }: Passage, decision: string, waitedMs: number): void => {
+  if (name === undefined) return;
+  span.setAttributes({
+    'tillmesh.lane': name,
+    'tillmesh.lane_decision': decision,
+    'tillmesh.lane_wait_ms': Math.round(waitedMs),
+  });
+};
+
+/** Why a lane let a call not through, such as `lane_open`; undefined for any other error. Lanes are another library's. */
+const refusalOf = (error: unknown): string | undefined => {
+  const reason = error instanceof Error && 'reason' in error ? error.reason : undefined;
+  return typeof reason === 'string' && reason.startsWith('lane_') ? reason : undefined;
 };
 
 const noteError = (span: Span, error: unknown): void => {
