@@ -1,7 +1,9 @@
 import { defineConfig } from 'vitest/config';
 
 // A few processes each that mostly wait, and no group of databases: two files at once are not in each other's way.
-const small = ['services/{cashier,channel-*,edge,notifier,projector,query,routing,syncer}/test/*.stack.test.ts'];
+const small = [
+  'services/{cashier,channel-*,edge,notifier,projector,query,reconciler,routing,syncer}/test/*.stack.test.ts',
+];
 
 const never = ['**/node_modules/**', '.local/**', '.tools/**'];
 

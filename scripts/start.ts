@@ -58,6 +58,7 @@ const addressesOf = (mesh: Mesh): Record<string, string> => ({
   QueryService: mesh.address('query'),
   RoutingService: mesh.address('routing'),
   SyncService: mesh.address('syncer'),
+  ReconcilerService: mesh.address('reconciler'),
   OrderStoreService: mesh.address('order-store'),
   'live page': `http://${mesh.address('watch-http')}`,
   notifications: `http://${mesh.address('edge-http')}`,

@@ -19,6 +19,7 @@ const NEIGHBOURS: readonly (readonly [RegExp, string])[] = [
   [/^Where (?:the|an) order store answers:/, 'order-store'],
   [/^Where routing answers:/, 'routing'],
   [/^Where the cashier answers:/, 'cashier'],
+  [/^Where the syncer answers:/, 'syncer'],
   [/^Where the channel's adapter answers:/, 'channel-*'],
   [/^Where LaneService of the process answers:/, '*'],
   [/^Redis: /, 'redis'],

@@ -14,7 +14,7 @@ const services = join(import.meta.dirname, '..', '..', 'services');
 
 /** What a service's lanes.ts exports. Services are no libraries: their files are found by their place, as all of them have one. */
 type CallersLanes = {
-  readonly orderStore: Lane;
+  readonly orderStore?: Lane;
   readonly channel?: (channelId: string) => Readonly<Record<string, Lane | undefined>>;
   readonly notify?: (channelId: string) => Lane;
 };
@@ -31,11 +31,12 @@ const present = <Value>(value: Value | undefined, what: string): Value => {
 };
 const callersLanes = async (service: string): Promise<CallersLanes> =>
   present((await fileOf(service)).createLanes, `createLanes of ${service}`)(clock);
-const [cashier, syncer, edge, routing] = [
+const [cashier, syncer, edge, routing, reconciler] = [
   await callersLanes('cashier'),
   await callersLanes('syncer'),
   await callersLanes('edge'),
   await callersLanes('routing'),
+  await callersLanes('reconciler'),
 ];
 const laneTo = (lanes: CallersLanes, channelId: string, name: string): Lane =>
   present(lanes.channel?.(channelId)[name], `the lane ${name} to a channel`);
@@ -62,10 +63,10 @@ const tooMuch = (neighbour: string, callers: readonly Caller[], most: number): s
 
 test('what an order store may get from all its callers is what it takes, at two cashiers for each', () => {
   const callers = [
-    caller('cashier', cashier.orderStore, 2),
-    caller('syncer', syncer.orderStore),
-    caller('edge', edge.orderStore),
-    caller('routing', routing.orderStore),
+    caller('cashier', present(cashier.orderStore, 'the order store of cashier'), 2),
+    caller('syncer', present(syncer.orderStore, 'the order store of syncer')),
+    caller('edge', present(edge.orderStore, 'the order store of edge')),
+    caller('routing', present(routing.orderStore, 'the order store of routing')),
   ];
   expect(tooMuch('order-store', callers, inFlightMax)).toEqual([]);
 });
@@ -87,9 +88,10 @@ for (const channelId of channelIds) {
       byCashier('query'),
       bySyncer('refund'),
       bySyncer('query'),
+      laneTo(reconciler, channelId, 'describe'),
       notify,
     ];
-    const questions = [byCashier('query'), bySyncer('query')];
+    const questions = [byCashier('query'), bySyncer('query'), laneTo(reconciler, channelId, 'describe')];
     const callers = (lanes: readonly Lane[]) => lanes.map((lane) => caller(lane.name, lane));
     expect([
       ...tooMuch(`channel-${channelId}`, callers(all), inFlightMax),
@@ -117,7 +119,11 @@ for (const channelId of channelIds) {
 }
 
 test('limits that do not fit are named with their sum', () => {
-  expect(tooMuch('order-store', [caller('cashier', cashier.orderStore, 10)], inFlightMax)).toEqual([
-    `order-store takes ${inFlightMax} calls at once, and may get 1280: cashier 10 × 128`,
-  ]);
+  expect(
+    tooMuch(
+      'order-store',
+      [caller('cashier', present(cashier.orderStore, 'the order store of cashier'), 10)],
+      inFlightMax,
+    ),
+  ).toEqual([`order-store takes ${inFlightMax} calls at once, and may get 1280: cashier 10 × 128`]);
 });

@@ -128,7 +128,7 @@ The configuration of a component, as JSON: what follows from the chart, then wha
 {{- if $redis -}}{{- $_ := set $config "redis" $redis -}}{{- end -}}
 {{- end -}}
 {{- if has $name (list "cashier" "syncer" "edge" "routing") -}}{{- $_ := set $config "orderStore" $orderStore -}}{{- end -}}
-{{- if has $name (list "cashier" "syncer" "edge") -}}{{- $_ := set $config "channels" $channels -}}{{- end -}}
+{{- if has $name (list "cashier" "syncer" "edge" "reconciler") -}}{{- $_ := set $config "channels" $channels -}}{{- end -}}
 {{- if eq $name "cashier" -}}
 {{- $_ := set $config "routing" (dict "target" (include "tillmesh.target" (dict "root" $root "name" "routing")) "snapshotFile" "/var/lib/tillmesh/routing-snapshot.bin") -}}
 {{- if $public -}}
@@ -147,7 +147,7 @@ The configuration of a component, as JSON: what follows from the chart, then wha
 {{- $_ := set $orders "rowKeys" (include "tillmesh.rowKeys" $root | fromJson) -}}
 {{- $_ := set $orders "connectionBudget" (dict "instancesMax" (include "tillmesh.instancesMax" . | int) "serverMax" $root.Values.orders.serverConnectionsMax) -}}
 {{- $_ := set $config "orders" $orders -}}
-{{- else if has $name (list "query" "projector" "notifier") -}}
+{{- else if has $name (list "query" "projector" "notifier" "reconciler") -}}
 {{- $orders := include "tillmesh.access" (dict "root" $root "account" "read") | fromJson -}}
 {{- $_ := set $orders "rowKeys" (include "tillmesh.rowKeys" $root | fromJson) -}}
 {{- $_ := set $orders "connectionsMax" 12 -}}
@@ -157,6 +157,10 @@ The configuration of a component, as JSON: what follows from the chart, then wha
 {{- if $root.Values.services.projector.enabled -}}
 {{- $_ := set $config "lists" (dict "store" (include "tillmesh.listStore" (dict "root" $root "account" "read") | fromJson)) -}}
 {{- end -}}
+{{- else if eq $name "reconciler" -}}
+{{- $_ := set $config "syncer" (dict "target" (include "tillmesh.target" (dict "root" $root "name" "syncer"))) -}}
+{{- $_ := set $config "folder" "/var/lib/tillmesh/reconciler" -}}
+{{- $_ := set $config "schedule" (dict) -}}
 {{- else if eq $name "projector" -}}
 {{- $_ := set $config "store" (include "tillmesh.listStore" (dict "root" $root "account" "lists") | fromJson) -}}
 {{- else -}}
@@ -200,12 +204,12 @@ The configuration of a component, as JSON: what follows from the chart, then wha
 {{/* Secrets that a component reads, as sources of one projected volume: secret, key, file. */}}
 {{- define "tillmesh.secretSources" -}}
 {{- $root := .root -}}{{- $name := .name -}}{{- $sources := list -}}
-{{- $accounts := dict "order-store" (list "app") "query" (list "read") "projector" (list "read" "lists") "notifier" (list "read" "events") "migrate" (list "migrate") -}}
+{{- $accounts := dict "order-store" (list "app") "query" (list "read") "projector" (list "read" "lists") "notifier" (list "read" "events") "reconciler" (list "read") "migrate" (list "migrate") -}}
 {{- range $account := index $accounts $name -}}
 {{- $secret := include "tillmesh.accountSecret" (dict "root" $root "account" $account) | fromJson -}}
 {{- $sources = append $sources (dict "name" $secret.name "key" $secret.key "path" (printf "orders-%s" $account)) -}}
 {{- end -}}
-{{- if has $name (list "order-store" "query" "projector" "notifier") -}}
+{{- if has $name (list "order-store" "query" "projector" "notifier" "reconciler") -}}
 {{- range $key := $root.Values.orders.rowKeys.keys -}}
 {{- $secretName := ternary (include "tillmesh.evaluationSecret" $root) $root.Values.orders.rowKeys.secretName (eq $root.Values.profile "evaluation") -}}
 {{- $sources = append $sources (dict "name" $secretName "key" $key.secretKey "path" (printf "row-key-%v" $key.id)) -}}

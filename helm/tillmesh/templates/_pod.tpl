@@ -123,7 +123,7 @@ spec:
         {{- if eq $name "routing" }}
         - {name: routing, mountPath: /etc/tillmesh/routing, readOnly: true}
         {{- end }}
-        {{- if has $name (list "routing" "cashier") }}
+        {{- if has $name (list "routing" "cashier" "reconciler") }}
         - {name: state, mountPath: /var/lib/tillmesh}
         {{- end }}
         - {name: tmp, mountPath: /tmp}
@@ -153,7 +153,7 @@ spec:
     - name: routing
       configMap: {name: {{ include "tillmesh.nameOf" (dict "root" $root "name" "routing-table") }}}
     {{- end }}
-    {{- if or (eq $name "cashier") (and (eq $name "routing") (not $root.Values.routing.persistence.enabled)) }}
+    {{- if or (eq $name "cashier") (and (has $name (list "routing" "reconciler")) (not $root.Values.routing.persistence.enabled)) }}
     - name: state
       emptyDir: {sizeLimit: 64Mi}
     {{- end }}

@@ -38,6 +38,9 @@
 {{- if and $component.pdb.minAvailable (ge ($component.pdb.minAvailable | int) $least) -}}
 {{- fail (printf "%s.pdb.minAvailable is %v of %v replicas: no node could ever be drained. Set at most %v, or pdb.maxUnavailable" $where ($component.pdb.minAvailable | int) $least (sub $least 1)) -}}
 {{- end -}}
+{{- if and (eq $name "reconciler") (or (gt ($component.replicas | int) 1) $component.autoscaling.enabled) -}}
+{{- fail "services.reconciler is one process: two would compare the same bills into two folders. Set replicas to 1, autoscaling off" -}}
+{{- end -}}
 {{- if and (eq $name "routing") (gt ($component.replicas | int) 1) -}}
 {{- fail "services.routing.replicas is above 1: two processes would write one file of switches. Set 1; cashiers go on with the table they hold while it restarts" -}}
 {{- end -}}
@@ -98,7 +101,7 @@
 {{- if not .Values.routing.persistence.enabled -}}{{- fail "routing.persistence.enabled is false: operators' switches would be lost with the pod. Set it to true" -}}{{- end -}}
 {{- if and .Values.publicUrl (not (hasPrefix "https://" .Values.publicUrl)) -}}{{- fail (printf "publicUrl is %s: channels and payers come over the internet. Set an https:// address" .Values.publicUrl) -}}{{- end -}}
 {{- range $name, $component := $components -}}
-{{- if and (ne $name "routing") (ne $name "watch") (lt ($component.replicas | int) 2) (not $component.autoscaling.enabled) -}}{{- fail (printf "%s has one replica in the production profile: its node would be a single point of failure. Set 2 or more" $name) -}}{{- end -}}
+{{- if and (ne $name "routing") (ne $name "reconciler") (ne $name "watch") (lt ($component.replicas | int) 2) (not $component.autoscaling.enabled) -}}{{- fail (printf "%s has one replica in the production profile: its node would be a single point of failure. Set 2 or more" $name) -}}{{- end -}}
 {{- end -}}
 {{- else -}}
 {{- if .Values.orders.groups -}}{{- fail "orders.groups is set in the evaluation profile, which brings its own databases: set profile to production, or leave it empty" -}}{{- end -}}

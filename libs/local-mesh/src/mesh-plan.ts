@@ -15,6 +15,7 @@ export const SERVICES = [
   'channel-unionpay',
   'cashier',
   'syncer',
+  'reconciler',
   'edge',
   'watch',
 ] as const;

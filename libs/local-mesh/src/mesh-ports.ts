@@ -22,6 +22,7 @@ export const LISTENERS = [
   'channel-unionpay',
   'sandbox-unionpay',
   'notifier',
+  'reconciler',
 ] as const;
 export type Listener = (typeof LISTENERS)[number];
 

@@ -100,6 +100,9 @@ const OFFERS: Readonly<Record<AdapterId, Offer>> = {
   unionpay: { wallets: ['unionpay'], kinds: ['payment_code', 'merchant_qr'], rankFrom: 0 },
 };
 
+/** What the sandbox takes unless it is set up otherwise, of 10,000 fen; Stripe's is in another currency than the payment. */
+const FEES: Readonly<Partial<Record<AdapterId, number>>> = { wechat: 60, alipay: 60, unionpay: 38 };
+
 const routingTable = (channels: readonly Channel[]) => ({
   merchants: MERCHANTS,
   accounts: channels.flatMap(({ channelId, adapter, accountIds }) =>
@@ -212,6 +215,20 @@ export const serviceConfigs = (inputs: ConfigInputs): Readonly<Record<string, ob
       ...(stack.redis === undefined ? {} : { oneCode: { baseUrl: oneCodeUrl } }),
     },
     syncer: { server, logLevel, orderStore, channels: channelTargets, ...redis },
+    reconciler: {
+      server,
+      logLevel,
+      orders: { ...account('read'), rowKeys, connectionsMax: 8 },
+      channels: channelTargets,
+      syncer: { target: target('syncer') },
+      folder: join(folder, 'reconciler'),
+      fees: channels.flatMap(({ adapter, accountIds }) =>
+        FEES[adapter] === undefined
+          ? []
+          : accountIds.map((accountId) => ({ accountId, perTenThousand: FEES[adapter] })),
+      ),
+      schedule: { daysBack: 3 },
+    },
     edge: {
       server,
       logLevel,

@@ -1,3 +1,4 @@
+export { BOOKS_READ_MAX, type BookedRefund, type BookRange, type BookRun, type Books } from './books.ts';
 export type { Created } from './bounce.ts';
 export {
   CHANGES_READ_MAX,

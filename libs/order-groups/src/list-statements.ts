@@ -22,6 +22,12 @@ export const SELECT_KEYS_AFTER: Statement = {
   sql: 'SELECT order_no FROM payment WHERE order_no > ? ORDER BY order_no LIMIT ?',
 };
 
+/** The same up to before another number. */
+export const SELECT_KEYS_BETWEEN: Statement = {
+  summary: 'SELECT payment keys between',
+  sql: 'SELECT order_no FROM payment WHERE order_no > ? AND order_no < ? ORDER BY order_no LIMIT ?',
+};
+
 export const SELECT_LAST_KEY: Statement = {
   summary: 'SELECT last payment key',
   sql: 'SELECT MAX(order_no) AS order_no FROM payment',

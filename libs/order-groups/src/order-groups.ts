@@ -3,6 +3,7 @@ import { secretFile, z } from '@tillmesh/config';
 import type { GroupTag } from '@tillmesh/domain';
 import { type Log, withoutSpans } from '@tillmesh/telemetry';
 import { createAcrossSwitch } from './across-switch.ts';
+import { type Books, createBooks } from './books.ts';
 import { type Created, createBounce } from './bounce.ts';
 import { type ChangeFeed, createChangeFeed } from './change-feed.ts';
 import { createMapChanger, type MapChange, type MapChanged } from './change-map.ts';
@@ -167,6 +168,7 @@ export type OrderReader = Pick<OrderGroups, 'look' | 'close' | 'map' | 'findings
   readonly payments: PaymentReader;
   readonly lists: PaymentLists;
   readonly changes: ChangeFeed;
+  readonly books: Books;
 };
 
 /** Watches the servers' settings and grants, with the account that the service itself uses. */
@@ -247,6 +249,13 @@ export const createOrderReader = (options: {
     payments: createPaymentReader({ maps: keeper, groups, rows, statementMsMax, clock }),
     lists: createPaymentLists({ groups, rows, groupMsMax: options.listMsMax ?? statementMsMax, clock }),
     changes: createChangeFeed({ groups, rows, statementMsMax, clock, log }),
+    books: createBooks({
+      groups,
+      rows,
+      statementMsMax,
+      clock,
+      onTampered: (error) => log.error({ err: error }, 'a row was tampered with; the books are told without it'),
+    }),
     whyUnreachable: () => whyUnreachable(groups),
     map: keeper.current,
     findings: safety.look,

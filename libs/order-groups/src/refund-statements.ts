@@ -36,6 +36,13 @@ export const SELECT_REFUNDS_OF_ORDER: Statement = {
   sql: `SELECT ${REFUND_COLUMNS} FROM refund r JOIN payment p ON p.order_no = r.order_no WHERE r.order_no = ? ORDER BY r.refund_no`,
 };
 
+/** A run of refunds in the order of their own numbers, whatever payment they are of. */
+export const SELECT_REFUNDS_BETWEEN: Statement = {
+  summary: 'SELECT refunds between',
+  sql: `SELECT ${REFUND_COLUMNS} FROM refund r JOIN payment p ON p.order_no = r.order_no
+        WHERE r.refund_no > ? AND r.refund_no < ? ORDER BY r.refund_no LIMIT ?`,
+};
+
 const NEWS = `r.state = ?, r.version = r.version + 1, r.channel_refund_id = IF(? = '', r.channel_refund_id, ?), r.channel_code = ?,
             r.learned_by = ?, r.needs_person = ?, r.updated_at = ?, r.settled_at = ?, r.next_check_at = ?, r.event_source = ?, r.seal = ?`;
 

@@ -146,6 +146,7 @@ export const rpcErrors = {
   billAbsent: maker(status.NOT_FOUND, 'BILL_ABSENT'),
   billBroken: maker(status.DATA_LOSS, 'BILL_BROKEN'),
   billRefused: maker(status.FAILED_PRECONDITION, 'BILL_REFUSED'),
+  reportUnknown: maker(status.NOT_FOUND, 'REPORT_UNKNOWN'),
 } as const;
 
 /** The error's trailers: google.rpc.Status with ErrorInfo, and BadRequest and RetryInfo where there are some. */
