@@ -11,12 +11,13 @@ import { domains } from './domains.ts';
 import { lane } from './lane.ts';
 import { merchantList } from './merchant-list.ts';
 import { orderCreate } from './order-create.ts';
+import { tracing } from './tracing.ts';
 
 // npm run bench -- <name> [--rounds n] [--seconds n] [--seed n] [--json] [--keep] [--<option> value …]
 // Prints a table; with --json one JSON object as the last line. The status says whether the run was valid; `held` in the JSON
 // whether every target was met.
 
-const BENCHES: readonly Bench[] = [orderCreate, merchantList, lane, domains, delayQueue];
+const BENCHES: readonly Bench[] = [orderCreate, merchantList, lane, domains, delayQueue, tracing];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

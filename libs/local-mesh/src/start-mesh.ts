@@ -56,6 +56,8 @@ export type MeshOptions = {
   readonly redis?: 'up' | 'down';
   /** Where spans go: an OTLP/HTTP endpoint. Without it nothing is traced. */
   readonly otlpEndpoint?: string;
+  /** Share of new traces that are recorded, 0 to 1; all unless told. */
+  readonly traceShare?: number;
   readonly logLevel?: string;
   readonly notificationTimeScale?: number;
   /** What the simulated channels have agreed to for accounts: `agreed` of their settings. */
@@ -112,6 +114,7 @@ const environment = (options: MeshOptions, cacheFolder: string): Record<string, 
     // Types are stripped and code is compiled once, not at every start of every service.
     NODE_COMPILE_CACHE: cacheFolder,
     ...(options.otlpEndpoint === undefined ? {} : { OTEL_EXPORTER_OTLP_ENDPOINT: options.otlpEndpoint }),
+    ...(options.traceShare === undefined ? {} : { OTEL_TRACES_SAMPLER_ARG: String(options.traceShare) }),
   };
 };
 
