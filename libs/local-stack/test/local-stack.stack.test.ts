@@ -134,11 +134,23 @@ describe('a group', () => {
 });
 
 describe('the accounts', () => {
-  const GRANTS: readonly (readonly ['app' | 'lists' | 'migrate' | 'read' | 'replication', readonly string[]])[] = [
+  const GRANTS: readonly (readonly [
+    'app' | 'events' | 'lists' | 'migrate' | 'read' | 'replication',
+    readonly string[],
+  ])[] = [
     ['app', ['GRANT SLAVE MONITOR ON *.*', 'GRANT SELECT, INSERT, UPDATE, DELETE ON `tillmesh`.*']],
     ['migrate', ['GRANT USAGE ON *.*', 'GRANT ALL PRIVILEGES ON `tillmesh`.*']],
-    ['read', ['GRANT SLAVE MONITOR ON *.*', 'GRANT SELECT ON `tillmesh`.*', 'GRANT SELECT ON `tillmesh_lists`.*']],
+    [
+      'read',
+      [
+        'GRANT SLAVE MONITOR ON *.*',
+        'GRANT SELECT ON `tillmesh`.*',
+        'GRANT SELECT ON `tillmesh_events`.*',
+        'GRANT SELECT ON `tillmesh_lists`.*',
+      ],
+    ],
     ['lists', ['GRANT USAGE ON *.*', 'GRANT ALL PRIVILEGES ON `tillmesh_lists`.*']],
+    ['events', ['GRANT USAGE ON *.*', 'GRANT ALL PRIVILEGES ON `tillmesh_events`.*']],
     ['replication', ['GRANT REPLICATION SLAVE ON *.*']],
   ];
   for (const [name, grants] of GRANTS) {
@@ -147,7 +159,7 @@ describe('the accounts', () => {
         const shown = await node.administer((connection) =>
           valuesOf(connection, `SHOW GRANTS FOR '${name}'@'127.0.0.1'`),
         );
-        expect(shown.map((grant) => String(grant).replace(/ TO .*$/, ''))).toEqual(grants);
+        expect(shown.map((grant) => String(grant).replace(/ TO .*$/, '')).toSorted()).toEqual(grants.toSorted());
       }
     });
   }
@@ -169,6 +181,7 @@ describe('the accounts', () => {
     );
     expect(users).toEqual([
       'app@127.0.0.1',
+      'events@127.0.0.1',
       'lists@127.0.0.1',
       'migrate@127.0.0.1',
       'read@127.0.0.1',
