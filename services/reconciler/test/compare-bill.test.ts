@@ -219,6 +219,9 @@ describe('the schedule', () => {
     const { report } = await compare([paymentAt(23.95, 'succeeded')], {}, { nowHour: 26 });
     const at = (hour: number, what = report) => isToCompare(what, day, BEGINS_MS + hour * HOUR_MS);
     expect([isToCompare(undefined, day, 0), at(27), at(48.9), at(49)]).toEqual([true, false, false, true]);
+    // It was there and could not be read: a person hears of what is open, and nobody asks every minute.
+    const again = { ...report, madeAt: timestampFromMs(BEGINS_MS + 49 * HOUR_MS) };
+    expect(at(90, again)).toBe(false);
     const final = await compare([paymentAt(23.95, 'succeeded')], {});
     expect(at(90, final.report)).toBe(false);
   });
