@@ -20,7 +20,7 @@ const begin = (folder: string) => {
     child.kill('SIGTERM');
     await ended;
   });
-  const addressOf = (what: string) => new RegExp(`^${what} +(\\S+)$`, 'm').exec(output)?.[1] ?? '';
+  const addressOf = (what: string) => new RegExp(`^${what} +(\\S+)(?: |$)`, 'm').exec(output)?.[1] ?? '';
   return { child, ended, addressOf, isUp: () => output.includes('Ctrl-C ends it') };
 };
 
