@@ -15,7 +15,7 @@ const PLAN_TIME_SCALE = 0.1;
 const SETTLED_WITHIN_MS = 60_000;
 const PERSON_AFTER_MS = 20_000;
 /** One payment in so many is never answered for. */
-const ENDLESS_EVERY = 500;
+const ENDLESS_EVERY = 100;
 const EXPIRE_AFTER_SECONDS = 60n;
 /** Lanes of an adapter: answers are given up early, so that silence costs a payment less. */
 const TIMEOUT_MS = 3_000;
@@ -45,6 +45,14 @@ const read = async (cashier: Cashier, { merchantId, merchantOrderNo }: Sample): 
   return payment;
 };
 
+/** Nobody is told anything of what matches, however often it is asked. */
+const neverAnswer = async (mesh: Mesh, match: object): Promise<void> => {
+  const scripts = createScriptControl(mesh.address('sandbox-control'));
+  const operations = ['query', 'close', 'reverse'];
+  await scripts.add({ match, operations, script: [{ do: 'http_error', status: 500, commit: false }] });
+  await scripts.add({ match, operations: ['notification'], script: [{ do: 'never_notify' }] });
+};
+
 /** Tells the simulated channels what goes wrong later with an order, as soon as its number is known. */
 const scriptLater = async (mesh: Mesh, cashier: Cashier, { plan, sample }: Ambiguous, clock: Clock): Promise<void> => {
   let orderNo = '';
@@ -63,9 +71,7 @@ const scriptLater = async (mesh: Mesh, cashier: Cashier, { plan, sample }: Ambig
     });
   };
   if (plan.isEndless) {
-    const operations = ['query', 'close', 'reverse'];
-    await scripts.add({ match, operations, script: [{ do: 'http_error', status: 500, commit: false }] });
-    await scripts.add({ match, operations: ['notification'], script: [{ do: 'never_notify' }] });
+    await neverAnswer(mesh, match);
     return;
   }
   if (plan.query !== undefined) await once(['query'], plan.query.act);
@@ -83,6 +89,8 @@ const payOne = async (mesh: Mesh, cashier: Cashier, payment: Ambiguous, clock: C
   if (isScanned && plan.pay.length > 0) {
     await scripts.add({ match: { description: sample.what }, operations: ['pay'], script: plan.pay, uses: 1 });
   }
+  // Before anybody can ask or be told: a channel notifies within milliseconds. One that keeps no description is told by the number, later.
+  if (plan.isEndless) await neverAnswer(mesh, { description: sample.what });
   const startedMs = clock.monotonicMs();
   const { merchantId, merchantOrderNo, minorUnits } = sample;
   const request = {
