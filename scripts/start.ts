@@ -24,6 +24,9 @@ const JAEGER_WITHIN_MS = 15_000;
 /** Longer than a batch of spans is gathered. */
 const JAEGER_QUIET_MS = 1_500;
 
+/** The simulated channels give today's bill, of what has moved so far: npm run reconcile has something to show. */
+const BILLS_OF_TODAY = { sandbox: { bills: { timeScale: 0 } }, reconciler: { boundaryMs: 0 } };
+
 const HELP = `npm start [-- options]
 
   --exit               end after the demonstration; status 0 only if all five payments ended as they should
@@ -178,6 +181,7 @@ const main = async (): Promise<number> => {
       ...(options['free-ports'] ? {} : { basePort: Number(options['base-port']) }),
       redis: options['redis-down'] ? 'down' : 'up',
       otlpEndpoint: receiver?.url ?? endpoint ?? '',
+      settings: BILLS_OF_TODAY,
       env: process.env,
       clock,
       onProgress: progress,
