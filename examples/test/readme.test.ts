@@ -33,6 +33,7 @@ test('the table of reasons has every reason that a caller of the cashier can mee
     'BILL_BROKEN',
     'BILL_NOT_READY',
     'BILL_REFUSED',
+    'REPORT_UNKNOWN',
   ];
   const table = README.slice(README.indexOf('What a program does about a reason'), README.indexOf('## Traces'));
   const told = [...table.matchAll(/`([A-Z][A-Z_]+)`/g)].map(([, name = '']) => name);
