@@ -60,8 +60,8 @@ export type SandboxControl = {
 };
 
 const CALL_MS_MAX = 5_000;
-// What only asks how something stands, or closes it; everything else that reaches a channel is about money.
-const ASKS_ONLY = /query|close|cancel|reverse/;
+// What only asks how something stands, fetches a bill or a key, or closes it; everything else that reaches a channel is about money.
+const ASKS_ONLY = /query|close|cancel|reverse|bill|download|file|balance|certificate/i;
 
 const sandboxControl = (url: string): SandboxControl => {
   const call = async (path: string, body?: object): Promise<unknown> => {
