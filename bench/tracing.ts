@@ -6,6 +6,7 @@ import { CashierService } from '@tillmesh/proto/tillmesh/cashier/v1/cashier_serv
 import { PaymentKind, PaymentState, Wallet } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
 import { createClient, type RpcClient } from '@tillmesh/rpc';
 import { startOtlpReceiver } from '@tillmesh/testing';
+import { percentile } from '../drills/channels/hang-phase.ts';
 import { createSandboxControl } from '../scripts/demo/sandbox-control.ts';
 import { type Bench, median, spread } from './bench.ts';
 
@@ -70,8 +71,7 @@ const payFor = async (rig: Rig, seconds: number, random: Random, clock: Clock): 
   );
 };
 
-const p99 = (times: readonly number[]): number =>
-  times.toSorted((a, b) => a - b)[Math.min(times.length - 1, Math.floor(times.length * 0.99))] ?? Number.NaN;
+const p99 = (times: readonly number[]): number => percentile(times, 0.99);
 
 type Round = { readonly cpuPerPaymentMs: number; readonly p99Ms: number };
 

@@ -37,6 +37,25 @@ const readMeshFile = (folder: string): MeshFile | undefined => {
 export const addressIn = (folder: string, service: string): string | undefined =>
   readMeshFile(folder)?.addresses[service];
 
+/**
+ * Where a command's service listens: where its options say, or that of the mesh on their folder. Says on stderr what to do where there is neither.
+ *
+ * @param what the service in words, such as `a syncer`.
+ */
+export const targetOf = (
+  options: { readonly address?: string | undefined; readonly folder: string },
+  service: string,
+  what: string,
+): string | undefined => {
+  const target = options.address ?? addressIn(options.folder, service);
+  if (target === undefined) {
+    process.stderr.write(
+      `No mesh runs on ${options.folder}: start one with npm start, or name ${what} with --address\n`,
+    );
+  }
+  return target;
+};
+
 /** The lines that tell what runs where and how to stop it; undefined where nothing runs. */
 export const runningMeshLines = (folder: string): string[] | undefined => {
   const owner = ownerOfMesh(folder);

@@ -7,7 +7,7 @@ import { AlarmService, AlarmSeverity } from '@tillmesh/proto/tillmesh/alarm/v1/a
 import { OutcomeKind } from '@tillmesh/proto/tillmesh/payment/v1/outcome_pb.ts';
 import { SyncService } from '@tillmesh/proto/tillmesh/sync/v1/sync_service_pb.ts';
 import { createClient, type RpcClient, toRpcError } from '@tillmesh/rpc';
-import { addressIn, meshFolder } from './mesh-file.ts';
+import { addressIn, meshFolder, targetOf } from './mesh-file.ts';
 
 const HELP = `npm run open -- <command> [options]
 
@@ -178,13 +178,8 @@ const main = async (): Promise<number> => {
     say(HELP);
     return options.help ? 0 : 1;
   }
-  const target = options.address ?? addressIn(options.folder, 'SyncService');
-  if (target === undefined) {
-    process.stderr.write(
-      `No mesh runs on ${options.folder}: start one with npm start, or name a syncer with --address\n`,
-    );
-    return 1;
-  }
+  const target = targetOf(options, 'SyncService', 'a syncer');
+  if (target === undefined) return 1;
   const syncer = createClient(SyncService, { target, caller: 'open', capMs: CALL_MS_MAX });
   try {
     if (await run(syncer, target, positionals)) return 0;

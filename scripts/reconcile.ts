@@ -12,7 +12,7 @@ import {
 } from '@tillmesh/proto/tillmesh/reconciliation/v1/reconciler_service_pb.ts';
 import { createClient, type RpcClient, toRpcError } from '@tillmesh/rpc';
 import { tableLines } from './demo/result-table.ts';
-import { addressIn, meshFolder } from './mesh-file.ts';
+import { meshFolder, targetOf } from './mesh-file.ts';
 import { classText, reportPage, sideText, sumsText } from './reconciliation/report-page.ts';
 
 const HELP = `npm run reconcile -- <channel> <account> <day> [options]
@@ -97,13 +97,8 @@ const main = async (): Promise<number> => {
     say(HELP);
     return options.help ? 0 : 1;
   }
-  const target = options.address ?? addressIn(options.folder, 'ReconcilerService');
-  if (target === undefined) {
-    process.stderr.write(
-      `No mesh runs on ${options.folder}: start one with npm start, or name a reconciler with --address\n`,
-    );
-    return 1;
-  }
+  const target = targetOf(options, 'ReconcilerService', 'a reconciler');
+  if (target === undefined) return 1;
   const reconciler = createClient(ReconcilerService, { target, caller: 'reconcile', capMs: CALL_MS_MAX });
   const bill = { channelId, accountId, day };
   try {

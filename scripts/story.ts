@@ -5,7 +5,7 @@ import { type Timestamp, timestampMs } from '@bufbuild/protobuf/wkt';
 import { QueryService, type TrajectoryLine } from '@tillmesh/proto/tillmesh/query/v1/query_service_pb.ts';
 import { createClient, toRpcError } from '@tillmesh/rpc';
 import { tableLines } from './demo/result-table.ts';
-import { addressIn, meshFolder } from './mesh-file.ts';
+import { meshFolder, targetOf } from './mesh-file.ts';
 
 const HELP = `npm run story -- <order number> [options]
 
@@ -43,13 +43,8 @@ const factsText = ({ facts }: TrajectoryLine): string =>
     .join(' ');
 
 const tell = async (orderNo: string): Promise<number> => {
-  const target = options.address ?? addressIn(options.folder, 'QueryService');
-  if (target === undefined) {
-    process.stderr.write(
-      `No mesh runs on ${options.folder}: start one with npm start, or name its query service with --address\n`,
-    );
-    return 1;
-  }
+  const target = targetOf(options, 'QueryService', 'its query service');
+  if (target === undefined) return 1;
   const query = createClient(QueryService, { target, caller: 'story', capMs: CALL_MS_MAX });
   try {
     const { lines, isCut, traceId, readFromReplica } = await query.getTrajectory({ orderNo });

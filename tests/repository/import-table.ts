@@ -54,11 +54,11 @@ export const importTable: Readonly<Record<string, Row>> = {
   'services/channel-*': [...everyService, 'channel-kit'],
   'services/edge': everyService,
   // Tells merchants what the groups' outboxes say; the store of its events lies beside that of the lists.
-  'services/notifier': [...everyService, 'alarms', 'merchant-events', 'order-groups'],
+  'services/notifier': [...everyService, 'alarms', 'delay-queue', 'merchant-events', 'order-groups'],
   // Only who owns the databases' rows may speak to the databases.
   'services/order-store': [...everyService, 'alarms', 'order-groups'],
   // Follows the groups' outboxes; reads them, and writes nothing there.
-  'services/projector': [...everyService, 'merchant-lists', 'order-groups'],
+  'services/projector': [...everyService, 'delay-queue', 'merchant-lists', 'order-groups'],
   'services/query': [...everyService, 'merchant-events', 'merchant-lists', 'order-groups'],
   // Compares the groups' books with bills; reads them, and writes nothing there.
   'services/reconciler': [...everyService, 'alarms', 'order-groups', 'reconciliation'],

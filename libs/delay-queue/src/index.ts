@@ -13,6 +13,7 @@ export {
   type ShardLook,
   sizeOf,
 } from './delay-queue.ts';
+export { createJobConnections, type JobConnections } from './job-connections.ts';
 export { createMemoryQueue } from './memory-queue.ts';
 export { openRedis, type RedisConnection, type RedisSettings } from './redis-connection.ts';
 export { createRedisQueue, SHARD_COUNT, shardOf } from './redis-queue.ts';

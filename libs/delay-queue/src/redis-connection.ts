@@ -24,6 +24,9 @@ export type RedisConnection = {
 
 const LOG_EVERY_FAILURES = 50;
 
+/** How long to wait before the next try to connect, ms. @param times how many were made. */
+export const reconnectAfterMs = (times: number): number => Math.min(50 * 2 ** Math.min(times, 5), 1_000);
+
 /** Opens a connection that reconnects by itself for ever. */
 export const openRedis = (settings: RedisSettings, log: Log): RedisConnection => {
   const redis = new Redis({
@@ -37,7 +40,7 @@ export const openRedis = (settings: RedisSettings, log: Log): RedisConnection =>
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
-    retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 5), 1_000),
+    retryStrategy: reconnectAfterMs,
     reconnectOnError: (error) => error.message.startsWith('READONLY'),
   });
   let failures = 0;

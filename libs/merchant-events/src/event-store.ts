@@ -7,7 +7,7 @@ import {
   type OrderNo,
   toOrderKey,
 } from '@tillmesh/domain';
-import { createStoreConnections, type StoreConnections } from '@tillmesh/merchant-lists';
+import { createFollowerPlaces, createStoreConnections, type StoreConnections } from '@tillmesh/merchant-lists';
 import {
   big,
   bigintParameter,
@@ -428,10 +428,7 @@ export const createEventStore = (options: { readonly config: EventStoreConfig; r
       const events = await run(sql.DELETE_EVENTS, [seq]);
       return deliveries.affectedRows + events.affectedRows > 0;
     },
-    readCursor: async (tag) => optionalText((await run(sql.SELECT_CURSOR, [tag])).rows[0], 'places'),
-    saveCursor: async (tag, places, completeAtMs) => {
-      await run(sql.SAVE_CURSOR, [tag, places, completeAtMs]);
-    },
+    ...createFollowerPlaces(run),
     close: connections.close,
   };
 };

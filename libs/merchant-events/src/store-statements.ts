@@ -140,17 +140,6 @@ export const SELECT_ENDS: Statement = {
   sql: `SELECT s.forgotten_to, (SELECT MAX(seq) FROM merchant_event) AS last_seq FROM store_state s WHERE s.id = 1`,
 };
 
-export const SELECT_CURSOR: Statement = {
-  summary: 'SELECT group_cursor',
-  sql: 'SELECT places FROM group_cursor WHERE group_tag = ?',
-};
-
-export const SAVE_CURSOR: Statement = {
-  summary: 'INSERT group_cursor',
-  sql: `INSERT INTO group_cursor (group_tag, places, complete_at) VALUES (?, ?, ?)
-        ON DUPLICATE KEY UPDATE places = VALUES(places), complete_at = VALUES(complete_at)`,
-};
-
 /** The last of a run of events that are too old; those behind it may wait for the next look. */
 export const SELECT_OLD: Statement = {
   summary: 'SELECT merchant_event old',

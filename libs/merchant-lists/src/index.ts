@@ -1,3 +1,4 @@
+export { createFollowerPlaces } from './follower-places.ts';
 export {
   createListStore,
   type ListStatus,

@@ -23,6 +23,7 @@ import {
   whole,
 } from '@tillmesh/order-groups';
 import { CONTENT_COLUMN } from './content-column.ts';
+import { createFollowerPlaces } from './follower-places.ts';
 import { type ListEntry, writeEntries } from './list-writer.ts';
 import type { ListStoreConfig } from './store-config.ts';
 import { createStoreConnections } from './store-connections.ts';
@@ -207,10 +208,7 @@ export const createListStore = (options: {
       ),
     page,
     status: async () => statusOf((await run(sql.SELECT_STATUS, [])).rows),
-    readCursor: async (tag) => optionalText((await run(sql.SELECT_CURSOR, [tag])).rows[0], 'places'),
-    saveCursor: async (tag, places, completeAtMs) => {
-      await run(sql.SAVE_CURSOR, [tag, places, completeAtMs]);
-    },
+    ...createFollowerPlaces(run),
     beginRebuild,
     close: connections.close,
   };

@@ -29,17 +29,6 @@ export const SELECT_STATUS: Statement = {
   sql: `SELECT s.phase, s.generation, c.group_tag, c.complete_at FROM list_state s LEFT JOIN group_cursor c ON TRUE WHERE s.id = 1`,
 };
 
-export const SELECT_CURSOR: Statement = {
-  summary: 'SELECT group_cursor',
-  sql: 'SELECT places FROM group_cursor WHERE group_tag = ?',
-};
-
-export const SAVE_CURSOR: Statement = {
-  summary: 'INSERT group_cursor',
-  sql: `INSERT INTO group_cursor (group_tag, places, complete_at) VALUES (?, ?, ?)
-        ON DUPLICATE KEY UPDATE places = VALUES(places), complete_at = VALUES(complete_at)`,
-};
-
 export const SET_PHASE: Statement = {
   summary: 'UPDATE list_state',
   sql: 'UPDATE list_state SET phase = ?, generation = generation + ? WHERE id = 1',

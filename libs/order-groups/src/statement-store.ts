@@ -50,9 +50,11 @@ const SELECT_REFUND_ROW: Statement = {
   summary: 'SELECT refund',
   sql: 'SELECT 1 AS n FROM refund WHERE order_no = ? AND refund_no = ?',
 };
+/** What statementOf() reads. */
+export const STATEMENT_COLUMNS = 'person, outcome, channel_transaction_id, happened_at, evidence, said_at';
 const SELECT_STATEMENTS: Statement = {
   summary: 'SELECT person_statement',
-  sql: `SELECT person, outcome, channel_transaction_id, happened_at, evidence, said_at FROM person_statement
+  sql: `SELECT ${STATEMENT_COLUMNS} FROM person_statement
         WHERE order_no = ? AND item = ? ORDER BY statement_no`,
 };
 const INSERT_STATEMENT: Statement = {

@@ -4,7 +4,7 @@ import { bigintParameter, type Connection, type Deadline, type Row, type Stateme
 import { SELECT_PAYMENT } from './order-statements.ts';
 import type { RowCodec } from './payment-rows.ts';
 import { SELECT_REFUNDS_OF_ORDER } from './refund-statements.ts';
-import { type KeptStatement, statementOf } from './statement-store.ts';
+import { type KeptStatement, STATEMENT_COLUMNS, statementOf } from './statement-store.ts';
 import type { StoredPayment, StoredRefund } from './stored-payment.ts';
 
 /** So many lines of one payment are read; a payment with 9 attempts that is asked after for a day has some hundred. */
@@ -58,7 +58,7 @@ const SELECT_TRAJECTORY: Statement = {
 
 const SELECT_STATEMENTS_OF_ORDER: Statement = {
   summary: 'SELECT person_statement',
-  sql: `SELECT person, outcome, channel_transaction_id, happened_at, evidence, said_at FROM person_statement
+  sql: `SELECT ${STATEMENT_COLUMNS} FROM person_statement
         WHERE order_no = ? ORDER BY said_at, item, statement_no`,
 };
 

@@ -1,10 +1,10 @@
 import type { Clock } from '@tillmesh/clock';
-import { type Secret, z } from '@tillmesh/config';
+import { z } from '@tillmesh/config';
+import { createJobConnections, type RedisSettings } from '@tillmesh/delay-queue';
 import { type MerchantId, parseMerchantId, parseOrderNo } from '@tillmesh/domain';
 import type { Chain, Due } from '@tillmesh/merchant-events';
 import type { Log } from '@tillmesh/telemetry';
 import { DelayedError, type Job, Queue, Worker } from 'bullmq';
-import { Redis } from 'ioredis';
 
 /** The schedule of tellings. It may lose what it likes: the store knows what is due, and the sweep gives it again. */
 export type DeliveryQueue = {
@@ -23,7 +23,6 @@ const STALLED_EVERY_MS = 5_000;
 /** A job that is given back is as good as new: it never counts as failed. */
 const STALLED_MAX = 1_000;
 const CLOSE_MS_MAX = 5_000;
-const LOG_EVERY_FAILURES = 50;
 
 const JobData = z.strictObject({
   merchantId: z.string().refine((text) => parseMerchantId(text) !== undefined),
@@ -41,34 +40,19 @@ const chainOf = (data: unknown): Chain => {
 
 /** Opens the queue. */
 export const openDeliveryQueue = (options: {
-  readonly redis: { readonly host: string; readonly port: number; readonly password?: Secret | undefined };
+  readonly redis: Omit<RedisSettings, 'timeoutMs'>;
   /** Chains that this process has in hand at once. */
   readonly concurrent: number;
   readonly clock: Clock;
   readonly log: Log;
 }): DeliveryQueue => {
   const { redis, concurrent, clock, log } = options;
-  let failures = 0;
-  const complain = (error: unknown): void => {
-    if (failures % LOG_EVERY_FAILURES === 0)
-      log.warn({ err: error }, 'the schedule of webhooks has trouble; merchants are told later');
-    failures += 1;
-  };
-  const clients: Redis[] = [];
-  const connect = (): Redis => {
-    const client = new Redis({
-      host: redis.host,
-      port: redis.port,
-      ...(redis.password === undefined ? {} : { password: redis.password.reveal() }),
-      // Whoever waits blockingly has to wait on over a reconnect: BullMQ demands it.
-      maxRetriesPerRequest: null,
-      connectTimeout: 500,
-      retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 5), 1_000),
-    });
-    client.on('error', complain);
-    clients.push(client);
-    return client;
-  };
+  const connections = createJobConnections({
+    redis,
+    trouble: 'the schedule of webhooks has trouble; merchants are told later',
+    log,
+  });
+  const { connect, complain } = connections;
   const producing = connect();
   const queue = new Queue(QUEUE, { connection: producing, prefix: PREFIX, skipWaitingForReady: true });
   queue.on('error', complain);
@@ -85,7 +69,7 @@ export const openDeliveryQueue = (options: {
             opts: { jobId: `${seq}.${endpointId}`, attempts: 1, removeOnComplete: true, removeOnFail: true },
           })),
         );
-        failures = 0;
+        connections.recovered();
       } catch (error) {
         complain(error);
       }
@@ -113,7 +97,7 @@ export const openDeliveryQueue = (options: {
     close: async () => {
       const closing = Promise.allSettled([worker?.close(), queue.close()]);
       await Promise.race([closing, clock.sleep(producing.status === 'ready' ? CLOSE_MS_MAX : 0)]);
-      for (const opened of clients) opened.disconnect();
+      connections.close();
     },
   };
 };

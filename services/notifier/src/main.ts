@@ -1,5 +1,5 @@
 import { bindAlarms, createAlarms } from '@tillmesh/alarms';
-import { repeat, systemClock, systemRandom } from '@tillmesh/clock';
+import { systemClock, systemRandom, untilSucceeds } from '@tillmesh/clock';
 import { loadConfig } from '@tillmesh/config';
 import { bindLanes } from '@tillmesh/lane-control';
 import { createEventStore } from '@tillmesh/merchant-events';
@@ -108,17 +108,14 @@ await runService({
 
     /** Store and routing may be away when we start: before both were there nothing can be recorded. */
     const prepareAndBegin = async (): Promise<void> => {
-      const prepared = new AbortController();
-      await repeat({
+      const isPrepared = await untilSucceeds({
         clock,
         everyMs: PREPARE_EVERY_MS,
-        signal: AbortSignal.any([stop, prepared.signal]),
-        task: async () => {
-          await store.prepare();
-          prepared.abort(new Error('the store is prepared'));
-        },
+        signal: stop,
+        task: store.prepare,
         onError: (error) => log.warn({ err: error }, 'the store of events is away; merchants are told later'),
       });
+      if (!isPrepared) return;
       await endpoints.ready();
       if (!stop.aborted) begin();
     };

@@ -1,8 +1,7 @@
 import type { Clock } from '@tillmesh/clock';
-import type { Secret } from '@tillmesh/config';
+import { createJobConnections, type RedisSettings } from '@tillmesh/delay-queue';
 import type { Log } from '@tillmesh/telemetry';
 import { Queue, QueueEvents, Worker } from 'bullmq';
-import { Redis } from 'ioredis';
 import { ChangeJob } from './change-jobs.ts';
 
 /** Jobs between who follows the groups and who writes the lists; both may be many processes. */
@@ -24,13 +23,12 @@ const STALLED_MAX = 1_000;
 const CLOSE_MS_MAX = 4_000;
 const TRIES_MAX = 6;
 const RETRY_AFTER_MS = 50;
-const LOG_EVERY_FAILURES = 50;
 
 type Waiting = { readonly resolve: () => void; readonly reject: (error: Error) => void };
 
 /** Opens the queue. A Redis that is away makes `done` fail at once; the databases know what has to be done. */
 export const openChangeQueue = (options: {
-  readonly redis: { readonly host: string; readonly port: number; readonly password?: Secret | undefined };
+  readonly redis: Omit<RedisSettings, 'timeoutMs'>;
   /** Jobs that this process does at once. */
   readonly concurrent: number;
   /** How long given jobs may take until they are given again, ms. */
@@ -40,28 +38,12 @@ export const openChangeQueue = (options: {
   readonly log: Log;
 }): ChangeQueue => {
   const { redis, concurrent, doneMsMax, instance, clock, log } = options;
-  let failures = 0;
-  const complain = (error: unknown): void => {
-    if (failures % LOG_EVERY_FAILURES === 0)
-      log.warn({ err: error }, 'the queue of changes has trouble; lists fall behind');
-    failures += 1;
-  };
-  const clients: Redis[] = [];
-  const connect = (): Redis => {
-    const client = new Redis({
-      host: redis.host,
-      port: redis.port,
-      ...(redis.password === undefined ? {} : { password: redis.password.reveal() }),
-      // Whoever waits blockingly has to wait on over a reconnect: BullMQ demands it.
-      maxRetriesPerRequest: null,
-      connectTimeout: 500,
-      retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 5), 1_000),
-    });
-    client.on('error', complain);
-    clients.push(client);
-    return client;
-  };
-
+  const connections = createJobConnections({
+    redis,
+    trouble: 'the queue of changes has trouble; lists fall behind',
+    log,
+  });
+  const { connect, complain } = connections;
   const producing = connect();
   const queue = new Queue(QUEUE, { connection: producing, prefix: PREFIX, skipWaitingForReady: true });
   const events = new QueueEvents(QUEUE, { connection: connect(), prefix: PREFIX });
@@ -116,7 +98,7 @@ export const openChangeQueue = (options: {
           all,
         ]);
         await all;
-        failures = 0;
+        connections.recovered();
       } catch (error) {
         for (const { opts } of named) {
           waiting.get(opts.jobId)?.reject(new Error('given up'));
@@ -142,7 +124,7 @@ export const openChangeQueue = (options: {
       // Jobs under way end, unless they would take longer than stopping may.
       const closing = Promise.allSettled([worker?.close(), events.close(), queue.close()]);
       await Promise.race([closing, clock.sleep(producing.status === 'ready' ? CLOSE_MS_MAX : 0)]);
-      for (const opened of clients) opened.disconnect();
+      connections.close();
     },
   };
 };

@@ -1,4 +1,4 @@
-import { repeat, systemClock, systemRandom } from '@tillmesh/clock';
+import { systemClock, systemRandom, untilSucceeds } from '@tillmesh/clock';
 import { loadConfig } from '@tillmesh/config';
 import { createOrderReader, followGroups } from '@tillmesh/order-groups';
 import { runService } from '@tillmesh/rpc';
@@ -57,18 +57,14 @@ await runService({
 
     /** The store may be away when we start: nothing can be followed before its tables are there. */
     const prepareAndBegin = async (): Promise<void> => {
-      const prepared = new AbortController();
-      await repeat({
+      const isPrepared = await untilSucceeds({
         clock,
         everyMs: PREPARE_EVERY_MS,
-        signal: AbortSignal.any([stop, prepared.signal]),
-        task: async () => {
-          await store.prepare();
-          prepared.abort(new Error('the store is prepared'));
-        },
+        signal: stop,
+        task: store.prepare,
         onError: (error) => log.warn({ err: error }, 'the store of lists is away; lists fall behind'),
       });
-      if (!stop.aborted) begin();
+      if (isPrepared && !stop.aborted) begin();
     };
 
     return {

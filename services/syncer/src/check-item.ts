@@ -18,6 +18,7 @@ import {
 } from '@tillmesh/telemetry';
 import type { Checked } from './check-payment.ts';
 import { raiseAlarms, type Surplus, surplusOf } from './raise-alarms.ts';
+import { itemToWire } from './wire-item.ts';
 
 const checks = counter('tillmesh_checks_total', 'Checks of unresolved payments and refunds, by what came of them.', [
   'kind',
@@ -102,7 +103,7 @@ export const createItemChecker = (deps: {
   const schedule = async (item: CheckItem, checked: Checked, needsPerson: string): Promise<void> => {
     if (checked.settled) return;
     await orderStore.scheduleCheck({
-      item: { case: item.kind === 'payment' ? 'orderNo' : 'refundNo', value: item.number },
+      item: itemToWire(item),
       nextCheckAfter: durationFromMs(checked.nextAfterMs ?? 0),
       needsPerson,
     });

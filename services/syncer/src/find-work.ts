@@ -21,6 +21,7 @@ import { gauge, type Log, withoutSpans } from '@tillmesh/telemetry';
 import type { Checked } from './check-payment.ts';
 import type { SyncerConfig } from './config.ts';
 import { STAND_IN_MS, type Tier, type Tiers } from './tiers.ts';
+import { itemFromWire } from './wire-item.ts';
 
 /** So many times rarer it looks while the process or a neighbour has too much to do: what is looked for is as true a second later. */
 export const BROWNOUT_FACTOR = 4;
@@ -162,8 +163,8 @@ export const findWork = (deps: {
     overdueGauge.set({}, report.oldestOverdueMs / 1_000);
     if (unreachableGroupTags.length > 0) log.warn({ groups: unreachableGroupTags }, 'groups that could not be swept');
     for (const { item } of items) {
-      if (item.case === undefined || free() <= 0) continue;
-      const found: CheckItem = { kind: item.case === 'orderNo' ? 'payment' : 'refund', number: item.value };
+      const found = itemFromWire(item);
+      if (found === undefined || free() <= 0) continue;
       start(found).then(
         (checked) => (checked === undefined ? undefined : tiers.tell(found, checked)),
         (error: unknown) => log.error({ err: error, ...found }, 'a check ended in a way it should not'),

@@ -9,6 +9,7 @@ import { type RpcClient, rpcErrors } from '@tillmesh/rpc';
 import type { Log } from '@tillmesh/telemetry';
 import { liveAttemptOf } from '@tillmesh/wire';
 import type { Tiers } from './tiers.ts';
+import { itemToWire } from './wire-item.ts';
 
 /** So rarely the syncer looks at what a person has taken over: not never, for persons forget. */
 const LOOK_AGAIN_AFTER_MS = 24 * 3_600_000;
@@ -41,7 +42,7 @@ export const handToPerson = async (
       : (await orderStore.getRefund({ ref: { case: 'refundNo', value: number } })).refund?.settledAt === undefined;
   if (!isOpen) throw rpcErrors.paymentState('it is at its end: nothing is left to be done by hand');
   await orderStore.scheduleCheck({
-    item: { case: item.kind === 'payment' ? 'orderNo' : 'refundNo', value: number },
+    item: itemToWire(item),
     nextCheckAfter: durationFromMs(LOOK_AGAIN_AFTER_MS),
     needsPerson: `${person.trim()}: ${reason}`,
   });

@@ -6,6 +6,7 @@ import type { RunBatchRequest, RunBatchResponseSchema } from '@tillmesh/proto/ti
 import { type RpcClient, rpcErrors, runAsCall } from '@tillmesh/rpc';
 import type { Log } from '@tillmesh/telemetry';
 import type { Checked } from './check-payment.ts';
+import { itemFromWire } from './wire-item.ts';
 
 /** Checks of one batch at once: what a person starts leaves room for what is due. */
 const CHECKS_AT_ONCE = 8;
@@ -101,13 +102,7 @@ export const runBatch = async function* (
       for (const tag of page.unreachableGroupTags) unreachable.add(tag);
       counts.matched += page.items.length;
       if (!dryRun) {
-        await checkAll(
-          page.items.flatMap(({ item }): CheckItem[] =>
-            item.case === undefined
-              ? []
-              : [{ kind: item.case === 'orderNo' ? 'payment' : 'refund', number: item.value }],
-          ),
-        );
+        await checkAll(page.items.flatMap(({ item }) => itemFromWire(item) ?? []));
       }
       pageToken = page.nextPageToken;
       if (pageToken === '') return;

@@ -12,20 +12,18 @@ import type { SweepReport } from './find-work.ts';
 import { handToPerson } from './hand-to-person.ts';
 import { runBatch } from './run-batch.ts';
 import type { Tiers } from './tiers.ts';
+import { itemFromWire, type WireItem } from './wire-item.ts';
 
 /** How long a till waits for a code payment, and how long before that it is told of. */
 const TILL_MS = 60_000;
 const WARN_MS = 15_000;
 
 /** What a caller names. @throws {RpcError} ORDER_NO_MALFORMED */
-const itemOf = (item: {
-  readonly case: 'orderNo' | 'refundNo' | undefined;
-  readonly value?: string | undefined;
-}): CheckItem => {
-  const number = item.value ?? '';
-  if (parseOrderNo(number) === undefined)
+const itemOf = (wire: WireItem): CheckItem => {
+  const item = itemFromWire(wire);
+  if (item === undefined || parseOrderNo(item.number) === undefined)
     throw rpcErrors.orderNoMalformed('the check digit of the number does not fit; it was mistyped or cut');
-  return { kind: item.case === 'refundNo' ? 'refund' : 'payment', number };
+  return item;
 };
 
 /** The wire's side of the syncer. */

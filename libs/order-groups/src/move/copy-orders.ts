@@ -4,7 +4,7 @@ import type { Connection, Deadline, Parameter, Row, Statement } from '../connect
 import { transaction } from '../transaction.ts';
 import { keepNumbers, SELECT_HELD_NUMBERS_OF } from './keep-numbers.ts';
 import { type OrderRange, within } from './order-digests.ts';
-import { noRows, ORDER_TABLES, type OrderColumns, type OrderTable, ROW_ORDER } from './order-tables.ts';
+import { noRows, ORDER_TABLES, type OrderColumns, type OrderTable, perTable, ROW_ORDER } from './order-tables.ts';
 
 /** Everything that the source holds of some orders. */
 export type OrderRows = {
@@ -59,15 +59,9 @@ export const readOrders = (
   deadline: Deadline,
 ): Promise<OrderRows> =>
   transaction(connection, deadline, async () => {
-    const of = async (table: OrderTable) =>
-      (await connection.run(selectRows(table, columns[table], range), [], deadline)).rows;
-    const rows = {
-      payment: await of('payment'),
-      attempt: await of('attempt'),
-      refund: await of('refund'),
-      trajectory: await of('trajectory'),
-      person_statement: await of('person_statement'),
-    };
+    const rows = perTable((): readonly Row[] => []);
+    for (const table of ORDER_TABLES)
+      rows[table] = (await connection.run(selectRows(table, columns[table], range), [], deadline)).rows;
     const { rows: holders } = await connection.run(SELECT_HELD_NUMBERS_OF(range), [], deadline);
     const value: OrderRows = {
       keys: rows.payment.map((row) => big(row, 'order_no')),

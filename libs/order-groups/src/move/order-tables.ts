@@ -10,14 +10,12 @@ export type OrderTable = (typeof ORDER_TABLES)[number];
 /** The columns of each table that go along: all but those that every group counts by itself. */
 export type OrderColumns = Readonly<Record<OrderTable, readonly string[]>>;
 
+/** Something of each table. */
+export const perTable = <T>(of: (table: OrderTable) => T): Record<OrderTable, T> =>
+  Object.fromEntries(ORDER_TABLES.map((table) => [table, of(table)])) as Record<OrderTable, T>;
+
 /** A count for each table, at nothing. */
-export const noRows = (): Record<OrderTable, number> => ({
-  payment: 0,
-  attempt: 0,
-  refund: 0,
-  trajectory: 0,
-  person_statement: 0,
-});
+export const noRows = (): Record<OrderTable, number> => perTable(() => 0);
 
 /** In what order rows of one order are read and written: the trajectory's own is that of its events. */
 export const ROW_ORDER: Readonly<Record<OrderTable, string>> = {
@@ -40,18 +38,12 @@ const isCounter = (table: string, column: string): boolean => table === 'traject
 /** What columns a group's tables have, as the group itself says: a column that is added later goes along without more ado. */
 export const readOrderColumns = async (connection: Connection, deadline: Deadline): Promise<OrderColumns> => {
   const { rows } = await connection.run(SELECT_COLUMNS, [], deadline);
-  const of = (table: OrderTable): string[] =>
+  return perTable((table) =>
     rows
       .filter((row) => text(row, 'table_name') === table)
       .map((row) => text(row, 'column_name'))
-      .filter((column) => !isCounter(table, column));
-  return {
-    payment: of('payment'),
-    attempt: of('attempt'),
-    refund: of('refund'),
-    trajectory: of('trajectory'),
-    person_statement: of('person_statement'),
-  };
+      .filter((column) => !isCounter(table, column)),
+  );
 };
 
 /**
