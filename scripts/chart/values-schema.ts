@@ -84,6 +84,7 @@ export const SET_BY_THE_CHART: Readonly<Record<string, readonly string[]>> = {
     'orders.rowKeys',
     'channels',
     'syncer',
+    'redis',
     'folder',
   ],
   routing: ['tableFile', 'stateFile', 'orderStore'],

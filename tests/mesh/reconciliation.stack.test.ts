@@ -41,6 +41,8 @@ beforeAll(async () => {
       sandbox: { bills: { timeScale: 0 } },
       reconciler: { boundaryMs: 0, schedule: { everyMs: 500, daysBack: 1 } },
     },
+    // Two over one folder, as two pods over one volume.
+    instances: { reconciler: 2 },
     services: ['sandbox', 'order-store', 'routing', 'channel-wechat', 'cashier', 'syncer', 'reconciler'],
   });
   cashier = createClient(CashierService, { target: mesh.address('cashier'), caller: 'till', capMs: 40_000 });
@@ -103,11 +105,23 @@ const billOf = (day: string) => ({ channelId: 'wechat', accountId: ACCOUNT, day 
 const nameOf = (wanted: DiscrepancyClass): string =>
   Object.entries(DiscrepancyClass).find(([, value]) => value === wanted)?.[0] ?? 'none';
 
+let asked = 0;
 const compare = async (day: string): Promise<Report | undefined> => {
   let last: Report | undefined;
   for await (const step of reconciler.runReconciliation({ bill: billOf(day), kind: BillKind.TRADE }, { capMs: 60_000 }))
     last = step.report;
+  asked += 1;
   return last;
+};
+
+/** Comparisons of both reconcilers beside those that this test has asked for. */
+const comparedBySchedule = async (): Promise<number> => {
+  const processes = mesh.processes().filter(({ service }) => service === 'reconciler');
+  const texts = await Promise.all(
+    processes.map(async ({ metricsPort }) => (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text()),
+  );
+  const counts = [...texts.join('\n').matchAll(/^tillmesh_reconciliations_total\{[^}]*end="compared"[^}]*\} (\d+)$/gm)];
+  return counts.reduce((sum, [, count]) => sum + Number(count), 0) - asked;
 };
 
 test('each discrepancy that is planted in a bill is found in its class, and nothing else is', async () => {
@@ -183,6 +197,19 @@ test('what is due is compared by itself; a day of which there is no bill has a r
     .toEqual(['wechat-a', 'wechat-b']);
   const { report } = await reconciler.getReport({ bill: billOf(beijingDay(-1)) });
   expect(report).toMatchObject({ billAbsent: true, classes: [], equal: 0n });
+  // The other one has the same reports, and each bill was compared by one of the two.
+  const [, second] = mesh.processes().filter(({ service }) => service === 'reconciler');
+  const other = createClient(ReconcilerService, {
+    target: `127.0.0.1:${second?.port}`,
+    caller: 'test',
+    capMs: 20_000,
+  });
+  try {
+    expect((await other.getReport({ bill: billOf(beijingDay(-1)) })).report).toEqual(report);
+  } finally {
+    other.close();
+  }
+  expect(await comparedBySchedule()).toBe(2);
 });
 
 test('what cannot be compared is refused by name, and the report before stays', async () => {

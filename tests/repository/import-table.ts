@@ -61,7 +61,7 @@ export const importTable: Readonly<Record<string, Row>> = {
   'services/projector': [...everyService, 'delay-queue', 'merchant-lists', 'order-groups'],
   'services/query': [...everyService, 'merchant-events', 'merchant-lists', 'order-groups'],
   // Compares the groups' books with bills; reads them, and writes nothing there.
-  'services/reconciler': [...everyService, 'alarms', 'order-groups', 'reconciliation'],
+  'services/reconciler': [...everyService, 'alarms', 'delay-queue', 'order-groups', 'reconciliation'],
   'services/routing': everyService,
   // A simulator that shared code with the adapters would only agree with them: not the kit, not the wire.
   // From `testing` it has the certificate that it shows where a channel is trusted by TLS alone.

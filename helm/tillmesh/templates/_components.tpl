@@ -124,7 +124,7 @@ The configuration of a component, as JSON: what follows from the chart, then wha
 {{- $channels := (include "tillmesh.channelTargets" $root | fromJson).channels -}}
 {{- $public := $root.Values.publicUrl | trimSuffix "/" -}}
 {{- $oneCodeUrl := printf "%s/q" $public -}}
-{{- if has $name (list "cashier" "syncer" "projector" "notifier") -}}
+{{- if has $name (list "cashier" "syncer" "projector" "notifier" "reconciler") -}}
 {{- if $redis -}}{{- $_ := set $config "redis" $redis -}}{{- end -}}
 {{- end -}}
 {{- if has $name (list "cashier" "syncer" "edge" "routing") -}}{{- $_ := set $config "orderStore" $orderStore -}}{{- end -}}
@@ -215,7 +215,7 @@ The configuration of a component, as JSON: what follows from the chart, then wha
 {{- $sources = append $sources (dict "name" $secretName "key" $key.secretKey "path" (printf "row-key-%v" $key.id)) -}}
 {{- end -}}
 {{- end -}}
-{{- if and $root.Values.redis.secretName (ne $root.Values.profile "evaluation") (or (has $name (list "cashier" "syncer" "projector" "notifier")) (hasPrefix "channel-" $name)) -}}
+{{- if and $root.Values.redis.secretName (ne $root.Values.profile "evaluation") (or (has $name (list "cashier" "syncer" "projector" "notifier" "reconciler")) (hasPrefix "channel-" $name)) -}}
 {{- $sources = append $sources (dict "name" $root.Values.redis.secretName "key" $root.Values.redis.secretKey "path" "redis") -}}
 {{- end -}}
 {{- toJson (dict "sources" $sources) -}}

@@ -39,7 +39,7 @@
 {{- fail (printf "%s.pdb.minAvailable is %v of %v replicas: no node could ever be drained. Set at most %v, or pdb.maxUnavailable" $where ($component.pdb.minAvailable | int) $least (sub $least 1)) -}}
 {{- end -}}
 {{- if and (eq $name "reconciler") (or (gt ($component.replicas | int) 1) $component.autoscaling.enabled) -}}
-{{- fail "services.reconciler is one process: two would compare the same bills into two folders. Set replicas to 1, autoscaling off" -}}
+{{- fail "services.reconciler is one process: two would need one folder together, and its volume is of one. Set replicas to 1, autoscaling off" -}}
 {{- end -}}
 {{- if and (eq $name "routing") (gt ($component.replicas | int) 1) -}}
 {{- fail "services.routing.replicas is above 1: two processes would write one file of switches. Set 1; cashiers go on with the table they hold while it restarts" -}}
@@ -96,6 +96,7 @@
 {{- if not .Values.orders.rowKeys.secretName -}}{{- fail "orders.rowKeys.secretName is missing: name the Secret with the keys that rows are sealed and encrypted with" -}}{{- end -}}
 {{- if and .Values.services.projector.enabled (not .Values.lists.endpoints) -}}{{- fail "lists.endpoints is empty and services.projector is enabled: list the servers of the lists by merchant, or turn the projector off" -}}{{- end -}}
 {{- if and .Values.services.projector.enabled (not .Values.redis.host) -}}{{- fail "redis.host is missing and services.projector is enabled: the projector's queue is in Redis. Set redis.host, or turn the projector off" -}}{{- end -}}
+{{- if and .Values.services.reconciler.enabled (not .Values.redis.host) -}}{{- fail "redis.host is missing and services.reconciler is enabled: its schedule is in Redis. Set redis.host, or turn the reconciler off" -}}{{- end -}}
 {{- if and .Values.services.notifier.enabled (or (not .Values.lists.endpoints) (not .Values.redis.host)) -}}{{- fail "services.notifier is enabled and lists.endpoints or redis.host is missing: what merchants are told is kept and scheduled there. Set both, or turn the notifier off" -}}{{- end -}}
 {{- if not .Values.routing.table -}}{{- fail "routing.table is missing: set merchants and accounts, as docs/routing.md says" -}}{{- end -}}
 {{- if not .Values.routing.persistence.enabled -}}{{- fail "routing.persistence.enabled is false: operators' switches would be lost with the pod. Set it to true" -}}{{- end -}}

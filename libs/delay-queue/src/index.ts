@@ -17,6 +17,7 @@ export { createJobConnections, type JobConnections } from './job-connections.ts'
 export { createMemoryQueue } from './memory-queue.ts';
 export { openRedis, type RedisConnection, type RedisSettings } from './redis-connection.ts';
 export { createRedisQueue, SHARD_COUNT, shardOf } from './redis-queue.ts';
+export { type RedisScript, redisScript } from './redis-script.ts';
 export {
   createShardOwner,
   LEASE_MS,

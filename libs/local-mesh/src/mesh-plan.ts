@@ -32,6 +32,7 @@ export const REPEATABLE = [
   'channel-unionpay',
   'cashier',
   'syncer',
+  'reconciler',
   'edge',
 ] as const satisfies readonly ServiceName[];
 export type RepeatableService = (typeof REPEATABLE)[number];

@@ -221,13 +221,14 @@ export const serviceConfigs = (inputs: ConfigInputs): Readonly<Record<string, ob
       orders: { ...account('read'), rowKeys, connectionsMax: 8 },
       channels: channelTargets,
       syncer: { target: target('syncer') },
+      ...redis,
       folder: join(folder, 'reconciler'),
       fees: channels.flatMap(({ adapter, accountIds }) =>
         FEES[adapter] === undefined
           ? []
           : accountIds.map((accountId) => ({ accountId, perTenThousand: FEES[adapter] })),
       ),
-      schedule: { daysBack: 3 },
+      ...(stack.redis === undefined ? {} : { schedule: { daysBack: 3 } }),
     },
     edge: {
       server,

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { appendFile, mkdir, readFile, rm } from 'node:fs/promises';
+import { appendFile, mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import type { BillEntry, BookEntry } from '@tillmesh/reconciliation';
@@ -75,8 +75,18 @@ const createPartFile = (path: string) => {
   };
 };
 
-/** Removes what comparisons of a process that died have left. */
-export const removeSpools = (folder: string): Promise<void> => rm(folder, { recursive: true, force: true });
+/**
+ * Removes what comparisons of processes that died have left.
+ *
+ * @param lastsMsMax no comparison lasts longer: what is younger may be another process's.
+ */
+export const removeSpools = async (folder: string, nowMs: number, lastsMsMax: number): Promise<void> => {
+  for (const name of await readdir(folder).catch(() => [])) {
+    const path = join(folder, name);
+    const begun = await stat(path).catch(() => undefined);
+    if (begun !== undefined && nowMs - begun.mtimeMs > lastsMsMax) await rm(path, { recursive: true, force: true });
+  }
+};
 
 /** Opens a spool in a folder of its own below `folder`. One writer for each side. */
 export const openSpool = async (folder: string): Promise<EntrySpool> => {

@@ -17,7 +17,7 @@ export type ReportKey = { readonly channelId: string; readonly accountId: string
 
 /**
  * Reports in a folder, one for each bill: `<channel>/<account>/<day>.json` has the sums, `<day>.<run>.ndjson` beside it the discrepancies, one JSON object a
- * line. The sums name their run and take the place of those before in one step, so that a reader never has the sums of one run with the discrepancies of another. One process writes.
+ * line. The sums name their run and take the place of those before in one step, so that a reader never has the sums of one run with the discrepancies of another. Of one bill one process writes at a time.
  */
 export type ReportStore = {
   write(report: Report, discrepancies: readonly Discrepancy[]): Promise<void>;

@@ -20,6 +20,7 @@ const settings = {
   },
   channels: [{ channelId: 'wechat', target: nowhere }],
   syncer: { target: nowhere },
+  redis: { host: '127.0.0.1', port: 1 },
   folder: join(folder, 'own'),
   schedule: {},
 };
@@ -43,4 +44,10 @@ test('a wrong configuration ends with exit status 1 and names every problem', as
   const problems = ['fees.0.accountId: is not an account id', 'fees.0.perTenThousand: ', 'schedule.daysBack: '];
   for (const problem of problems) expect(output).toContain(`\n  ${problem}`);
   expect(output).toContain(`reconciler cannot start: ${problems.length} problems in `);
+});
+
+test('a schedule without a Redis that carries it is a wrong configuration', async () => {
+  const { code, output } = await start({ redis: undefined });
+  expect(code).toBe(1);
+  expect(output).toContain('\n  schedule: needs redis');
 });

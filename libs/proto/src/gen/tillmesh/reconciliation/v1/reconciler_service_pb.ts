@@ -733,8 +733,9 @@ export const DiscrepancyClassSchema: GenEnum<DiscrepancyClass> = /*@__PURE__*/
 export const ReconcilerService: GenService<{
   /**
    * Fetches a bill, compares it, follows each class's rule and keeps the report in the place of the one before. Ends when its caller goes away:
-   * then the report before stays. LANE_FULL with RetryInfo where the same bill is being compared, or two others are. BILL_NOT_READY, BILL_BROKEN and
-   * BILL_REFUSED as FetchBill says them; a bill that is absent counts as one without lines.
+   * then the report before stays. LANE_FULL with RetryInfo where the same bill is being compared, by this process or another, or two others are.
+   * DEPENDENCY_UNAVAILABLE where nobody can say whether it is. BILL_NOT_READY, BILL_BROKEN and BILL_REFUSED as FetchBill says them; a bill that is absent counts
+   * as one without lines.
    *
    * @generated from rpc tillmesh.reconciliation.v1.ReconcilerService.RunReconciliation
    */
