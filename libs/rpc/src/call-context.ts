@@ -11,6 +11,8 @@ export const METADATA = {
   merchant: 'tillmesh-merchant',
   /** On answers: up to which rank the process admits calls; missing where it admits all. */
   admissionLevel: 'tillmesh-admission-level',
+  /** On calls: how many it stands for, where the others were refused before they were sent. */
+  standsFor: 'tillmesh-stands-for',
   traceparent: 'traceparent',
 } as const;
 
