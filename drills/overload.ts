@@ -231,6 +231,9 @@ export const overload: Drill = {
         figures: {
           saturation_per_second: Math.round(median(saturations.map(({ perSecond }) => perSecond))),
           saturation_p99_ms: Math.round(median(saturations.map(p99))),
+          saturation_refused_share: Number(
+            median(saturations.map(({ asked, questions }) => 1 - questions.answered / asked)).toFixed(3),
+          ),
           saturation_callers_cpu: Number(median(saturations.map(({ ownCpu }) => ownCpu)).toFixed(2)),
           ...Object.fromEntries(
             FACTORS.flatMap((factor) => {

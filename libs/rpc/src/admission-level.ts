@@ -35,17 +35,19 @@ const CUT_MAX = 0.5;
 const CUT_PRESSED_MAX = 0.9;
 /** So large a share of the admitted may find no room; more is overload as well. */
 const PRESSED_MAX = 0.01;
-/** Payments are shed only where the delay is so many times what it may be: before, everybody else is, and that has to help. */
+/** Payments are shed only where the delay is so many times what it may be although everybody else is shed already. */
 const LAST_RESORT = 10;
 /** With this level all payments are admitted. */
 const LEVEL_PAYMENTS = BUCKETS - 1;
-/** Far below what was too much the level rises in a window by this share of what was admitted; near it, by the other. */
+/** Far below what can be done the level rises in a window by this share of what was admitted; near it, by the other. */
 const RAISE_FAR = 0.5;
-const RAISE_NEAR = 0.03;
-/** Near is from this share on of what was left after the last cut. */
-const NEAR = 0.8;
-/** What was too much is forgotten after so many windows that were not. */
-const REMEMBERED_WINDOWS = 40;
+const RAISE_NEAR = 0.05;
+/** The other doubles after each so many windows that were not too much: the flood is over. */
+const DOUBLES_AFTER_WINDOWS = 8;
+/** Near is from this share on of what can be done. */
+const NEAR = 0.9;
+/** What can be done is the most that was answered in a window with too much to do; of it this share is believed a window later. */
+const BELIEVED = 0.98;
 
 /**
  * The level up to which calls are admitted, moved after each window by what came and what it cost (DAGOR's rule). It is a rank and a
@@ -66,9 +68,10 @@ export class AdmissionLevel {
   #level = LEVEL_ALL;
   /** What of the rank that is admitted in part has been let in too little. */
   #owed = 0;
-  /** Admitted in a window after the last cut. */
-  #enough = Number.POSITIVE_INFINITY;
-  #windowsSinceCut = 0;
+  #answered = 0;
+  /** What can be done in a window; 0 while there was never too much. */
+  #capacity = 0;
+  #calmWindows = 0;
 
   constructor(rules: LevelRules) {
     this.#rules = rules;
@@ -104,6 +107,11 @@ export class AdmissionLevel {
     this.#pressed += 1;
   }
 
+  /** A call that had been admitted has ended. */
+  finish(): void {
+    this.#answered += 1;
+  }
+
   /** A window is over. @param delayMs how long calls waited for the event loop in it, in the middle. */
   endWindow(delayMs: number): void {
     const { delayMsMax, arrivalsMin } = this.#rules;
@@ -112,19 +120,19 @@ export class AdmissionLevel {
     if (isOverloaded) {
       const byDelay = CUT_MIN + (CUT_MAX * Math.max(0, delayMs - delayMsMax)) / (4 * delayMsMax);
       const cut = Math.max(Math.min(CUT_MAX, byDelay), Math.min(CUT_PRESSED_MAX, pressed));
-      const lowest = delayMs > LAST_RESORT * delayMsMax ? 0 : LEVEL_PAYMENTS;
-      const enough = this.#admitted * (1 - cut);
-      this.#level = Math.max(lowest, Math.min(this.#level, this.#levelFor(enough)));
-      this.#enough = enough;
-      this.#windowsSinceCut = 0;
-    } else {
-      this.#windowsSinceCut += 1;
-      if (this.#windowsSinceCut >= REMEMBERED_WINDOWS) this.#enough = Number.POSITIVE_INFINITY;
-      if (this.#level < LEVEL_ALL) {
-        const raise = this.#admitted < this.#enough * NEAR ? RAISE_FAR : RAISE_NEAR;
-        this.#level = Math.max(this.#level, this.#levelFor(this.#admitted + Math.max(1, this.#admitted * raise)));
-      }
+      const isLastResort = delayMs > LAST_RESORT * delayMsMax && this.#level <= LEVEL_PAYMENTS;
+      const lowest = isLastResort ? 0 : LEVEL_PAYMENTS;
+      this.#level = Math.max(lowest, Math.min(this.#level, this.#levelFor(this.#admitted * (1 - cut))));
+      this.#capacity = Math.max(this.#answered - this.#pressed, this.#capacity);
+      this.#calmWindows = 0;
+    } else if (this.#level < LEVEL_ALL) {
+      this.#calmWindows += 1;
+      const near = RAISE_NEAR * 2 ** Math.floor(this.#calmWindows / DOUBLES_AFTER_WINDOWS);
+      const raise = this.#admitted < this.#capacity * NEAR ? RAISE_FAR : Math.min(RAISE_FAR, near);
+      this.#level = Math.max(this.#level, this.#levelFor(this.#admitted + Math.max(1, this.#admitted * raise)));
     }
+    this.#capacity *= BELIEVED;
+    this.#answered = 0;
     this.#arrived.fill(0);
     this.#refusedAbove.fill(0);
     this.#arrivals = 0;

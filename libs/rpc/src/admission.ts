@@ -40,6 +40,8 @@ export type Admission = {
   hasRoom(priority: Priority, inFlight: number, inFlightMax: number): boolean;
   /** A call that had been admitted found no room after all, here or at a neighbour. */
   press(): void;
+  /** A call that had been admitted has ended. */
+  finish(): void;
   /** The rank up to which calls are admitted; published with answers. */
   readonly level: number;
   close(): void;
@@ -81,6 +83,7 @@ export const createAdmission = (clock: Clock, rules: AdmissionRules = ADMISSION_
       return admitted;
     },
     press: () => level.press(),
+    finish: () => level.finish(),
     hasRoom: (priority, inFlight, inFlightMax) => inFlight <= Math.ceil(inFlightMax * IN_FLIGHT_SHARES[priority]),
     get level() {
       return level.level;

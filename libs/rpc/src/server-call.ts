@@ -122,6 +122,7 @@ export const createServerInterceptor = (options: {
       inFlight.count -= 1;
       cancelTimer();
       const failure = serverCall?.failure;
+      if (!isShedHere) admission.finish();
       if (failure !== undefined && !isShedHere && NO_ROOM.has(failure.reason)) admission.press();
       const codeName = status[code] ?? String(code);
       callSeconds.record({ rpc_method: name, rpc_status_code: codeName }, (clock.monotonicMs() - beganMs) / 1_000);

@@ -66,6 +66,7 @@ describe('the level', () => {
     Array.from({ length: windows }, (_, n) => {
       admittedNow = 0;
       offer(n);
+      for (let done = Math.min(admittedNow, capacity); done > 0; done -= 1) level.finish();
       level.endWindow(admittedNow > capacity ? 20 + (200 * (admittedNow - capacity)) / capacity : 1);
       return admittedNow;
     });
