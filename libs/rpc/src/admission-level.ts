@@ -48,6 +48,8 @@ const DOUBLES_AFTER_WINDOWS = 8;
 const NEAR = 0.9;
 /** What can be done is the most that was answered in a window with too much to do; of it this share is believed a window later. */
 const BELIEVED = 0.98;
+/** And after each further window with too much to do this share. */
+const BELIEVED_IN_OVERLOAD = 0.9;
 
 /**
  * The level up to which calls are admitted, moved after each window by what came and what it cost (DAGOR's rule). It is a rank and a
@@ -72,6 +74,7 @@ export class AdmissionLevel {
   /** What can be done in a window; 0 while there was never too much. */
   #capacity = 0;
   #calmWindows = 0;
+  #overloadedWindows = 0;
 
   constructor(rules: LevelRules) {
     this.#rules = rules;
@@ -122,10 +125,17 @@ export class AdmissionLevel {
       const cut = Math.max(Math.min(CUT_MAX, byDelay), Math.min(CUT_PRESSED_MAX, pressed));
       const isLastResort = delayMs > LAST_RESORT * delayMsMax && this.#level <= LEVEL_PAYMENTS;
       const lowest = isLastResort ? 0 : LEVEL_PAYMENTS;
-      this.#level = Math.max(lowest, Math.min(this.#level, this.#levelFor(this.#admitted * (1 - cut))));
       this.#capacity = Math.max(this.#answered - this.#pressed, this.#capacity);
+      this.#overloadedWindows += 1;
+      // One late window says less than what was done in all of those before.
+      const believed = this.#capacity * BELIEVED_IN_OVERLOAD ** this.#overloadedWindows;
+      const wanted = Math.max(this.#admitted * (1 - cut), Math.min(believed, this.#admitted * (1 - CUT_MIN)));
+      this.#level = Math.max(lowest, Math.min(this.#level, this.#levelFor(wanted)));
       this.#calmWindows = 0;
-    } else if (this.#level < LEVEL_ALL) {
+    } else {
+      this.#overloadedWindows = 0;
+    }
+    if (!isOverloaded && this.#level < LEVEL_ALL) {
       this.#calmWindows += 1;
       const near = RAISE_NEAR * 2 ** Math.floor(this.#calmWindows / DOUBLES_AFTER_WINDOWS);
       const raise = this.#admitted < this.#capacity * NEAR ? RAISE_FAR : Math.min(RAISE_FAR, near);
