@@ -50,6 +50,8 @@ const NEAR = 0.9;
 const BELIEVED = 0.98;
 /** And after each further window with too much to do this share. */
 const BELIEVED_IN_OVERLOAD = 0.9;
+/** One call that says that it stands for many does not let so many more of its rank in. */
+const OWED_MAX = 2;
 
 /**
  * The level up to which calls are admitted, moved after each window by what came and what it cost (DAGOR's rule). It is a rank and a
@@ -88,7 +90,7 @@ export class AdmissionLevel {
   /**
    * Whether a call of this rank may come in.
    *
-   * @param standsFor so many calls were made, all but this one of which were refused where they began; counted where this one is too.
+   * @param standsFor so many calls were made, all but this one of which were refused where they began.
    */
   admits(rank: number, standsFor = 1): boolean {
     const above = rank - this.#level;
@@ -98,9 +100,10 @@ export class AdmissionLevel {
       this.#arrivals += standsFor;
       return false;
     }
-    this.#arrived[rank] = (this.#arrived[rank] ?? 0) + 1;
-    this.#arrivals += 1;
-    const admitted = above <= 0 || this.#isInPart(above);
+    const admitted = above <= 0 || this.#isInPart((1 - above) * standsFor);
+    const calls = above <= 0 ? 1 : standsFor;
+    this.#arrived[rank] = (this.#arrived[rank] ?? 0) + calls;
+    this.#arrivals += calls;
     if (admitted) this.#admitted += 1;
     return admitted;
   }
@@ -150,9 +153,9 @@ export class AdmissionLevel {
     this.#pressed = 0;
   }
 
-  /** Of a rank that is admitted in part: evenly, not by chance. */
-  #isInPart(above: number): boolean {
-    this.#owed += 1 - above;
+  /** Of a rank that is admitted in part: evenly, not by chance. @param calls so many of those that were made are to be let in. */
+  #isInPart(calls: number): boolean {
+    this.#owed = Math.min(OWED_MAX, this.#owed + calls);
     if (this.#owed < 1) return false;
     this.#owed -= 1;
     return true;

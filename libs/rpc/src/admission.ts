@@ -111,6 +111,8 @@ export class ToldLevel {
   #toldAtMs = Number.NEGATIVE_INFINITY;
   #refusals = 0;
   #probedAtMs = Number.NEGATIVE_INFINITY;
+  /** Calls of the rank that is admitted in part since one was made. */
+  #inPart = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -131,12 +133,23 @@ export class ToldLevel {
     if (this.#level >= LEVEL_ALL) return 1;
     const nowMs = this.#clock.monotonicMs();
     if (nowMs - this.#toldAtMs > TOLD_MS_MAX) return 1;
-    if (rankOf(priority, merchant, this.#clock.nowMs()) <= this.#level) return 1;
+    const above = rankOf(priority, merchant, this.#clock.nowMs()) - this.#level;
+    if (above <= 0) return 1;
+    if (above < 1) return this.#standsForInPart(1 - above);
     this.#refusals += 1;
     if (this.#refusals < CALLS_PER_PROBE || nowMs - this.#probedAtMs < PROBE_EVERY_MS) return 0;
     const standsFor = this.#refusals;
     this.#refusals = 0;
     this.#probedAtMs = nowMs;
+    return standsFor;
+  }
+
+  /** @param share of the rank's calls that the neighbour admits. */
+  #standsForInPart(share: number): number {
+    this.#inPart += 1;
+    if (this.#inPart * share < 1) return 0;
+    const standsFor = this.#inPart;
+    this.#inPart = 0;
     return standsFor;
   }
 }

@@ -211,7 +211,7 @@ export const createServerInterceptor = (options: {
         if (admission.level >= LEVEL_ALL) next(sent);
         else {
           const metadata = sent.metadata ?? new Metadata();
-          metadata.set(METADATA.admissionLevel, String(Math.ceil(admission.level)));
+          metadata.set(METADATA.admissionLevel, admission.level.toFixed(2));
           next({ ...sent, metadata });
         }
       },

@@ -120,6 +120,28 @@ describe('the level', () => {
     expect(least(admitted.slice(6))).toBeGreaterThan(250 * 0.6);
   });
 
+  test('lets as much of it in where its callers have refused the others already', () => {
+    const level = new AdmissionLevel(RULES);
+    const rank = 2 * 128 + 60;
+    let refused = 0;
+    const admitted = play(
+      level,
+      250,
+      () => {
+        const share = 1 - (rank - Number(level.level.toFixed(2)));
+        for (let n = 0; n < 2_000; n += 1) {
+          refused += 1;
+          if (share < 1 && refused * share < 1) continue;
+          call(level, rank, refused);
+          refused = 0;
+        }
+      },
+      100,
+    );
+    expect(mean(admitted.slice(6))).toBeGreaterThan(250 * 0.85);
+    expect(mean(admitted.slice(6))).toBeLessThan(250 * 1.15);
+  });
+
   test('admits all within four seconds after a flood', () => {
     const level = new AdmissionLevel(RULES);
     const offer = (count: number) => () => {

@@ -42,6 +42,13 @@ describe('what a neighbour has told of itself', () => {
     expect(known).toBeLessThanOrEqual(10_000);
   });
 
+  test('lets a part of a rank through that is admitted in part, each call standing for those before it', () => {
+    const told = new ToldLevel(new ManualClock());
+    told.heard(510.25);
+    const made = Array.from({ length: 12 }, () => told.standsFor('list', ''));
+    expect(made).toEqual([0, 0, 0, 4, 0, 0, 0, 4, 0, 0, 0, 4]);
+  });
+
   test('holds for ten seconds, and an answer without a level ends it', async () => {
     const clock = new ManualClock();
     const told = new ToldLevel(clock);
