@@ -20,6 +20,7 @@ import { primaryKilled } from './primary-killed.ts';
 import { rollingRestart } from './rolling-restart.ts';
 import { serviceKilled } from './service-killed.ts';
 import { syncer } from './syncer.ts';
+import { truth } from './truth.ts';
 
 // npm run drill -- <name> [--seconds n] [--rate n] [--seed n] [--svg file] [--png file] [--json] [--keep]
 // Prints a table; with --json one JSON object as the last line. The status says whether the run was valid; `held` in the JSON
@@ -41,6 +42,7 @@ const DRILLS: readonly Drill[] = [
   overload,
   rollingRestart,
   syncer,
+  truth,
 ];
 
 const { values, positionals } = parseArgs({
