@@ -121,7 +121,12 @@ const targetsOf = (way: string, figures: HangFigures, burst: number): readonly T
     target: 1.1,
   },
   { name: `${way}: lane open after, ms, median`, measured: Math.round(figures.openedAfterMs), op: '<=', target: 2_000 },
-  { name: `${way}: back at 95 % after, ms, median`, measured: Math.round(figures.backAfterMs), op: '<=', target: 5_000 },
+  {
+    name: `${way}: back at 95 % after, ms, median`,
+    measured: Math.round(figures.backAfterMs),
+    op: '<=',
+    target: 5_000,
+  },
   {
     name: `${way}: payments at once at the channel after it, against before, median`,
     measured: Number(burst.toFixed(2)),
@@ -180,7 +185,13 @@ export const hang: Drill = {
         burst: median(own.map(({ burst }) => burst)),
       }));
       return {
-        conditions: { seconds_a_phase: seconds, rounds: ROUNDS, rate, channels: EIGHT_CHANNELS.length, load_factor: LOAD_FACTOR },
+        conditions: {
+          seconds_a_phase: seconds,
+          rounds: ROUNDS,
+          rate,
+          channels: EIGHT_CHANNELS.length,
+          load_factor: LOAD_FACTOR,
+        },
         figures: {
           payments: load.samples.length,
           ...Object.fromEntries(
