@@ -158,7 +158,7 @@ describe('the level', () => {
     const spread = new Map(Array.from({ length: 128 }, (_, n) => [2 * 128 + n, 10] as const));
     for (let n = 0; n < 8; n += 1) {
       for (const [rank, count] of spread)
-        for (let call = 0; call < count; call += 1) if (level.admits(rank) && call > 2) level.press();
+        for (let nth = 0; nth < count; nth += 1) if (level.admits(rank) && nth > 2) level.press();
       level.endWindow(1);
     }
     expect(level.level).toBeLessThan(2 * 128 + 64);
