@@ -21,6 +21,7 @@ import { rollingRestart } from './rolling-restart.ts';
 import { rollingUpgrade } from './rolling-upgrade.ts';
 import { serviceKilled } from './service-killed.ts';
 import { syncer } from './syncer.ts';
+import { truth } from './truth.ts';
 
 // npm run drill -- <name> [--seconds n] [--rate n] [--seed n] [--svg file] [--png file] [--json] [--keep]
 // Prints a table; with --json one JSON object as the last line. The status says whether the run was valid; `held` in the JSON
@@ -43,6 +44,7 @@ const DRILLS: readonly Drill[] = [
   rollingRestart,
   rollingUpgrade,
   syncer,
+  truth,
 ];
 
 const { values, positionals } = parseArgs({
