@@ -18,6 +18,7 @@ import { hang } from './hang.ts';
 import { overload } from './overload.ts';
 import { primaryKilled } from './primary-killed.ts';
 import { rollingRestart } from './rolling-restart.ts';
+import { rollingUpgrade } from './rolling-upgrade.ts';
 import { serviceKilled } from './service-killed.ts';
 import { syncer } from './syncer.ts';
 import { truth } from './truth.ts';
@@ -41,6 +42,7 @@ const DRILLS: readonly Drill[] = [
   deadMerchant,
   overload,
   rollingRestart,
+  rollingUpgrade,
   syncer,
   truth,
 ];
