@@ -76,7 +76,9 @@ test('a stuck refund that its channel knows is asked about and never sent again'
 test('one that its channel does not know is sent again, under the same number and to the attempt that took the money', async () => {
   const { checked, sent } = await check({ query: notFound, create: done });
   expect(checked).toMatchObject({ settled: true, note: expect.stringContaining('sent again') });
-  expect(sent).toEqual(['query', 'create'].map((what) => ({ what, refundNo: REFUND_NO, order: `${payment.orderNo}2` })));
+  expect(sent).toEqual(
+    ['query', 'create'].map((what) => ({ what, refundNo: REFUND_NO, order: `${payment.orderNo}2` })),
+  );
 });
 
 for (const [what, answers] of [
