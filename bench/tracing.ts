@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Clock, type Random, seededRandom } from '@tillmesh/clock';
 import { type Mesh, type ServiceName, startMesh } from '@tillmesh/local-mesh';
@@ -7,6 +6,7 @@ import { PaymentKind, PaymentState, Wallet } from '@tillmesh/proto/tillmesh/paym
 import { createClient, type RpcClient } from '@tillmesh/rpc';
 import { startOtlpReceiver } from '@tillmesh/testing';
 import { percentile } from '../drills/channels/hang-phase.ts';
+import { processorMsOf } from '../drills/rolling/processor-time.ts';
 import { createSandboxControl } from '../scripts/demo/sandbox-control.ts';
 import { type Bench, median, spread } from './bench.ts';
 
@@ -25,8 +25,6 @@ const PER_SECOND = 10;
 const WARM_UP_SECONDS = 8;
 /** Spans are sent once a second: the last of a round belong to it. */
 const SPANS_MS = 1_500;
-/** Linux counts a process' time in hundredths of a second. */
-const TICKS_PER_SECOND = 100;
 
 type Rig = {
   readonly name: ModeName;
@@ -39,10 +37,7 @@ const cpuMs = ({ mesh }: Rig): number =>
   COUNTED.reduce((sum, service) => {
     const pid = mesh.services.pid(service);
     if (pid === undefined) throw new Error(`${service} does not run`);
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // Behind the name in brackets, which may hold anything, come the state and the other fields.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return sum + ((Number(fields[11]) + Number(fields[12])) * 1_000) / TICKS_PER_SECOND;
+    return sum + processorMsOf(pid);
   }, 0);
 
 /** Pays so often in so long. @returns how long each took, ms. */

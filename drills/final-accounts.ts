@@ -5,6 +5,7 @@ import { AttemptState } from '@tillmesh/proto/tillmesh/payment/v1/attempt_pb.ts'
 import { LearnedBy } from '@tillmesh/proto/tillmesh/payment/v1/outcome_pb.ts';
 import { type Payment, PaymentState } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
 import { createClient, toRpcError } from '@tillmesh/rpc';
+import { readLedger } from './ledger.ts';
 import type { Sample } from './payment-stream.ts';
 
 /** Our books and the channels' books, payment by payment. */
@@ -27,9 +28,9 @@ export type FinalAccounts = {
   /** How long after the end of the stream the last payment was settled, ms. */
   readonly settledAfterMs: number;
   readonly complaints: readonly string[];
+  /** Each payment as it stood at the end; undefined where it was not there. What could not be read is missing. */
+  readonly payments: ReadonlyMap<Sample, Payment | undefined>;
 };
-
-type Charged = { charges: number; netFen: number };
 
 const AT_REST: ReadonlySet<PaymentState> = new Set([
   PaymentState.SUCCEEDED,
@@ -40,28 +41,6 @@ const AT_REST: ReadonlySet<PaymentState> = new Set([
 const READERS = 16;
 const READ_MS_MAX = 300_000;
 const COMPLAINTS_MAX = 20;
-
-/** Every order number that the simulated channels know, summed up by payment. */
-export const readLedger = async (mesh: Mesh): Promise<Map<string, Charged>> => {
-  const byPayment = new Map<string, Charged>();
-  let after = '';
-  for (;;) {
-    const response = await fetch(
-      `http://${mesh.address('sandbox-control')}/control/ledger/orders?limit=10000${after === '' ? '' : `&after=${after}`}`,
-    );
-    const page = (await response.json()) as {
-      orders: { outTradeNo: string; charges: number; netFen: number }[];
-      nextAfter?: string | number;
-    };
-    for (const { outTradeNo, charges, netFen } of page.orders) {
-      const orderNo = outTradeNo.slice(0, 25);
-      const sum = byPayment.get(orderNo) ?? { charges: 0, netFen: 0 };
-      byPayment.set(orderNo, { charges: sum.charges + charges, netFen: sum.netFen + netFen });
-    }
-    if (page.nextAfter === undefined) return byPayment;
-    after = String(page.nextAfter);
-  }
-};
 
 /** The name of a wire value. */
 export const nameOf = (values: Readonly<Record<string, number>>, value: number): string =>
@@ -170,11 +149,11 @@ export const closeAccounts = async (
       if (netFen > 0) counts.wronglyFailed += 1;
       else if (charges > 0) counts.givenBack += 1;
     }
-    const shouldHold = paid ? sample.minorUnits : 0n;
+    const shouldHold = paid ? sample.minorUnits - (payment.refunded?.minorUnits ?? 0n) : 0n;
     if (AT_REST.has(payment.state) && BigInt(netFen) !== shouldHold) {
       counts.differing += 1;
       complaints.push(`${story(sample, payment)}: should hold ${shouldHold} fen, the channel holds ${netFen}`);
     }
   }
-  return { ...counts, settledAfterMs, complaints: complaints.slice(0, COMPLAINTS_MAX) };
+  return { ...counts, settledAfterMs, complaints: complaints.slice(0, COMPLAINTS_MAX), payments: finals };
 };

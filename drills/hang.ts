@@ -4,7 +4,7 @@ import { type ChannelLoad, startChannelLoad } from './channels/channel-load.ts';
 import { type ChannelScripts, createChannelScripts } from './channels/channel-scripts.ts';
 import { EIGHT_CHANNELS, eightMerchants, FURTHER_CHANNELS, VICTIM } from './channels/eight-channels.ts';
 import { exchangesOfAccount, forgetMostExchanges } from './channels/exchanges.ts';
-import { type HangFigures, type HangTimes, judgeHang } from './channels/hang-phase.ts';
+import { type HangFigures, type HangTimes, judgeHangs, median } from './channels/hang-phase.ts';
 import { pictureOfLanes } from './channels/lanes-picture.ts';
 import { wrongfullyRefused } from './channels/wrongfully-refused.ts';
 import type { Drill, DrillOptions, Target } from './drill.ts';
@@ -14,6 +14,8 @@ import { closeAccounts } from './final-accounts.ts';
 const LOAD_FACTOR = 3;
 /** The one that will hang has more to do than the others, so that some of its payments are under way at once. */
 const VICTIM_SHARE = 2;
+/** Each way in turn, so often: p99 of one phase is the second slowest of some two hundred payments, and what a machine can do differs between minutes. */
+const ROUNDS = 3;
 /** A phase of each way: as long before the hang as during it, and this share of it afterwards. */
 const RECOVERY_SHARE = 0.75;
 /** Code that runs for the first time is slow, and the lanes have to learn what is usual. */
@@ -118,10 +120,15 @@ const targetsOf = (way: string, figures: HangFigures, burst: number): readonly T
     op: '<=',
     target: 1.1,
   },
-  { name: `${way}: lane open after, ms`, measured: Math.round(figures.openedAfterMs), op: '<=', target: 2_000 },
-  { name: `${way}: back at 95 % after, ms`, measured: Math.round(figures.backAfterMs), op: '<=', target: 5_000 },
+  { name: `${way}: lane open after, ms, median`, measured: Math.round(figures.openedAfterMs), op: '<=', target: 2_000 },
   {
-    name: `${way}: payments at once at the channel after it, against before`,
+    name: `${way}: back at 95 % after, ms, median`,
+    measured: Math.round(figures.backAfterMs),
+    op: '<=',
+    target: 5_000,
+  },
+  {
+    name: `${way}: payments at once at the channel after it, against before, median`,
     measured: Number(burst.toFixed(2)),
     op: '<=',
     target: 1.2,
@@ -156,21 +163,35 @@ export const hang: Drill = {
       const load = await startChannelLoad({ mesh, sources: EIGHT_CHANNELS, rate: perChannel, random, clock, beganMs });
       load.setRate(victimMerchant, victimRate);
       await clock.sleep(WARM_UP_MS);
-      const runs: Run[] = [];
-      for (const way of WAYS) runs.push(await run(way, { mesh, scripts, load, rate: victimRate }, options, sinceBegin));
+      const runs = new Map<Way, Run[]>(WAYS.map((way) => [way, []]));
+      for (let round = 0; round < ROUNDS; round += 1) {
+        for (const [way, own] of runs) {
+          own.push(await run(way, { mesh, scripts, load, rate: victimRate }, options, sinceBegin));
+        }
+      }
       if (options.pngFile !== undefined)
         await takePicture(options.pngFile, { mesh, scripts, load, rate: victimRate }, options);
       await load.stop();
       onProgress('the load is over; waiting for what is on its way');
       const accounts = await closeAccounts(mesh, load.samples, clock, SETTLED_WITHIN_MS);
       const refusedThoughTaken = await wrongfullyRefused(mesh, load.samples);
-      const judged = WAYS.map((way, place) => {
-        const own = runs[place];
-        if (own === undefined) throw new Error(`${way.name} was not run`);
-        return { way, figures: judgeHang(load.samples, VICTIM, own.times), burst: own.burst };
-      });
+      const judged = [...runs].map(([way, own]) => ({
+        way,
+        figures: judgeHangs(
+          load.samples,
+          VICTIM,
+          own.map(({ times }) => times),
+        ),
+        burst: median(own.map(({ burst }) => burst)),
+      }));
       return {
-        conditions: { seconds_a_phase: seconds, rate, channels: EIGHT_CHANNELS.length, load_factor: LOAD_FACTOR },
+        conditions: {
+          seconds_a_phase: seconds,
+          rounds: ROUNDS,
+          rate,
+          channels: EIGHT_CHANNELS.length,
+          load_factor: LOAD_FACTOR,
+        },
         figures: {
           payments: load.samples.length,
           ...Object.fromEntries(

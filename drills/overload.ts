@@ -19,6 +19,8 @@ const TICK_MS = 5;
 const QUESTION_MS_MAX = 2_000;
 /** What is measured begins so long after a load did. */
 const SETTLING_MS = 1_000;
+/** After a flood everybody is admitted again in steps: what can be done is not found out before. */
+const RECOVERING_MS = 4_000;
 const WARM_UP_MS = 5_000;
 /** Until what runs often is compiled: a cold cashier answers half of what a warm one does. */
 const COMPILING_MS = 25_000;
@@ -183,7 +185,7 @@ export const overload: Drill = {
         for (const factor of FACTORS) {
           await offer(world, before.perSecond * factor, SETTLING_MS);
           const flood = await offer(world, before.perSecond * factor, ms);
-          await clock.sleep(SETTLING_MS);
+          await clock.sleep(RECOVERING_MS);
           const after = await saturate(world, ms);
           rounds.push({ factor, flood, saturation: [before, after] });
           onProgress(
@@ -229,6 +231,9 @@ export const overload: Drill = {
         figures: {
           saturation_per_second: Math.round(median(saturations.map(({ perSecond }) => perSecond))),
           saturation_p99_ms: Math.round(median(saturations.map(p99))),
+          saturation_refused_share: Number(
+            median(saturations.map(({ asked, questions }) => 1 - questions.answered / asked)).toFixed(3),
+          ),
           saturation_callers_cpu: Number(median(saturations.map(({ ownCpu }) => ownCpu)).toFixed(2)),
           ...Object.fromEntries(
             FACTORS.flatMap((factor) => {

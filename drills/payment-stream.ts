@@ -81,26 +81,41 @@ const pick = (fraction: number): Kind => {
 const lacksItsCode = (payment: Payment | undefined): boolean =>
   payment?.state === PaymentState.PAYING && payment.kind === PaymentKind.MERCHANT_QR && payment.action === undefined;
 
-/** A till: sends the same request again, under the same number, until it is answered and has what it has to show. */
-export const takeAsATill = async (
-  cashier: RpcClient<typeof CashierService>,
-  request: Parameters<RpcClient<typeof CashierService>['createPayment']>[0],
-  sample: Sample,
-  clock: Clock,
-): Promise<void> => {
+/**
+ * A till: sends the same request again, under the same number, until it is answered and has what it needs.
+ *
+ * @param ask whether what was answered is enough.
+ * @param errors gets the reason of each that was not.
+ */
+export const askAsATill = async (ask: () => Promise<boolean>, errors: string[], clock: Clock): Promise<void> => {
   for (let repeats = 0; repeats <= REPEATS_MAX; repeats += 1) {
     try {
-      sample.answer = (await cashier.createPayment(request)).payment;
-      if (!lacksItsCode(sample.answer)) return;
+      if (await ask()) return;
       await clock.sleep(REPEAT_AFTER_MS);
     } catch (error) {
       const { code: status, reason, retryAfterMs } = toRpcError(error);
-      sample.errors.push(reason === 'TRANSPORT' ? `${reason} ${Code[status]}` : reason);
+      errors.push(reason === 'TRANSPORT' ? `${reason} ${Code[status]}` : reason);
       if (!REPEATABLE.has(status)) return;
       await clock.sleep(Math.max(REPEAT_AFTER_MS, retryAfterMs ?? 0));
     }
   }
 };
+
+/** A till takes a payment: it is done when the payment is answered, and has the code that it has to show. */
+export const takeAsATill = (
+  cashier: RpcClient<typeof CashierService>,
+  request: Parameters<RpcClient<typeof CashierService>['createPayment']>[0],
+  sample: Sample,
+  clock: Clock,
+): Promise<void> =>
+  askAsATill(
+    async () => {
+      sample.answer = (await cashier.createPayment(request)).payment;
+      return !lacksItsCode(sample.answer);
+    },
+    sample.errors,
+    clock,
+  );
 
 /** Begins payments at a steady rate, whether or not earlier ones are answered, as customers do. */
 export const startPaymentStream = (options: {

@@ -18,8 +18,10 @@ import { hang } from './hang.ts';
 import { overload } from './overload.ts';
 import { primaryKilled } from './primary-killed.ts';
 import { rollingRestart } from './rolling-restart.ts';
+import { rollingUpgrade } from './rolling-upgrade.ts';
 import { serviceKilled } from './service-killed.ts';
 import { syncer } from './syncer.ts';
+import { truth } from './truth.ts';
 
 // npm run drill -- <name> [--seconds n] [--rate n] [--seed n] [--svg file] [--png file] [--json] [--keep]
 // Prints a table; with --json one JSON object as the last line. The status says whether the run was valid; `held` in the JSON
@@ -40,7 +42,9 @@ const DRILLS: readonly Drill[] = [
   deadMerchant,
   overload,
   rollingRestart,
+  rollingUpgrade,
   syncer,
+  truth,
 ];
 
 const { values, positionals } = parseArgs({

@@ -1,15 +1,14 @@
 import { timestampMs } from '@bufbuild/protobuf/wkt';
 import { type Clock, type Random, seededRandom } from '@tillmesh/clock';
-import { openRedis } from '@tillmesh/delay-queue';
 import { type Mesh, startMesh } from '@tillmesh/local-mesh';
 import { CashierService } from '@tillmesh/proto/tillmesh/cashier/v1/cashier_service_pb.ts';
 import { type Payment, PaymentKind, PaymentState, Wallet } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
 import { createClient, type RpcClient } from '@tillmesh/rpc';
-import { createLog } from '@tillmesh/telemetry';
 import { createSandboxControl } from '../scripts/demo/sandbox-control.ts';
 import { createScriptControl } from './channels/channel-scripts.ts';
 import { percentile } from './channels/hang-phase.ts';
 import type { Drill, Target } from './drill.ts';
+import { emptyRedis } from './empty-redis.ts';
 import { closeAccounts } from './final-accounts.ts';
 import type { Sample } from './payment-stream.ts';
 
@@ -25,7 +24,6 @@ const VICTIM_TAG = 2;
 const DOWN_MS = 8_000;
 const SETTLED_WITHIN_MS = 90_000;
 const CALL_MS_MAX = 20_000;
-const REDIS_MS_MAX = 2_000;
 
 /** What happens while payments wait for somebody to ask about them. */
 type Trouble = 'workers killed' | 'Redis emptied' | 'a group down';
@@ -119,21 +117,10 @@ const killWorkers = async ({ mesh, clock, onProgress }: World, untilMs: number):
   return kills;
 };
 
-const emptyRedis = async ({ mesh, clock, onProgress }: World, untilMs: number): Promise<void> => {
-  const { redis } = mesh.stack;
-  if (redis === undefined) throw new Error('the mesh has no Redis');
+const emptyInTheMiddle = async ({ mesh, clock, onProgress }: World, untilMs: number): Promise<void> => {
   await clock.sleep((untilMs - clock.monotonicMs()) / 2);
-  const connection = openRedis(
-    { host: redis.host, port: redis.port, timeoutMs: REDIS_MS_MAX },
-    createLog('drill', 'silent'),
-  );
-  try {
-    for (let tries = 0; tries < 100 && !connection.isReady(); tries += 1) await clock.sleep(20);
-    await connection.run('FLUSHALL', (client) => client.flushall());
-    onProgress('Redis was emptied');
-  } finally {
-    connection.close();
-  }
+  await emptyRedis(mesh, clock);
+  onProgress('Redis was emptied');
 };
 
 /** @returns when the group took changes again, wall clock. */
@@ -189,7 +176,7 @@ export const syncer: Drill = {
         ...(await phase(world, 'workers killed', size, async (untilMs) => {
           kills = await killWorkers(world, untilMs);
         })),
-        ...(await phase(world, 'Redis emptied', size, (untilMs) => emptyRedis(world, untilMs))),
+        ...(await phase(world, 'Redis emptied', size, (untilMs) => emptyInTheMiddle(world, untilMs))),
         ...(await phase(world, 'a group down', size, async (untilMs) => {
           promotedAtMs = await groupDown(world, untilMs);
         })),

@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '@tillmesh/clock';
+import { playAlerts, promtoolPath, rulesOfChart, untested } from './chart/alert-tests.ts';
 import { chartFolder, generatedChartFiles } from './chart/chart-files.ts';
 import { helm } from './chart/helm.ts';
 import { createJudge } from './chart/judge.ts';
@@ -56,6 +57,21 @@ for (const file of wrong) {
   if (complaint !== undefined) tell(file.name, [complaint]);
 }
 tell(`${wrong.length} wrong values files, each refused in its own words`, []);
+
+const promtool = await promtoolPath(true);
+if (promtool === undefined)
+  console.log('             promtool is not here, so no alert is played: Debian has it in its package prometheus');
+else {
+  const alertRules = await rulesOfChart();
+  tell(
+    'every alert has a case in which it fires',
+    untested(alertRules).map((name) => `${name} has none: scripts/chart/alert-cases.ts`),
+  );
+  tell(
+    'promtool: alerts fire when they should, and in a healthy mesh none does',
+    await playAlerts(promtool, alertRules),
+  );
+}
 
 // Its checks are its own, and ours are its defaults told again.
 const linter = await kubeLinterPath(process.argv.includes('--kube-linter'));

@@ -92,7 +92,8 @@ export type Plan = {
   readonly isEndless: boolean;
 };
 
-const pick = <Value>(values: readonly Value[], random: Random): Value => {
+/** One of some values. */
+export const pick = <Value>(values: readonly Value[], random: Random): Value => {
   const value = values[random.below(values.length)];
   if (value === undefined) throw new RangeError('nothing to choose from');
   return value;

@@ -9,16 +9,16 @@ export type HangTimes = {
   readonly endMs: number;
 };
 
-/** What one way of hanging did to the sick channel and to the others. */
+/** What one way of hanging did to the sick channel and to the others, over all its rounds. */
 export type HangFigures = {
   /** Share of the other channels' payments that were paid with the first call, while one hung. */
   readonly othersPaid: number;
   readonly othersCount: number;
   readonly baselineP99Ms: number;
   readonly hungP99Ms: number;
-  /** From the hang until the first payment of the sick channel was refused instead of waiting; NaN where none was. */
+  /** From the hang until the first payment of the sick channel was refused instead of waiting, in the middle of the rounds; NaN where none was. */
   readonly openedAfterMs: number;
-  /** From the healing until from then on 95 % of the sick channel's payments were paid; NaN where that never came. */
+  /** From the healing until from then on 95 % of the sick channel's payments were paid, in the middle of the rounds; NaN where that never came. */
   readonly backAfterMs: number;
   /** Payments of the sick channel that were told to be on their way. */
   readonly processing: number;
@@ -58,22 +58,31 @@ const backAfter = (victims: readonly ChannelSample[], { healedAtMs, endMs }: Han
   return backAtMs - healedAtMs;
 };
 
-/** Judges the payments of one way of hanging. */
-export const judgeHang = (samples: readonly ChannelSample[], victim: string, times: HangTimes): HangFigures => {
-  const within = (sample: ChannelSample, fromMs: number, toMs: number) => sample.atMs >= fromMs && sample.atMs < toMs;
+/** The middle one; NaN where one is: what never came in one round is not better than late. */
+export const median = (values: readonly number[]): number =>
+  values.some(Number.isNaN) ? Number.NaN : percentile(values, 0.5);
+
+/** Judges the payments of all rounds of one way of hanging. */
+export const judgeHangs = (
+  samples: readonly ChannelSample[],
+  victim: string,
+  rounds: readonly HangTimes[],
+): HangFigures => {
+  const of = (own: readonly ChannelSample[], from: keyof HangTimes, to: keyof HangTimes) =>
+    rounds.flatMap((times) => own.filter(({ atMs }) => atMs >= times[from] && atMs < times[to]));
   const others = samples.filter(({ channelId }) => channelId !== victim);
   const victims = samples.filter(({ channelId }) => channelId === victim);
-  const before = others.filter((sample) => within(sample, times.baselineFromMs, times.hungAtMs));
-  const during = others.filter((sample) => within(sample, times.hungAtMs, times.healedAtMs));
-  const hung = victims.filter((sample) => within(sample, times.hungAtMs, times.healedAtMs));
-  const tookMs = (of: readonly ChannelSample[]) => of.map((sample) => sample.tookMs);
+  const before = of(others, 'baselineFromMs', 'hungAtMs');
+  const during = of(others, 'hungAtMs', 'healedAtMs');
+  const hung = of(victims, 'hungAtMs', 'healedAtMs');
+  const tookMs = (own: readonly ChannelSample[]) => own.map((sample) => sample.tookMs);
   return {
     othersPaid: during.filter(isPaid).length / during.length,
     othersCount: during.length,
     baselineP99Ms: percentile(tookMs(before), 0.99),
     hungP99Ms: percentile(tookMs(during), 0.99),
-    openedAfterMs: openedAfter(victims, times),
-    backAfterMs: backAfter(victims, times),
+    openedAfterMs: median(rounds.map((times) => openedAfter(victims, times))),
+    backAfterMs: median(rounds.map((times) => backAfter(victims, times))),
     processing: hung.filter(isProcessing).length,
     refused: hung.filter((sample) => !isPaid(sample) && !isProcessing(sample)).length,
     rerouted: hung.filter(({ answer }) => (answer?.attempts.length ?? 0) > 1).length,

@@ -1,6 +1,6 @@
 import type { Mesh } from '@tillmesh/local-mesh';
 import { PaymentState } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
-import { readLedger } from '../final-accounts.ts';
+import { readLedger } from '../ledger.ts';
 import type { ChannelSample } from './channel-load.ts';
 
 const REFUSED: ReadonlySet<PaymentState> = new Set([PaymentState.DECLINED, PaymentState.FAILED, PaymentState.CLOSED]);

@@ -22,6 +22,16 @@ const ERROR_BUDGET = 0.0005;
 const burns = (factor: number, short: string, long: string): string =>
   `${badShare(short)} > ${factor * ERROR_BUDGET} and ${badShare(long)} > ${factor * ERROR_BUDGET}`;
 
+/**
+ * Whether something was counted in the last ten minutes. A process has no such series before it counts for the first time, and `increase`
+ * sees no growth in a series that begins: that first time is the one to be told of.
+ */
+const counted = (metric: string, by?: string): string => {
+  const series = `${metric}{${HERE}}`;
+  const sum = by === undefined ? 'sum' : `sum by (${by})`;
+  return `${sum} (increase(${series}[10m])) > 0 or ${sum} (${series} unless ${series} offset 10m) > 0`;
+};
+
 const alert = (
   name: string,
   severity: 'page' | 'ticket',
@@ -58,7 +68,7 @@ export const alerts = (): {
         alert(
           'TillmeshNeedsPerson',
           'page',
-          `sum(increase(tillmesh_needs_person_total{${HERE}}[10m])) > 0`,
+          counted('tillmesh_needs_person_total'),
           '0m',
           'A payment or refund that nobody can settle waits for a person.',
           'docs/operating.md#a-payment-needs-a-person',
@@ -66,7 +76,7 @@ export const alerts = (): {
         alert(
           'TillmeshTwoOrders',
           'page',
-          `sum(increase(tillmesh_two_orders_total{${HERE}}[10m])) > 0`,
+          counted('tillmesh_two_orders_total'),
           '0m',
           'Two payable orders of one merchant number: the gravest alarm.',
           'docs/order-store.md',
@@ -103,7 +113,7 @@ export const alerts = (): {
         alert(
           'TillmeshEscapedError',
           'ticket',
-          `sum by (pod) (increase(tillmesh_escaped_errors_total{${HERE}}[10m])) > 0`,
+          counted('tillmesh_escaped_errors_total', 'pod'),
           '0m',
           'An error that no handler caught: a bug to mend.',
           'docs/operating.md#reading-the-logs',

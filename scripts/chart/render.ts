@@ -21,6 +21,9 @@ export type RenderOptions = {
   /** APIs that the cluster has besides, such as `keda.sh/v1alpha1`. */
   readonly apis?: readonly string[];
   readonly release?: string;
+  readonly namespace?: string;
+  /** Absolute path of another chart than the checkout's. */
+  readonly chart?: string;
 };
 
 /** What `helm template` gives: the objects, or what it complains about. */
@@ -28,7 +31,7 @@ export type Rendered =
   | { readonly kind: 'rendered'; readonly text: string; readonly manifests: readonly Manifest[] }
   | { readonly kind: 'refused'; readonly message: string };
 
-const chart = join(root, 'helm', 'tillmesh');
+const ownChart = join(root, 'helm', 'tillmesh');
 
 /** The newest and the oldest Kubernetes that the chart is for. */
 export const KUBE_VERSIONS = ['1.30.0', '1.32.0', '1.34.0', '1.36.0'] as const;
@@ -36,12 +39,13 @@ export const KUBE_VERSIONS = ['1.30.0', '1.32.0', '1.34.0', '1.36.0'] as const;
 /** Renders the chart as `helm install` would. */
 export const render = async (options: RenderOptions = {}): Promise<Rendered> => {
   const { values = [], set = [], kubeVersion = '1.34.0', apis = [], release = 'pay' } = options;
+  const { namespace = 'payments', chart = ownChart } = options;
   const { status, output } = await helm([
     'template',
     release,
     chart,
     '--namespace',
-    'payments',
+    namespace,
     '--kube-version',
     kubeVersion,
     ...values.flatMap((path) => ['--values', join(root, path)]),

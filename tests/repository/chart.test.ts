@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from '@tillmesh/config';
 import { describe, expect, test } from 'vitest';
+import { playAlerts, promtoolPath, rulesOfChart, untested } from '../../scripts/chart/alert-tests.ts';
 import { alerts } from '../../scripts/chart/alerts.ts';
 import { chartFolder, generatedChartFiles } from '../../scripts/chart/chart-files.ts';
 import { dashboards } from '../../scripts/chart/dashboards.ts';
@@ -237,3 +238,18 @@ test('every service that can be run stands in the values, and nothing else', () 
     'give it a line in helm/tillmesh/values.yaml, and its configuration in templates/_components.tpl',
   ).toEqual([]);
 });
+
+const promtool = await promtoolPath(true);
+
+test('every alert of the chart has a case in which it fires', async () => {
+  expect(untested(await rulesOfChart())).toEqual([]);
+});
+
+// Debian's package `prometheus` has it; where there is no apt, this is left out.
+test.skipIf(promtool === undefined)(
+  'in promtool every alert fires when it should, and none does in a healthy mesh',
+  async () => {
+    expect(await playAlerts(promtool ?? '', await rulesOfChart())).toEqual([]);
+  },
+  MS_MAX,
+);

@@ -11,6 +11,7 @@ export {
 export { LISTENERS, type Listener, type MeshPorts } from './mesh-ports.ts';
 export { MERCHANTS, simulatedSide } from './service-configs.ts';
 export {
+  type Leaving,
   type Mesh,
   type MeshOptions,
   ownerOfMesh,

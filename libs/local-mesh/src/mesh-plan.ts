@@ -25,6 +25,7 @@ export type ServiceName = (typeof SERVICES)[number];
 export const REPEATABLE = [
   'order-store',
   'query',
+  'projector',
   'notifier',
   'channel-wechat',
   'channel-alipay',
@@ -33,6 +34,7 @@ export const REPEATABLE = [
   'cashier',
   'syncer',
   'edge',
+  'watch',
 ] as const satisfies readonly ServiceName[];
 export type RepeatableService = (typeof REPEATABLE)[number];
 
@@ -64,6 +66,8 @@ export type MeshProcess = {
   readonly clientPort: number;
   /** Of GET /metrics; 0 takes a free one. */
   readonly metricsPort: number;
+  /** Of the edge's or the watch's HTTP side where it is another than the mesh's own. */
+  readonly httpPort?: number;
 };
 
 /** Processes of one service at most. */
@@ -116,11 +120,13 @@ export const planFurther = async (
   processes: readonly MeshProcess[],
 ): Promise<MeshProcess> => {
   const names = new Set(processes.map(({ name }) => name));
-  const taken = new Set(processes.flatMap(({ port, clientPort, metricsPort }) => [port, clientPort, metricsPort]));
-  const [port = 0, metricsPort = 0] = await freePorts(2, taken);
+  const taken = new Set(
+    processes.flatMap(({ port, clientPort, metricsPort, httpPort = 0 }) => [port, clientPort, metricsPort, httpPort]),
+  );
+  const [port = 0, metricsPort = 0, httpPort = 0] = await freePorts(3, taken);
   for (let number = 1; number <= INSTANCES_MAX; number += 1) {
     const name = nameOf(service, number);
-    if (!names.has(name)) return at(port, metricsPort, { name, service, script: scriptOf(service) });
+    if (!names.has(name)) return { ...at(port, metricsPort, { name, service, script: scriptOf(service) }), httpPort };
   }
   throw new RangeError(`${service}: ${INSTANCES_MAX} instances run already; stop one first`);
 };

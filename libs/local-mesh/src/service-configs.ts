@@ -53,6 +53,8 @@ export type ConfigInputs = {
   /** Path of the key that seals and encrypts rows. */
   readonly rowKeyFile: string;
   readonly logLevel: string;
+  /** How long calls under way may take after SIGTERM; a few seconds unless told. */
+  readonly drainMs: number | undefined;
   /** Factor on the waits between a simulated channel's notifications. */
   readonly notificationTimeScale: number;
   readonly otherSettings: { readonly [service: string]: object };
@@ -124,7 +126,7 @@ export const serviceConfigs = (inputs: ConfigInputs): Readonly<Record<string, ob
   const channels = channelsOf(inputs.channels);
   const simulated = simulatedSide(inputs);
   // The port is each process's own.
-  const server = { host: HOST, reflection: true, drainMs: 3_000 };
+  const server = { host: HOST, reflection: true, drainMs: inputs.drainMs ?? 3_000 };
   const map = {
     version: 1,
     groups: stack.groups.map(({ tag, nodes }) => ({
@@ -205,7 +207,7 @@ export const serviceConfigs = (inputs: ConfigInputs): Readonly<Record<string, ob
       ]),
     ),
     cashier: {
-      server: { ...server, drainMs: 5_000 },
+      server: { ...server, drainMs: inputs.drainMs ?? 5_000 },
       logLevel,
       orderStore,
       routing: { target: target('routing'), snapshotFile: join(folder, 'routing-snapshot.bin') },
@@ -377,19 +379,21 @@ const accountSettings = (
 
 /** A process's own configuration: its service's, with its own ports and files. */
 export const configOf = (
-  { name, service, port, metricsPort }: MeshProcess,
+  { name, service, port, metricsPort, httpPort }: MeshProcess,
   configs: Readonly<Record<string, object>>,
   folder: string,
 ): object => {
   const config: Readonly<Record<string, unknown>> = { ...configs[service] };
   if (service === 'sandbox') return config;
-  const own = { ...config, server: { ...objectOf(config['server']), port, metricsPort } };
+  const served = { ...config, server: { ...objectOf(config['server']), port, metricsPort } };
+  const http = { ...objectOf(config['http']), port: httpPort ?? 0 };
+  const hasHttpSide = service === 'edge' || service === 'watch';
+  const own = hasHttpSide && (httpPort !== undefined || name !== service) ? { ...served, http } : served;
   if (name === service) return own;
   // What two processes would write or listen on at the same time.
   if (service === 'cashier') {
     return { ...own, routing: { ...objectOf(config['routing']), snapshotFile: join(folder, `${name}-routing.bin`) } };
   }
-  if (service === 'edge') return { ...own, http: { ...objectOf(config['http']), port: 0 } };
   return own;
 };
 

@@ -5,6 +5,7 @@ import type { Clock } from '@tillmesh/clock';
 import {
   type ChildSpec,
   createSupervisor,
+  freePorts,
   type LocalStack,
   type NetworkSwitch,
   ownerOfLocalStack,
@@ -15,6 +16,7 @@ import {
 } from '@tillmesh/local-stack';
 import { isServing } from '@tillmesh/rpc';
 import { openSwitches } from './channel-switches.ts';
+import { openEdgeFront } from './edge-front.ts';
 import { openSlicesApi } from './endpoint-slices.ts';
 import { readGeneratedKeys } from './generated-keys.ts';
 import {
@@ -30,6 +32,16 @@ import { chooseMeshPorts, type MeshPorts } from './mesh-ports.ts';
 import { openRowKey } from './row-key.ts';
 import { runOnce } from './run-once.ts';
 import { accountsOf, configOf, fixedTargetOf, serviceConfigs, watchedProcesses } from './service-configs.ts';
+
+/** How a process leaves that is ended for good, as Kubernetes would have it. */
+export type Leaving = {
+  /** It serves on for so long after it has left the endpoints; only then SIGTERM. */
+  readonly preStopMs: number;
+  /** Calls under way may take so long after SIGTERM. */
+  readonly drainMs: number;
+  /** SIGKILL so long after it began to leave. */
+  readonly graceMs: number;
+};
 
 export type MeshOptions = {
   /** Absolute path of the data folder; data of an earlier start is used again. */
@@ -48,6 +60,8 @@ export type MeshOptions = {
    * unless told.
    */
   readonly discovery?: boolean;
+  /** How processes leave; at once, with a few seconds to drain, unless told. */
+  readonly leaving?: Leaving;
   /** Switches at every database node, see LocalNode.network; not unless told. */
   readonly proxies?: boolean;
   /** Database nodes with a small disk of their own, megabytes by name, see LocalNode.disk. */
@@ -89,7 +103,7 @@ export type Mesh = {
   processes(): readonly MeshProcess[];
   /** Starts one more process of a service. */
   startFurther(service: RepeatableService): Promise<MeshProcess>;
-  /** Ends a process for good, in order: SIGTERM, then its drain. */
+  /** Ends a process for good, in order: it leaves the endpoints, then SIGTERM, then its drain. */
   stopProcess(name: string): Promise<void>;
   /** Starts a process again that was ended for good, where it was. */
   startAgain(process: MeshProcess): Promise<void>;
@@ -138,7 +152,7 @@ export const stopMesh = async (folder: string, clock: Clock): Promise<boolean> =
 /** Starts databases, Redis, the simulated channels and every service, each as its own process, and keeps them. */
 export const startMesh = async (options: MeshOptions): Promise<Mesh> => {
   const { folder, basePort, clock, onProgress = () => undefined, signal, channels = [] } = options;
-  const { services = SERVICES, instances = {} } = options;
+  const { services = SERVICES, instances = {}, leaving } = options;
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const runFolder = join(folder, 'run');
   mkdirSync(runFolder, { recursive: true, mode: 0o700 });
@@ -179,19 +193,23 @@ export const startMesh = async (options: MeshOptions): Promise<Mesh> => {
   ]);
   // After the databases: a port that is free but promised cannot be told from one that is free.
   const ports = await chooseMeshPorts(basePort);
-  const processes = [...(await planProcesses({ services, instances, channels, ports }))];
+  const planned = await planProcesses({ services, instances, channels, ports });
+  const hasFront = leaving !== undefined && services.includes('edge');
+  const processes = hasFront ? await behindFront(planned) : [...planned];
   const logFolder = logFolderOf(folder);
   const leftovers = await stopLeftovers(logFolder, clock);
   if (leftovers.length > 0) onProgress(`stopped services that an earlier start left running: ${leftovers.join(', ')}`);
   const supervisor = createSupervisor({ clock, logFolder });
   const switches = await openSwitches(channels, processes, clock);
   const slices = options.discovery === true ? await openSlicesApi() : undefined;
+  const front = hasFront ? await openEdgeFront(ports['edge-http'], clock) : undefined;
   const targetOf = (service: string): string => slices?.target(service) ?? fixedTargetOf(service, processes);
   let stopping: Promise<void> | undefined;
   const stop = (): Promise<void> => {
     stopping ??= (async () => {
       await supervisor.stopAll();
       await switches.close();
+      await front?.close();
       await slices?.close();
       await stack.stop();
     })();
@@ -209,6 +227,7 @@ export const startMesh = async (options: MeshOptions): Promise<Mesh> => {
       keys: readGeneratedKeys(join(keysFolder, 'accounts.json')),
       rowKeyFile: openRowKey(join(folder, 'row-key.hex')),
       logLevel: options.logLevel ?? 'info',
+      drainMs: leaving?.drainMs,
       notificationTimeScale: options.notificationTimeScale ?? 1,
       otherSettings: options.settings ?? {},
       agreed: options.agreed ?? {},
@@ -226,10 +245,11 @@ export const startMesh = async (options: MeshOptions): Promise<Mesh> => {
         ready: (asked) => readiness(process, asked),
         readyWithinMs: READY_WITHIN_MS,
         restart: true,
-        stopGraceMs: 6_000,
+        stopGraceMs: leaving === undefined ? 6_000 : leaving.graceMs - leaving.preStopMs,
       };
       await supervisor.start(spec, signal);
       slices?.set(process, 'ready');
+      front?.setReady(process);
     };
     // It reads its processes again when they change.
     const tellWatch = (): void => {
@@ -263,13 +283,17 @@ export const startMesh = async (options: MeshOptions): Promise<Mesh> => {
         return process;
       },
       stopProcess: async (name) => {
-        const place = processes.findIndex((process) => process.name === name);
-        const process = processes[place];
-        if (process !== undefined) slices?.set(process, 'ending');
+        const process = processes.find((each) => each.name === name);
+        if (process !== undefined) {
+          slices?.set(process, 'ending');
+          front?.setLeaving(process);
+        }
+        await clock.sleep(leaving?.preStopMs ?? 0);
         await supervisor.stop(name);
         if (process !== undefined) {
           slices?.remove(process);
-          processes.splice(place, 1);
+          // Others may have come and gone meanwhile.
+          processes.splice(processes.indexOf(process), 1);
         }
         tellWatch();
       },
@@ -284,6 +308,15 @@ export const startMesh = async (options: MeshOptions): Promise<Mesh> => {
     await stop();
     throw error;
   }
+};
+
+/** The plan with edges that leave the mesh's own address to a front. */
+const behindFront = async (processes: readonly MeshProcess[]): Promise<MeshProcess[]> => {
+  const taken = new Set(processes.flatMap(({ port, clientPort, metricsPort }) => [port, clientPort, metricsPort]));
+  const free = (await freePorts(processes.length, taken)).values();
+  return processes.map((process) =>
+    process.service === 'edge' ? { ...process, httpPort: free.next().value ?? 0 } : process,
+  );
 };
 
 const readiness = async ({ name, service, port }: MeshProcess, signal: AbortSignal): Promise<void> => {

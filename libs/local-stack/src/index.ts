@@ -8,6 +8,7 @@ export { sharedMariadbConfig } from './mariadb-settings.ts';
 export { makeTemplate } from './mariadb-template.ts';
 export type { ServerKind } from './mysql-or-mariadb.ts';
 export { findMysql } from './mysql-server.ts';
+export { sharedMysqlConfig } from './mysql-settings.ts';
 export { createSwitch, type NetworkSwitch, type NodeNetwork } from './node-network.ts';
 export { freePorts, isPortFree } from './ports.ts';
 export { type ChildSpec, createSupervisor, type Supervisor, type SupervisorEvent } from './process-supervisor.ts';

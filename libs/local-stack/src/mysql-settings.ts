@@ -9,6 +9,7 @@ import {
   REPLICATION,
   type Setting,
   STORAGE,
+  settingsText,
 } from './server-settings.ts';
 
 /** The same at the making of the template and in every node: the files depend on it. */
@@ -47,16 +48,22 @@ const MYSQL_MEMORY: readonly Setting[] = [
   ['innodb_temp_data_file_path', 'ibtmp1:12M:autoextend:max:256M', 'Written in full at each start, and has a limit.'],
 ];
 
+/** What every server of every group has; where it is and which it is comes besides. */
+const SHARED: readonly Setting[] = [
+  ...MYSQL_STORAGE_SETTINGS,
+  ...DURABILITY,
+  ...MYSQL_DURABILITY,
+  ...REPLICATION,
+  ...MYSQL_REPLICATION,
+  ...CLIENTS,
+  ...MYSQL_CLIENTS,
+  ...MEMORY,
+  ...MYSQL_MEMORY,
+];
+
+/** The same as the text of a `my.cnf`, for servers that somebody else starts. */
+export const sharedMysqlConfig = (): string =>
+  settingsText(SHARED, { separator: ' = ', section: ['[mysqld]'], head: 'Made from libs/local-stack.' });
+
 /** The text of a `my.cnf`, with the reasons in it. */
-export const mysqlConfig = (node: NodeSettings): string =>
-  configText('mysqld', node, [
-    ...MYSQL_STORAGE_SETTINGS,
-    ...DURABILITY,
-    ...MYSQL_DURABILITY,
-    ...REPLICATION,
-    ...MYSQL_REPLICATION,
-    ...CLIENTS,
-    ...MYSQL_CLIENTS,
-    ...MEMORY,
-    ...MYSQL_MEMORY,
-  ]);
+export const mysqlConfig = (node: NodeSettings): string => configText('mysqld', node, SHARED);

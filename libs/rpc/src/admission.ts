@@ -34,12 +34,14 @@ export const ADMISSION_DEFAULTS: AdmissionRules = { delayMsMax: 20, windowMs: 25
 const IN_FLIGHT_SHARES: Readonly<Record<Priority, number>> = { payment: 1, refund: 0.95, query: 0.8, list: 0.5 };
 
 export type Admission = {
-  /** Whether a call may come in now; counts it. */
-  admits(priority: Priority, merchant: string): boolean;
+  /** Whether a call may come in now; counts it. @param standsFor so many calls, of which the others were refused where they began. */
+  admits(priority: Priority, merchant: string, standsFor: number): boolean;
   /** Whether a call of a priority may be one more of those under way. */
   hasRoom(priority: Priority, inFlight: number, inFlightMax: number): boolean;
   /** A call that had been admitted found no room after all, here or at a neighbour. */
   press(): void;
+  /** A call that had been admitted has ended. */
+  finish(): void;
   /** The rank up to which calls are admitted; published with answers. */
   readonly level: number;
   close(): void;
@@ -75,12 +77,13 @@ export const createAdmission = (clock: Clock, rules: AdmissionRules = ADMISSION_
   };
   cancel = clock.after(rules.windowMs, look);
   return {
-    admits: (priority, merchant) => {
-      const admitted = level.admits(rankOf(priority, merchant, clock.nowMs()));
+    admits: (priority, merchant, standsFor) => {
+      const admitted = level.admits(rankOf(priority, merchant, clock.nowMs()), standsFor);
       if (!admitted) shed.add({ priority });
       return admitted;
     },
     press: () => level.press(),
+    finish: () => level.finish(),
     hasRoom: (priority, inFlight, inFlightMax) => inFlight <= Math.ceil(inFlightMax * IN_FLIGHT_SHARES[priority]),
     get level() {
       return level.level;
@@ -92,10 +95,14 @@ export const createAdmission = (clock: Clock, rules: AdmissionRules = ADMISSION_
   };
 };
 
-/** Levels that a neighbour has told hold so long, ms, where no answer brings a new one; every twentieth call asks for it. */
+/** Levels that a neighbour has told hold so long, ms, where no answer brings a new one; the calls that are sent all the same ask for it. */
 const TOLD_MS_MAX = 10_000;
-/** Of calls that would be refused this share is sent all the same, or nobody would notice that it is over. */
-const PROBE_SHARE = 0.05;
+/** Of calls that would be refused one in so many is sent all the same, or nobody would notice that it is over. */
+const CALLS_PER_PROBE = 20;
+/** But no two within so long, ms: with more to refuse a probe stands for more. */
+const PROBE_EVERY_MS = 20;
+/** What a probe may stand for; a larger figure is taken for this. */
+const STANDS_FOR_MAX = 10_000;
 
 /** What a neighbour has said of itself: who would be refused there is refused here, without a call. */
 export class ToldLevel {
@@ -103,6 +110,9 @@ export class ToldLevel {
   #level = LEVEL_ALL;
   #toldAtMs = Number.NEGATIVE_INFINITY;
   #refusals = 0;
+  #probedAtMs = Number.NEGATIVE_INFINITY;
+  /** Calls of the rank that is admitted in part since one was made. */
+  #inPart = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -115,15 +125,40 @@ export class ToldLevel {
     this.#toldAtMs = this.#clock.monotonicMs();
   }
 
-  /** Whether a call would be refused there. Every twentieth is sent all the same. */
-  refuses(priority: Priority, merchant: string): boolean {
-    if (this.#level >= LEVEL_ALL) return false;
-    if (this.#clock.monotonicMs() - this.#toldAtMs > TOLD_MS_MAX) return false;
-    if (rankOf(priority, merchant, this.#clock.nowMs()) <= this.#level) return false;
+  /**
+   * How many calls one that is made now stands for: itself, and for a probe the refused ones before it. 0: it would be refused there,
+   * so it is not made.
+   */
+  standsFor(priority: Priority, merchant: string): number {
+    if (this.#level >= LEVEL_ALL) return 1;
+    const nowMs = this.#clock.monotonicMs();
+    if (nowMs - this.#toldAtMs > TOLD_MS_MAX) return 1;
+    const above = rankOf(priority, merchant, this.#clock.nowMs()) - this.#level;
+    if (above <= 0) return 1;
+    if (above < 1) return this.#standsForInPart(1 - above);
     this.#refusals += 1;
-    return this.#refusals % Math.round(1 / PROBE_SHARE) !== 0;
+    if (this.#refusals < CALLS_PER_PROBE || nowMs - this.#probedAtMs < PROBE_EVERY_MS) return 0;
+    const standsFor = this.#refusals;
+    this.#refusals = 0;
+    this.#probedAtMs = nowMs;
+    return standsFor;
+  }
+
+  /** @param share of the rank's calls that the neighbour admits. */
+  #standsForInPart(share: number): number {
+    this.#inPart += 1;
+    if (this.#inPart * share < 1) return 0;
+    const standsFor = this.#inPart;
+    this.#inPart = 0;
+    return standsFor;
   }
 }
+
+/** How many calls one stands for, as its label says; a label that says nothing of use is 1. */
+export const readStandsFor = (label: string): number => {
+  const calls = /^\d{1,9}$/.test(label) ? Number(label) : 1;
+  return Math.min(Math.max(1, calls), STANDS_FOR_MAX);
+};
 
 /** When it is worth while to try again, by priority, ms: what is shed first waits longest. */
 export const retryAfterMs = (priority: Priority): number => 250 * 2 ** PRIORITIES.indexOf(priority);

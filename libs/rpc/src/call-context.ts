@@ -9,8 +9,10 @@ export const METADATA = {
   priority: 'tillmesh-priority',
   caller: 'tillmesh-caller',
   merchant: 'tillmesh-merchant',
-  /** On answers: up to which rank the process admits calls; missing where it admits all. */
+  /** On answers: up to which rank the process admits calls, and what part of the next one, such as `300.25`; missing where it admits all. */
   admissionLevel: 'tillmesh-admission-level',
+  /** On calls: how many it stands for, where the others were refused before they were sent. */
+  standsFor: 'tillmesh-stands-for',
   traceparent: 'traceparent',
 } as const;
 

@@ -10,13 +10,14 @@ import {
 import { Client, credentials, type CallOptions as GrpcCallOptions, Metadata, status } from '@grpc/grpc-js';
 import { type Clock, systemClock } from '@tillmesh/clock';
 import { activeTraceparent, durations, type Span, SpanKind, traceparentOf, withSpan } from '@tillmesh/telemetry';
-import { retryAfterMs, ToldLevel } from './admission.ts';
+import { ToldLevel } from './admission.ts';
 import { answerMarginMs, type CallContext, currentCall, METADATA, type Priority, remainingMs } from './call-context.ts';
 import { assertBalancing, serviceConfig } from './endpoints/balancing.ts';
 import { channelTargetOf } from './endpoints/targets.ts';
 import { TARGET_OPTION } from './endpoints/watched-balancer.ts';
 import { methodDefinition, qualifiedName } from './method.ts';
 import { queueWaits } from './queue-waits.ts';
+import { createRefusals } from './refusals.ts';
 import { type ReasonName, RpcError, rpcErrors, TRANSPORT_REASON, toRpcError } from './rpc-error.ts';
 
 const callSeconds = durations('rpc_client_call_duration_seconds', 'Time of calls made, waiting for a lane included.', [
@@ -219,6 +220,7 @@ const unaryMethod = (client: Client, method: DescMethod, options: ClientOptions,
   const definition = methodDefinition(method, Number.POSITIVE_INFINITY);
   const name = qualifiedName(method);
   const attributes = { 'rpc.system.name': 'grpc', 'rpc.method': name, 'server.address': options.target };
+  const refusals = createRefusals(`${options.target} has more to do than it can; nothing was sent`);
 
   const send = (request: Message, metadata: Metadata, deadlineMs: number, signal: AbortSignal): Promise<Message> =>
     new Promise((resolve, reject) => {
@@ -251,13 +253,8 @@ const unaryMethod = (client: Client, method: DescMethod, options: ClientOptions,
     const parent = currentCall();
     const priority = call.priority ?? parent?.priority ?? 'payment';
     const merchant = call.merchant ?? parent?.merchant ?? '';
-    if (told.refuses(priority, merchant)) {
-      throw rpcErrors.overloaded(`${options.target} has more to do than it can; nothing was sent`, {
-        retryAfterMs: retryAfterMs(priority),
-        metadata: { priority },
-      });
-    }
-    const request = create(method.input, init) as Message;
+    const standsFor = told.standsFor(priority, merchant);
+    if (standsFor === 0) throw refusals[priority].error;
     const beganMs = clock.monotonicMs();
     let code: status = status.OK;
     try {
@@ -272,6 +269,7 @@ const unaryMethod = (client: Client, method: DescMethod, options: ClientOptions,
               const waitedMs = budgetMs - leftMs();
               queueWaits.note(waitedMs);
               noteLane(span, passage, 'admitted', waitedMs);
+              const request = create(method.input, init) as Message;
               return pastDraining(
                 async () => {
                   if (leftMs() <= 0) {
@@ -280,6 +278,7 @@ const unaryMethod = (client: Client, method: DescMethod, options: ClientOptions,
                     });
                   }
                   const metadata = metadataFor(options, call, parent, traceparentOf(span) || activeTraceparent());
+                  if (standsFor > 1) metadata.set(METADATA.standsFor, String(standsFor));
                   return send(request, metadata, leftMs(), laneSignal);
                 },
                 { leftMs, signal: laneSignal, clock },

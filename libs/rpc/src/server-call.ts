@@ -12,7 +12,7 @@ import {
   SpanStatusCode,
   startSpan,
 } from '@tillmesh/telemetry';
-import { type Admission, retryAfterMs } from './admission.ts';
+import { type Admission, readStandsFor } from './admission.ts';
 import { LEVEL_ALL } from './admission-level.ts';
 import {
   answerMarginMs,
@@ -24,6 +24,7 @@ import {
   runInCall,
 } from './call-context.ts';
 import { qualifiedName } from './method.ts';
+import { createRefusals } from './refusals.ts';
 import { type ReasonName, RpcError, rpcErrors, TRANSPORT_REASON, trailersOf } from './rpc-error.ts';
 
 const callSeconds = durations('rpc_server_call_duration_seconds', 'Time from headers to status of calls served.', [
@@ -100,6 +101,7 @@ export const createServerInterceptor = (options: {
   readonly admission: Admission;
 }): ServerInterceptor => {
   const { methods, limits, clock, isDraining, inFlight, priorities, admission } = options;
+  const refusals = createRefusals('there is more to do than can be done; calls of higher priority go first');
 
   return (definition, nextCall) => {
     const method = methods.get(definition.path);
@@ -120,6 +122,7 @@ export const createServerInterceptor = (options: {
       inFlight.count -= 1;
       cancelTimer();
       const failure = serverCall?.failure;
+      if (!isShedHere) admission.finish();
       if (failure !== undefined && !isShedHere && NO_ROOM.has(failure.reason)) admission.press();
       const codeName = status[code] ?? String(code);
       callSeconds.record({ rpc_method: name, rpc_status_code: codeName }, (clock.monotonicMs() - beganMs) / 1_000);
@@ -144,12 +147,14 @@ export const createServerInterceptor = (options: {
             const workMs = budgetMs - answerMarginMs(budgetMs);
             const parent = contextOfTraceparent(textOf(metadata, METADATA.traceparent));
             const caller = textOf(metadata, METADATA.caller);
-            const ownSpan = startSpan(name, {
-              kind: SpanKind.SERVER,
-              parent,
-              attributes: { 'rpc.system.name': 'grpc', 'rpc.method': name, 'tillmesh.caller': caller },
-            });
-            span = ownSpan;
+            const beginSpan = (): Span => {
+              span = startSpan(name, {
+                kind: SpanKind.SERVER,
+                parent,
+                attributes: { 'rpc.system.name': 'grpc', 'rpc.method': name, 'tillmesh.caller': caller },
+              });
+              return span;
+            };
             const context: CallContext = {
               method: name,
               caller,
@@ -162,15 +167,27 @@ export const createServerInterceptor = (options: {
               context,
               abort: (reason) => abort.abort(reason),
               failure: undefined,
-              run: (work) => runInSpan(ownSpan, parent, () => runInCall(context, work)),
+              run: (work) => runInSpan(span ?? beginSpan(), parent, () => runInCall(context, work)),
             };
             serverCall = own;
+            const answerWith = (error: RpcError, trailers: Metadata) => {
+              own.failure = error;
+              call.sendStatus({ code: error.code, details: error.message, metadata: trailers });
+            };
             const decide = () => {
               if (ended) return;
+              const standsFor = readStandsFor(textOf(metadata, METADATA.standsFor));
+              if (!isDraining() && !admission.admits(context.priority, context.merchant, standsFor)) {
+                // Without a span of ours: it would cost more than the refusal, and the caller's tells of it.
+                isShedHere = true;
+                const { error, trailers } = refusals[context.priority];
+                answerWith(error, trailers());
+                return;
+              }
+              beginSpan();
               const refusal = refuse(budgetMs, context);
               if (refusal !== undefined) {
-                own.failure = refusal;
-                call.sendStatus({ code: refusal.code, details: refusal.message, metadata: trailersOf(refusal) });
+                answerWith(refusal, trailersOf(refusal));
                 return;
               }
               cancelTimer = clock.after(workMs, () =>
@@ -194,13 +211,13 @@ export const createServerInterceptor = (options: {
         if (admission.level >= LEVEL_ALL) next(sent);
         else {
           const metadata = sent.metadata ?? new Metadata();
-          metadata.set(METADATA.admissionLevel, String(admission.level));
+          metadata.set(METADATA.admissionLevel, admission.level.toFixed(2));
           next({ ...sent, metadata });
         }
       },
     });
 
-    const refuse = (budgetMs: number, { priority, merchant }: CallContext): RpcError | undefined => {
+    const refuse = (budgetMs: number, { priority }: CallContext): RpcError | undefined => {
       if (isDraining())
         return rpcErrors.notReady('the service is draining; another instance answers', { retryAfterMs: 50 });
       if (budgetMs < limits.budgetMsMin) {
@@ -213,13 +230,6 @@ export const createServerInterceptor = (options: {
             },
           },
         );
-      }
-      if (!admission.admits(priority, merchant)) {
-        isShedHere = true;
-        return rpcErrors.overloaded('there is more to do than can be done; calls of higher priority go first', {
-          retryAfterMs: retryAfterMs(priority),
-          metadata: { priority },
-        });
       }
       if (!admission.hasRoom(priority, inFlight.count, limits.inFlightMax)) {
         return rpcErrors.laneFull(`${inFlight.count - 1} calls are under way already; nothing was done`, {

@@ -1,7 +1,7 @@
 import { Metadata } from '@grpc/grpc-js';
 import { ManualClock } from '@tillmesh/clock';
 import { describe, expect, test } from 'vitest';
-import { ToldLevel } from '../src/admission.ts';
+import { readStandsFor, ToldLevel } from '../src/admission.ts';
 import { currentCall } from '../src/index.ts';
 import { aForeignClient, aQueryClient, aQueryServer, foreignCall, PAYMENT, targetOf } from './a-server.ts';
 
@@ -12,13 +12,41 @@ const block = (ms: number): void => {
 };
 
 describe('what a neighbour has told of itself', () => {
-  test('refuses at the caller what would be refused there, and lets a twentieth through to see', () => {
-    const told = new ToldLevel(new ManualClock());
-    expect(told.refuses('list', '')).toBe(false);
+  test('refuses at the caller what would be refused there, and lets a twentieth through to see', async () => {
+    const clock = new ManualClock();
+    const told = new ToldLevel(clock);
+    expect(told.standsFor('list', '')).toBe(1);
     told.heard(300);
-    expect(told.refuses('payment', 'm-1')).toBe(false);
-    const sent = Array.from({ length: 100 }, () => told.refuses('list', '')).filter((refused) => !refused);
-    expect(sent).toHaveLength(5);
+    expect(told.standsFor('payment', 'm-1')).toBe(1);
+    const made: number[] = [];
+    for (let call = 0; call < 100; call += 1) {
+      made.push(told.standsFor('list', ''));
+      await clock.advance(2);
+    }
+    expect(made.filter((standsFor) => standsFor > 0)).toEqual([20, 20, 20, 20, 20]);
+  });
+
+  test('lets no more than fifty a second through, which stand for all', async () => {
+    const clock = new ManualClock();
+    const told = new ToldLevel(clock);
+    told.heard(300);
+    const made: number[] = [];
+    for (let call = 0; call < 10_000; call += 1) {
+      made.push(told.standsFor('list', ''));
+      await clock.advance(0.1);
+    }
+    const probes = made.filter((standsFor) => standsFor > 0);
+    expect(probes.length).toBeLessThanOrEqual(50);
+    const known = probes.reduce((sum, standsFor) => sum + standsFor, 0);
+    expect(known).toBeGreaterThan(9_700);
+    expect(known).toBeLessThanOrEqual(10_000);
+  });
+
+  test('lets a part of a rank through that is admitted in part, each call standing for those before it', () => {
+    const told = new ToldLevel(new ManualClock());
+    told.heard(510.25);
+    const made = Array.from({ length: 12 }, () => told.standsFor('list', ''));
+    expect(made).toEqual([0, 0, 0, 4, 0, 0, 0, 4, 0, 0, 0, 4]);
   });
 
   test('holds for ten seconds, and an answer without a level ends it', async () => {
@@ -26,14 +54,20 @@ describe('what a neighbour has told of itself', () => {
     const told = new ToldLevel(clock);
     told.heard(300);
     await clock.advance(10_001);
-    expect(told.refuses('list', '')).toBe(false);
+    expect(told.standsFor('list', '')).toBe(1);
     told.heard(300);
-    expect(told.refuses('list', '')).toBe(true);
+    expect(told.standsFor('list', '')).toBe(0);
     told.heard(undefined);
-    expect(told.refuses('list', '')).toBe(false);
+    expect(told.standsFor('list', '')).toBe(1);
     told.heard(Number.NaN);
-    expect(told.refuses('list', '')).toBe(false);
+    expect(told.standsFor('list', '')).toBe(1);
   });
+});
+
+test('a call stands for itself where its label says nothing of use, and for no more than ten thousand', () => {
+  for (const label of ['', '0', '-5', '1e9', 'many', '99999999999']) expect(readStandsFor(label)).toBe(1);
+  expect(readStandsFor('37')).toBe(37);
+  expect(readStandsFor('999999999')).toBe(10_000);
 });
 
 describe('a server with more to do than it can', () => {
