@@ -32,7 +32,8 @@ export type FinalAccounts = {
   readonly payments: ReadonlyMap<Sample, Payment | undefined>;
 };
 
-const AT_REST: ReadonlySet<PaymentState> = new Set([
+/** Nothing more happens to a payment that is in one of these. */
+export const AT_REST: ReadonlySet<PaymentState> = new Set([
   PaymentState.SUCCEEDED,
   PaymentState.FAILED,
   PaymentState.CLOSED,
@@ -47,7 +48,7 @@ export const nameOf = (values: Readonly<Record<string, number>>, value: number):
   Object.entries(values).find(([, candidate]) => candidate === value)?.[0] ?? String(value);
 
 /** Enough of a payment to follow it in the logs. */
-const story = ({ what, merchantOrderNo, atMs, errors }: Sample, payment: Payment): string => {
+export const story = ({ what, merchantOrderNo, atMs, errors }: Sample, payment: Payment): string => {
   const attempts = payment.attempts.map(
     ({ accountId, state, channelCode, learnedBy }) =>
       `${accountId} ${nameOf(AttemptState, state)} ${channelCode || '-'} by ${nameOf(LearnedBy, learnedBy)}`,

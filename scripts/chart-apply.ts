@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { systemClock } from '@tillmesh/clock';
+import { endWhenInterrupted } from '@tillmesh/local-mesh';
 import { parseAllDocuments } from 'yaml';
 import { chartFolder } from './chart/chart-files.ts';
 import { helm } from './chart/helm.ts';
@@ -63,7 +64,8 @@ if (etcd === undefined || program === undefined) {
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'tillmesh-apply-'));
-const api = await startApiServer({ etcd, program, folder: join(folder, 'server'), clock });
+endWhenInterrupted(folder, options.keep);
+const api = await startApiServer({ etcd, program, folder, clock });
 try {
   const { client, kubeconfig } = api;
   tell(

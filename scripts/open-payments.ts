@@ -80,6 +80,12 @@ const status = async (syncer: Syncer): Promise<void> => {
     `queue            ${told.redisAvailable ? `${told.waitingInRedis} wait in Redis` : 'Redis does not answer; the databases are swept instead'}`,
   );
   say(`last sweep       ${ageText(told.lastSweepAt)}; the latest was ${(overdueMs / 1_000).toFixed(1)} s overdue`);
+  for (const flow of told.flows.filter(({ waiting }) => waiting > 0)) {
+    const waitMs = flow.longestWait === undefined ? 0 : durationMs(flow.longestWait);
+    say(
+      `they wait        ${flow.waiting} ${flow.ofRefunds ? 'refunds' : 'payments'} of ${flow.channelId || 'no channel yet'}, the first for ${(waitMs / 1_000).toFixed(1)} s; ${flow.perSecond === 0 ? 'no limit' : `${flow.perSecond} a second`}, ${flow.inFlight} under way`,
+    );
+  }
   if (told.unreachableGroupTags.length > 0)
     say(`not counted      groups ${told.unreachableGroupTags.join(', ')} do not answer`);
 };

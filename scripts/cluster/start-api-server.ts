@@ -31,7 +31,7 @@ const kubeconfigOf = (port: number, certificateFile: string, token: string): obj
 /**
  * Starts etcd and kube-apiserver.
  *
- * @param options.folder an empty one, which they fill.
+ * @param options.folder an empty one, which they fill: logs where `endWhenInterrupted` looks for what was left running.
  * @throws {LocalStackError} with the end of its log where one does not come up.
  */
 export const startApiServer = async (options: {

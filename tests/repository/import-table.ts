@@ -29,7 +29,7 @@ export const importTable: Readonly<Record<string, Row>> = {
   'libs/channel-contract': ['clock', 'delay-queue', 'telemetry'],
   // A rule over two streams: what the streams come from is not its business.
   'libs/reconciliation': ['domain'],
-  'libs/rate-limits': ['clock', 'delay-queue', 'telemetry'],
+  'libs/rate-limits': ['clock', 'config', 'delay-queue', 'telemetry'],
   'libs/channel-kit': [
     'channel-contract',
     'clock',
@@ -66,7 +66,7 @@ export const importTable: Readonly<Record<string, Row>> = {
   // A simulator that shared code with the adapters would only agree with them: not the kit, not the wire.
   // From `testing` it has the certificate that it shows where a channel is trusted by TLS alone.
   'services/sandbox': ['clock', 'config', 'domain', 'telemetry', 'testing'],
-  'services/syncer': [...everyService, 'alarms', 'delay-queue'],
+  'services/syncer': [...everyService, 'alarms', 'delay-queue', 'rate-limits'],
   // Reads what the lanes say of themselves over proto; it has none and moves no money.
   'services/watch': ['clock', 'config', 'proto', 'rpc', 'telemetry'],
 

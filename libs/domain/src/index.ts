@@ -37,7 +37,7 @@ export {
   parseMerchantOrderNo,
   parseMerchantRefundNo,
 } from './ids.ts';
-export { localDay } from './local-day.ts';
+export { isTimeZone, localDay } from './local-day.ts';
 export {
   MERCHANT_EVENT_KINDS,
   type MerchantEventKind,

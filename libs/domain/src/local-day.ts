@@ -16,3 +16,12 @@ const formatOf = (timeZone: string): Intl.DateTimeFormat => {
  * @throws {RangeError} where there is no such time zone.
  */
 export const localDay = (timeZone: string, atMs: number): string => formatOf(timeZone).format(atMs);
+
+/** Whether it is the IANA name of a time zone that is known here. */
+export const isTimeZone = (name: string): boolean => {
+  try {
+    return localDay(name, 0) !== '';
+  } catch {
+    return false;
+  }
+};

@@ -42,6 +42,10 @@ test('one more takes the first name that is free', async () => {
   const without = processes.filter(({ name }) => name !== 'query-i2');
   expect((await planFurther('query', without)).name).toBe('query-i2');
   expect((await planFurther('query', processes)).name).toBe('query-i4');
+  // Its HTTP side is its own too: the mesh's address may be taken, by the first one or by what stands in front.
+  const edge = await planFurther('edge', processes);
+  expect([edge.name, edge.httpPort]).toEqual(['edge-i2', expect.any(Number)]);
+  expect(new Set([edge.port, edge.metricsPort, edge.httpPort]).size).toBe(3);
 });
 
 test('a number of processes that makes no sense is refused with the range', async () => {

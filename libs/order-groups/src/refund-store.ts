@@ -37,6 +37,8 @@ export type NewRefund = {
   readonly amount: Money | undefined;
   readonly cause: RefundCause;
   readonly reason: string;
+  /** On whose word, for the trajectory; empty where nobody was named. */
+  readonly allowedBy?: string;
   readonly firstCheckAfterMs: number;
   readonly source: string;
 };
@@ -151,7 +153,7 @@ export const createRefundStore = (options: {
 
   /** Reserves the amount and writes the refund, in one commit. The database itself guards the sum. */
   const insert = async (
-    { merchantRefundNo, cause, reason, firstCheckAfterMs, source }: NewRefund,
+    { merchantRefundNo, cause, reason, allowedBy = '', firstCheckAfterMs, source }: NewRefund,
     payment: Payment,
     planned: { readonly refundNo: OrderNo; readonly amount: Money; readonly attemptNo: AttemptNo },
   ): Promise<'created' | 'existing' | 'lost'> => {
@@ -164,7 +166,7 @@ export const createRefundStore = (options: {
       units(refundReserved),
       rows.seal.ofPayment({ ...payment, isPaid: true, refundReserved }),
       nowMs,
-      RESERVED_FOR[cause],
+      allowedBy === '' ? RESERVED_FOR[cause] : `${RESERVED_FOR[cause]} ${allowedBy}`,
       source,
       key(orderNo),
       payment.version,

@@ -67,6 +67,7 @@ test('a payment’s trajectory has a line for each change of it and of its refun
     amount: money('CNY', 34n),
     cause: 'merchant',
     reason: 'too cold',
+    allowedBy: 'terminal till-1',
     firstCheckAfterMs: 5_000,
     source: 'cashier',
   });
@@ -80,6 +81,7 @@ test('a payment’s trajectory has a line for each change of it and of its refun
     { event: 'refund_created', state: 'requested', version: 1, source: 'cashier' },
   ]);
   expect(told?.rows[1]).toMatchObject({ attemptNo: 1, attemptState: 'succeeded', learnedBy: 'query', code: 'CODE' });
+  expect(told?.rows[2]?.code).toBe('refund_reserved terminal till-1');
   expect(told?.refunds).toMatchObject([{ refund: { amount: money('CNY', 34n), merchantRefundNo: 'told-refund' } }]);
   expect(told?.rows[3]?.refundNo).toBe(told?.refunds[0]?.refund.refundNo);
   const unused = formatOrderNo({ day: 1, msOfDay: 1, groupTag: groupTag(1), workerId: 1, sequence: 2 });

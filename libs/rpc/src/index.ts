@@ -22,6 +22,7 @@ export {
   type RpcClient,
 } from './client.ts';
 export { assertBalancing, serviceConfig } from './endpoints/balancing.ts';
+export { followStream } from './follow-stream.ts';
 export { persistently } from './persistently.ts';
 export {
   certainlyNotDone,

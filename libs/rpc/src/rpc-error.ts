@@ -139,6 +139,7 @@ export const rpcErrors = {
   laneUnknown: maker(status.NOT_FOUND, 'LANE_UNKNOWN'),
   overloaded: maker(status.RESOURCE_EXHAUSTED, 'OVERLOADED'),
   rateLimited: maker(status.RESOURCE_EXHAUSTED, 'RATE_LIMITED'),
+  refundNotAllowed: maker(status.PERMISSION_DENIED, 'REFUND_NOT_ALLOWED'),
   oneCodeUnknown: maker(status.NOT_FOUND, 'ONE_CODE_UNKNOWN'),
   oneCodeStateUsed: maker(status.FAILED_PRECONDITION, 'ONE_CODE_STATE_USED'),
   payerUnknown: maker(status.FAILED_PRECONDITION, 'PAYER_UNKNOWN'),

@@ -1,6 +1,7 @@
 import { channelTargets, LogConfig, RedisConfig, ServerConfig, target, z } from '@tillmesh/config';
 import { parseChannelId } from '@tillmesh/domain';
 import { RateLimits } from './rate-limits-config.ts';
+import { RefundRules } from './refund-rules.ts';
 
 /** With a slash and 12 characters behind it 46: the most that version 4 holds at Q (ISO 18004, table 7, bytes). */
 const ONE_CODE_BASE_MAX = 33;
@@ -25,6 +26,7 @@ export const CashierConfig = z
       'Where what is unresolved waits for the syncer. Without it the sweep finds it, later.',
     ),
     rateLimits: RateLimits,
+    refundRules: RefundRules,
     oneCode: z
       .strictObject({
         baseUrl: z

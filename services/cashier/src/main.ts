@@ -67,16 +67,16 @@ await runService({
     const health = watchAccountHealth({ others: feed, laneOf, clock, log, signal: stop });
     reportHealth({ routing, health, reporter, clock, log, signal: stop });
     const routes = createRoutes(feed, health, random);
-    let { rateLimits } = config;
+    let { rateLimits, refundRules } = config;
     const limiter = createRateLimiter({ redis, processes: () => rateLimits.processes, clock });
     const followLimits = (): Promise<void> => {
       const onError = (error: unknown): void =>
-        log.error({ err: error }, 'the configuration cannot be read again; the limits stay as they are');
+        log.error({ err: error }, 'the configuration cannot be read again; limits and rules stay as they are');
       const task = async (): Promise<void> => {
         const changed = config.changed();
         if (changed === undefined) return;
-        ({ rateLimits } = changed);
-        log.info({ rateLimits }, 'limits read again');
+        ({ rateLimits, refundRules } = changed);
+        log.info({ rateLimits, refundRules }, 'limits and rules of refunds read again');
       };
       return repeat({ clock, everyMs: LOOK_EVERY_MS, signal: stop, task, onError });
     };
@@ -126,7 +126,15 @@ await runService({
               take,
               continuePayment: createPaymentContinuer({ orderStore, routes, carrier, clock }),
               close: createPaymentCloser({ orderStore, channels, checkLater, clock, log }),
-              refund: createRefunder({ orderStore, channels, checkLater, notifyBaseUrl, clock, log }),
+              refund: createRefunder({
+                orderStore,
+                channels,
+                checkLater,
+                rules: () => refundRules,
+                notifyBaseUrl,
+                clock,
+                log,
+              }),
               clock,
             }),
             limiter,

@@ -1,12 +1,5 @@
 import { z } from '@tillmesh/config';
-
-const limit = (whose: string) =>
-  z
-    .strictObject({
-      perSecond: z.number().min(0.01).max(1_000_000).describe('Calls a second in the long run, over all processes.'),
-      burst: z.int().min(1).max(1_000_000).describe('Calls that may come at once.'),
-    })
-    .describe(whose);
+import { limitConfig as limit } from '@tillmesh/rate-limits';
 
 /** What callers may ask for. Read again when the file changes; what is not set is not limited. */
 export const RateLimits = z

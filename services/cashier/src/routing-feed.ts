@@ -1,14 +1,12 @@
 import { existsSync } from 'node:fs';
-import { type Clock, repeat } from '@tillmesh/clock';
+import type { Clock } from '@tillmesh/clock';
 import type { AccountId, Hearsay, RoutingTable } from '@tillmesh/domain';
 import type { RoutingService } from '@tillmesh/proto/tillmesh/routing/v1/routing_service_pb.ts';
 import type { RoutingTable as WireRoutingTable } from '@tillmesh/proto/tillmesh/routing/v1/routing_table_pb.ts';
-import type { RpcClient } from '@tillmesh/rpc';
-import { gauge, type Log, withoutSpans } from '@tillmesh/telemetry';
+import { followStream, type RpcClient } from '@tillmesh/rpc';
+import { gauge, type Log } from '@tillmesh/telemetry';
 import { hearsayFromWire, routingTableFromWire } from '@tillmesh/wire';
 import { readSnapshot, writeSnapshot } from './routing-snapshot.ts';
-
-const RECONNECT_EVERY_MS = 500;
 
 /** The routing table as it was heard last, and what others say of health. Routing may be down: payments go on with the table. */
 export type RoutingFeed = {
@@ -64,25 +62,21 @@ export const followRouting = (options: {
     }
   }
 
-  const follow = async (): Promise<void> => {
-    const known = { knownVersion: table?.version ?? 0n, reporter };
-    for await (const { table: wire, health } of routing.watchRoutingTable(known, { signal })) {
+  followStream({
+    what: 'routing',
+    whileAway: 'the table that is held decides',
+    open: () => routing.watchRoutingTable({ knownVersion: table?.version ?? 0n, reporter }, { signal }),
+    take: ({ table: wire, health }) => {
       if (wire !== undefined) {
         take(wire, 'routing');
         keep(wire);
       }
       if (health !== undefined) heard = { atMs: clock.monotonicMs(), accounts: hearsayFromWire(health) };
-    }
-  };
-  withoutSpans(() =>
-    repeat({
-      clock,
-      everyMs: RECONNECT_EVERY_MS,
-      signal,
-      task: follow,
-      onError: (error) => log.warn({ err: error }, 'routing is away; the table that is held decides'),
-    }),
-  ).catch((error: unknown) => log.error({ err: error }, 'routing is not followed any more'));
+    },
+    clock,
+    log,
+    signal,
+  });
 
   return {
     table: () => table,

@@ -30,6 +30,7 @@ import { createPaymentContinuer } from '../src/continue-payment.ts';
 import { createPaymentTaker } from '../src/create-payment.ts';
 import { createLanes } from '../src/lanes.ts';
 import { createRefunder } from '../src/refund-payment.ts';
+import { RefundRules } from '../src/refund-rules.ts';
 import { createCollectingLog } from './collecting-log.ts';
 import { createMemoryOrderStore, type MemoryOrderStore } from './memory-order-store.ts';
 import { createScriptedChannel, type ScriptedChannel } from './scripted-channel.ts';
@@ -136,9 +137,17 @@ const startServer = (services: readonly Binding[], log: Log): Promise<RpcServer>
 
 /** The cashier as main.ts wires it, between an order store in memory and a channel with a script. */
 export const startCashier = async (
-  options: { readonly table?: RoutingTable; readonly random?: Random; readonly notifyBaseUrl?: string } = {},
+  options: {
+    readonly table?: RoutingTable;
+    readonly random?: Random;
+    readonly notifyBaseUrl?: string;
+    readonly refundRules?: RefundRules;
+    /** Refunds are asked for so much later, ms. */
+    readonly laterMs?: () => number;
+  } = {},
 ): Promise<CashierUnderTest> => {
   const { table = TABLE, random = seededRandom(1), notifyBaseUrl } = options;
+  const { refundRules = RefundRules.parse({}), laterMs = () => 0 } = options;
   const clock = systemClock;
   const { log, lines } = createCollectingLog();
   const store = createMemoryOrderStore();
@@ -194,7 +203,15 @@ export const startCashier = async (
           take: createPaymentTaker({ orderStore, routes, carrier, clock, random }),
           continuePayment: createPaymentContinuer({ orderStore, routes, carrier, clock }),
           close: createPaymentCloser({ orderStore, channels, checkLater, clock, log }),
-          refund: createRefunder({ orderStore, channels, checkLater, notifyBaseUrl, clock, log }),
+          refund: createRefunder({
+            orderStore,
+            channels,
+            checkLater,
+            rules: () => refundRules,
+            notifyBaseUrl,
+            clock: { ...clock, nowMs: () => clock.nowMs() + laterMs() },
+            log,
+          }),
           clock,
         }),
       ),

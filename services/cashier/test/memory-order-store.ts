@@ -52,6 +52,8 @@ export type MemoryOrderStore = {
   onlyPayment(): Payment;
   payments(): readonly Payment[];
   refunds(): readonly Refund[];
+  /** On whose word each of them was made, as the trajectory would say. */
+  readonly refundsAllowedBy: string[];
   /** Lets the next calls of a method fail, one after the other. */
   fail(method: Method, ...faults: readonly StoreFault[]): void;
   /** Something happens right before the next call of a method is carried out. */
@@ -85,6 +87,7 @@ const unknownPayment = () => rpcErrors.paymentUnknown('no such payment');
 export const createMemoryOrderStore = (): MemoryOrderStore => {
   const orders = new Map<string, Order>();
   const refunds = new Map<string, Refund>();
+  const refundsAllowedBy: string[] = [];
   const calls: Method[] = [];
   const faults = new Map<Method, StoreFault[]>();
   const happenings = new Map<Method, (() => void | Promise<void>)[]>();
@@ -271,6 +274,7 @@ export const createMemoryOrderStore = (): MemoryOrderStore => {
       };
       refunds.set(refund.refundNo, refund);
       if (before === undefined) {
+        refundsAllowedBy.push(request.allowedBy);
         const reserved = payment.refundReserved.minorUnits + amount.minorUnits;
         move(order, { refundReserved: money(payment.amount.currency, reserved) });
       }
@@ -352,6 +356,7 @@ export const createMemoryOrderStore = (): MemoryOrderStore => {
       return order.payment;
     },
     refunds: () => [...refunds.values()],
+    refundsAllowedBy,
     fail: (method, ...list) => {
       faults.set(method, [...list]);
     },

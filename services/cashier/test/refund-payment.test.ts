@@ -137,6 +137,74 @@ describe('the same refund again', () => {
   });
 });
 
+describe('a terminal', () => {
+  const DAY_MS = 86_400_000;
+  let laterMs = 0;
+  const at = async (
+    { orderNo }: Payment,
+    merchantRefundNo: string,
+    who: { readonly terminalId?: string; readonly backOfficeAllows?: boolean },
+  ) =>
+    (
+      await underTest.cashier.createRefund({
+        payment: { ref: { case: 'orderNo', value: orderNo } },
+        merchantRefundNo,
+        amount: fen(40n),
+        ...who,
+      })
+    ).refund;
+
+  beforeEach(async () => {
+    await underTest.close();
+    laterMs = 0;
+    underTest = await startCashier({ laterMs: () => laterMs });
+  });
+
+  test('gives back what it took itself, on the same day', async () => {
+    underTest.channel.script.refund.push(done(40n));
+    expect(await at(await paid(), 'R1', { terminalId: 'till-1' })).toMatchObject({ state: RefundState.SUCCEEDED });
+    expect(underTest.store.refundsAllowedBy).toEqual(['terminal till-1']);
+  });
+
+  test('gets nothing of another day, nor what another took; nothing is changed and the error says what to do', async () => {
+    const payment = await paid();
+    expect(await failureOf(at(payment, 'R1', { terminalId: 'till-2' }))).toMatchObject({
+      code: Code.PERMISSION_DENIED,
+      reason: 'REFUND_NOT_ALLOWED',
+      metadata: { why: 'another_terminal', terminal_id: 'till-1', time_zone: 'Asia/Shanghai' },
+      message: expect.stringContaining('set back_office_allows'),
+    });
+    laterMs = DAY_MS;
+    expect(await failureOf(at(payment, 'R1', { terminalId: 'till-1' }))).toMatchObject({
+      reason: 'REFUND_NOT_ALLOWED',
+      metadata: { why: 'another_day' },
+    });
+    expect(underTest.store.calls).not.toContain('createRefund');
+    expect(underTest.store.onlyPayment()).toMatchObject({ refundReserved: { minorUnits: 0n } });
+    expect(underTest.channel.asked).not.toContain('refund');
+  });
+
+  test('gets both with the back office’s word', async () => {
+    underTest.channel.script.refund.push(done(40n), done(40n));
+    const payment = await paid();
+    await at(payment, 'R1', { terminalId: 'till-2', backOfficeAllows: true });
+    laterMs = DAY_MS;
+    await at(payment, 'R2', { backOfficeAllows: true });
+    expect(underTest.store.refundsAllowedBy).toEqual(['back_office till-2', 'back_office']);
+  });
+
+  test('that repeats its refund after midnight gets the same answer', async () => {
+    underTest.channel.script.refund.push(done(40n));
+    const payment = await paid();
+    const first = await at(payment, 'R1', { terminalId: 'till-1' });
+    laterMs = DAY_MS;
+    expect(await at(payment, 'R1', { terminalId: 'till-1' })).toEqual(first);
+    expect(await failureOf(at(payment, 'R2', { terminalId: 'till-1' }))).toMatchObject({
+      reason: 'REFUND_NOT_ALLOWED',
+    });
+  });
+});
+
 describe('a refund is refused', () => {
   test('of more than is left, and the channel is not asked', async () => {
     underTest.channel.script.refund.push(done(70n));

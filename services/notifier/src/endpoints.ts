@@ -1,8 +1,8 @@
-import { type Clock, repeat } from '@tillmesh/clock';
+import type { Clock } from '@tillmesh/clock';
 import type { MerchantEventKind, MerchantId, MerchantWebhook, RoutingTable } from '@tillmesh/domain';
 import type { RoutingService } from '@tillmesh/proto/tillmesh/routing/v1/routing_service_pb.ts';
-import type { RpcClient } from '@tillmesh/rpc';
-import { type Log, withoutSpans } from '@tillmesh/telemetry';
+import { followStream, type RpcClient } from '@tillmesh/rpc';
+import type { Log } from '@tillmesh/telemetry';
 import { routingTableFromWire } from '@tillmesh/wire';
 
 /** Where merchants want to be told, by the routing table that was heard last. */
@@ -11,8 +11,6 @@ export type Endpoints = {
   /** Resolves when a table was heard: before that nobody knows who wants to be told. */
   ready(): Promise<void>;
 };
-
-const RECONNECT_EVERY_MS = 500;
 
 /** Whether an endpoint is told of such events. */
 export const wants = ({ kinds }: MerchantWebhook, kind: MerchantEventKind): boolean =>
@@ -28,25 +26,21 @@ export const followEndpoints = (options: {
   const { routing, clock, log, signal } = options;
   let table: RoutingTable | undefined;
   const first = Promise.withResolvers<void>();
-  const follow = async (): Promise<void> => {
-    const known = { knownVersion: table?.version ?? 0n, reporter: '' };
-    for await (const { table: wire } of routing.watchRoutingTable(known, { signal })) {
-      if (wire === undefined) continue;
+  followStream({
+    what: 'routing',
+    whileAway: 'the endpoints that are known hold',
+    open: () => routing.watchRoutingTable({ knownVersion: table?.version ?? 0n, reporter: '' }, { signal }),
+    take: ({ table: wire }) => {
+      if (wire === undefined) return;
       table = routingTableFromWire(wire);
       const endpoints = [...table.merchants.values()].reduce((sum, { webhooks }) => sum + webhooks.length, 0);
       log.info({ version: String(table.version), endpoints }, 'routing table taken');
       first.resolve();
-    }
-  };
-  withoutSpans(() =>
-    repeat({
-      clock,
-      everyMs: RECONNECT_EVERY_MS,
-      signal,
-      task: follow,
-      onError: (error) => log.warn({ err: error }, 'routing is away; the endpoints that are known hold'),
-    }),
-  ).catch((error: unknown) => log.error({ err: error }, 'routing is not followed any more'));
+    },
+    clock,
+    log,
+    signal,
+  });
   return {
     of: (merchantId) => table?.merchants.get(merchantId)?.webhooks ?? [],
     ready: () => first.promise,

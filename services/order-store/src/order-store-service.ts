@@ -221,6 +221,7 @@ export const createOrderStoreService = (
         amount,
         cause: 'merchant',
         reason: request.reason,
+        allowedBy: request.allowedBy,
         firstCheckAfterMs: ms(request.firstCheckAfter),
         source: source(),
       });

@@ -1,7 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import type { Clock } from '@tillmesh/clock';
-import type { AccountId } from '@tillmesh/domain';
+import { type AccountId, parseChannelOrderNo } from '@tillmesh/domain';
 import type { Books } from '@tillmesh/order-groups';
 import {
   ClassCountSchema,
@@ -9,7 +9,13 @@ import {
   ReportSchema,
 } from '@tillmesh/proto/tillmesh/reconciliation/v1/reconciler_service_pb.ts';
 import type { SyncService } from '@tillmesh/proto/tillmesh/sync/v1/sync_service_pb.ts';
-import { type DiscrepancyClass, type Matched, type MatchRules, matchBooks } from '@tillmesh/reconciliation';
+import {
+  type BookEntry,
+  type DiscrepancyClass,
+  type Matched,
+  type MatchRules,
+  matchBooks,
+} from '@tillmesh/reconciliation';
 import { type RpcClient, rpcErrors } from '@tillmesh/rpc';
 import type { Log } from '@tillmesh/telemetry';
 import { type BillDay, billDayOf, type Channel, dayAt } from './channels.ts';
@@ -108,6 +114,13 @@ const matchParts = async (
   return { found, sums, unlisted };
 };
 
+/** What the syncer calls an entry of ours; undefined for a number that we never gave. */
+const itemOf = ({ kind, refundNo, channelOrderNo }: BookEntry) => {
+  if (kind === 'refund') return { case: 'refundNo', value: refundNo } as const;
+  const value = parseChannelOrderNo(channelOrderNo)?.orderNo;
+  return value === undefined ? undefined : ({ case: 'orderNo', value } as const);
+};
+
 /** Has the channel asked again about what it knows better than we do. */
 const repair = async (
   found: readonly Found[],
@@ -119,8 +132,8 @@ const repair = async (
     const { ours, theirs } = one;
     if (ours === undefined || theirs === undefined) return one;
     try {
-      const number = ours.kind === 'refund' ? ours.refundNo : ours.channelOrderNo.slice(0, -1);
-      const item = { case: ours.kind === 'refund' ? 'refundNo' : 'orderNo', value: number } as const;
+      const item = itemOf(ours);
+      if (item === undefined) return one;
       const { note } = await syncer.retryNow({ item }, { signal });
       const now = await own.find(theirs);
       const differences = now === undefined ? [one] : await compareOne(now, theirs, rules);

@@ -7,7 +7,7 @@ import {
   DEFAULT_HEALTH_POLICY,
   DEFAULT_TIME_ZONE,
   type HealthPolicy,
-  localDay,
+  isTimeZone,
   MERCHANT_EVENT_KINDS,
   type MerchantId,
   MINOR_UNITS_MAX,
@@ -24,14 +24,6 @@ import { complaintsOf } from './table-checks.ts';
 
 const id = (parse: (text: string) => string | undefined, what: string) =>
   z.string().refine((text) => parse(text) !== undefined, `is not ${what}`);
-
-const isTimeZone = (name: string): boolean => {
-  try {
-    return localDay(name, 0) !== '';
-  } catch {
-    return false;
-  }
-};
 
 const minorUnits = (min: number) => z.int().min(min).max(Number(MINOR_UNITS_MAX));
 const percent = z.number().min(0).max(100);

@@ -1,8 +1,9 @@
 import { durationFromMs, timestampMs } from '@bufbuild/protobuf/wkt';
 import type { Alarms } from '@tillmesh/alarms';
 import type { Clock } from '@tillmesh/clock';
-import type { CheckItem } from '@tillmesh/delay-queue';
+import { type CheckItem, toMember } from '@tillmesh/delay-queue';
 import type { OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
+import type { Attempt } from '@tillmesh/proto/tillmesh/payment/v1/attempt_pb.ts';
 import { type Payment, PaymentKind } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
 import type { Refund } from '@tillmesh/proto/tillmesh/payment/v1/refund_pb.ts';
 import { persistently, type RpcClient, RpcError, runAsCall, toRpcError } from '@tillmesh/rpc';
@@ -16,7 +17,10 @@ import {
   withoutSpans,
   withSpan,
 } from '@tillmesh/telemetry';
+import { liveAttemptOf } from '@tillmesh/wire';
 import type { Checked } from './check-payment.ts';
+import { paidAttemptOf } from './complete-details.ts';
+import type { Flows, Turn } from './flows.ts';
 import { raiseAlarms, type Surplus, surplusOf } from './raise-alarms.ts';
 import { itemToWire } from './wire-item.ts';
 
@@ -36,9 +40,18 @@ const calls = counter(
 
 export type SyncCounts = { inFlight: number; done: number; settled: number; failed: number };
 
-/** Checks one item within a budget of its own, as a part of its payment's trace, and says when to look again. */
+/** Of so many items it is remembered whose channel they wait for; of the others it is read once more. */
+const REMEMBERED_MAX = 200_000;
+/** What was read so long before its turn came is read again. */
+const STALE_AFTER_MS = 200;
+
+/**
+ * Checks one item when it is its turn in the flow of its channel and kind, within a budget of its own, as a part of its payment's
+ * trace, and says when to look again: soon, and with nothing done, where too many wait.
+ */
 export const createItemChecker = (deps: {
   readonly orderStore: RpcClient<typeof OrderStoreService>;
+  readonly flows: Flows;
   readonly checkPayment: (payment: Payment, checkCount: number, hasNextLook: boolean) => Promise<Checked>;
   readonly checkRefund: (refund: Refund, payment: Payment, checkCount: number) => Promise<Checked>;
   readonly counts: SyncCounts;
@@ -48,10 +61,13 @@ export const createItemChecker = (deps: {
   readonly personAfterMs: { readonly payment: number; readonly refund: number };
   readonly clock: Clock;
   readonly log: Log;
-}): ((item: CheckItem) => Promise<Checked>) => {
-  const { orderStore, counts, budgetMs, clock, log } = deps;
+}): ((item: CheckItem, turn: Turn) => Promise<Checked>) => {
+  const { orderStore, flows, counts, budgetMs, clock, log } = deps;
+  const channelOf = new Map<string, string>();
 
   type Loaded = {
+    /** Who is asked; empty where nobody has to be. */
+    readonly channelId: string;
     readonly traceparent: string;
     readonly check: () => Promise<Checked>;
     /** Its time is over from then on, ms since 1970. */
@@ -70,6 +86,7 @@ export const createItemChecker = (deps: {
       const { payment, traceparent, checkCount, nextCheckAt } = order;
       if (payment === undefined) throw new Error('the order store answered without a payment');
       return {
+        channelId: askedAttemptOf(payment)?.channelId ?? '',
         traceparent,
         check: () => deps.checkPayment(payment, checkCount, nextCheckAt !== undefined),
         timeOverAtMs: timeOverAtMs(payment, clock),
@@ -81,6 +98,7 @@ export const createItemChecker = (deps: {
     const { refund, payment, traceparent, checkCount } = found;
     if (refund === undefined || payment === undefined) throw new Error('the order store answered without a refund');
     return {
+      channelId: payment.attempts.find(({ attemptNo }) => attemptNo === refund.attemptNo)?.channelId ?? '',
       traceparent,
       check: () => deps.checkRefund(refund, payment, checkCount),
       timeOverAtMs: refund.createdAt === undefined ? clock.nowMs() : timestampMs(refund.createdAt),
@@ -94,8 +112,8 @@ export const createItemChecker = (deps: {
     const openForMs = clock.nowMs() - loaded.timeOverAtMs;
     if (loaded.needsPerson !== '' || openForMs < deps.personAfterMs[item.kind]) return '';
     const why = `still open ${Math.round(openForMs / 1_000)} s after its time was over; last: ${note}`;
+    // The alarm that it raises says so in the log.
     calls.add({ kind: item.kind });
-    log.error({ ...item, why }, 'needs a person');
     return why.slice(0, WHY_CHARACTERS_MAX);
   };
 
@@ -119,10 +137,15 @@ export const createItemChecker = (deps: {
     }
   };
 
-  const run = async (item: CheckItem): Promise<Checked> => {
-    // What is loaded tells the trace; the load itself is in none.
-    const loaded = await withoutSpans(() => load(item));
-    return withSpan(
+  const remember = (member: string, channelId: string): void => {
+    channelOf.set(member, channelId);
+    if (channelOf.size <= REMEMBERED_MAX) return;
+    const [oldest] = channelOf.keys();
+    if (oldest !== undefined) channelOf.delete(oldest);
+  };
+
+  const run = async (item: CheckItem, loaded: Loaded): Promise<Checked> =>
+    withSpan(
       `check ${item.kind}`,
       { kind: SpanKind.CONSUMER, parent: contextOfTraceparent(loaded.traceparent) },
       async () => {
@@ -138,33 +161,84 @@ export const createItemChecker = (deps: {
         return checked;
       },
     );
-  };
 
-  return async (item) => {
+  /** What went on, within the budget; a failure is an answer as well. */
+  const watched = async <Value>(
+    item: CheckItem,
+    work: () => Promise<Value>,
+  ): Promise<{ readonly value: Value } | { readonly failed: Checked }> => {
     counts.inFlight += 1;
     try {
-      const checked = await runAsCall(
+      const value = await runAsCall(
         { name: 'syncer/check', caller: 'syncer', priority: 'query', budgetMs, clock },
-        () => run(item),
+        work,
       );
-      counts.done += 1;
-      if (checked.settled) counts.settled += 1;
-      checks.add({ kind: item.kind, end: checked.settled ? 'settled' : 'again' });
-      log.info({ ...item, settled: checked.settled, nextAfterMs: checked.nextAfterMs, note: checked.note }, 'checked');
-      return checked;
+      return { value };
     } catch (error) {
       if (error instanceof RpcError && (error.reason === 'PAYMENT_UNKNOWN' || error.reason === 'REFUND_UNKNOWN')) {
-        return { settled: true, nextAfterMs: undefined, note: 'the order store knows no such item' };
+        return { failed: { settled: true, nextAfterMs: undefined, note: 'the order store knows no such item' } };
       }
       counts.failed += 1;
       checks.add({ kind: item.kind, end: 'failed' });
       log.warn({ ...item, err: error }, 'could not be checked; it comes again');
-      return { settled: false, nextAfterMs: undefined, note: `could not be checked: ${errorTypeOf(error)}` };
+      const note = `could not be checked: ${errorTypeOf(error)}`;
+      return { failed: { settled: false, nextAfterMs: undefined, note } };
     } finally {
       counts.inFlight -= 1;
     }
   };
+
+  // What is loaded tells the trace; the load itself is in none.
+  const loadNow = (item: CheckItem): Promise<Loaded> => withoutSpans(() => load(item));
+
+  /** In the flow of its channel. What was read before it had to wait is read again. */
+  const checkInTurn = (item: CheckItem, channelId: string, turn: Turn, known: Loaded | undefined) =>
+    flows.run({ channelId, kind: item.kind }, toMember(item), turn, (waitedMs) =>
+      watched(item, async () => {
+        const loaded = known === undefined || waitedMs > STALE_AFTER_MS ? await loadNow(item) : known;
+        remember(toMember(item), loaded.channelId);
+        const checked = await run(item, loaded);
+        counts.done += 1;
+        if (checked.settled) counts.settled += 1;
+        checks.add({ kind: item.kind, end: checked.settled ? 'settled' : 'again' });
+        log.info(
+          { ...item, settled: checked.settled, nextAfterMs: checked.nextAfterMs, note: checked.note },
+          'checked',
+        );
+        return checked;
+      }),
+    );
+
+  const waits = (afterMs: number): Checked => ({
+    settled: false,
+    nextAfterMs: afterMs,
+    note: 'not checked yet: others of its channel are before it',
+  });
+
+  return async (item, turn) => {
+    const member = toMember(item);
+    let channelId = channelOf.get(member);
+    let loaded: Loaded | undefined;
+    if (channelId === undefined) {
+      const found = await flows.run({ channelId: '', kind: item.kind }, member, turn, () =>
+        watched(item, () => loadNow(item)),
+      );
+      if (found.kind === 'later') return waits(found.afterMs);
+      if ('failed' in found.value) return found.value.failed;
+      loaded = found.value.value;
+      channelId = loaded.channelId;
+      remember(member, channelId);
+    }
+    const ran = await checkInTurn(item, channelId, turn, loaded);
+    if (ran.kind === 'later') return waits(ran.afterMs);
+    const checked = 'failed' in ran.value ? ran.value.failed : ran.value.value;
+    if (checked.settled) channelOf.delete(member);
+    return checked;
+  };
 };
+
+/** The attempt that a check asks about. */
+const askedAttemptOf = (payment: Payment): Attempt | undefined => liveAttemptOf(payment) ?? paidAttemptOf(payment);
 
 /** When a payment's time is over: a payer who shows a code is waiting; others have until the payment's expiry. */
 const timeOverAtMs = (payment: Payment, clock: Clock): number => {

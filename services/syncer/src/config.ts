@@ -1,6 +1,7 @@
 import { AlarmsConfig } from '@tillmesh/alarms';
 import { channelTargets, LogConfig, RedisConfig, ServerConfig, target, z } from '@tillmesh/config';
 import { parseChannelId } from '@tillmesh/domain';
+import { CheckLimits } from './check-limits.ts';
 
 export const SyncerConfig = z
   .strictObject({
@@ -62,11 +63,24 @@ export const SyncerConfig = z
       .max(2_592_000_000)
       .default(259_200_000)
       .describe('A refund that is still open so long after it was asked for calls for a person.'),
-    checksMax: z.int().min(1).max(1_000).default(64).describe('Checks under way at once.'),
+    checksMax: z
+      .int()
+      .min(1)
+      .max(1_000)
+      .default(32)
+      .describe('Checks under way at once of one channel and kind; payments and refunds are two kinds.'),
+    checkLimits: CheckLimits,
     checkMsMax: z.int().min(1_000).max(60_000).default(20_000).describe('The budget of one check.'),
   })
   .refine(({ checkMsMax, visibilityMs }) => checkMsMax < visibilityMs, {
     path: ['visibilityMs'],
     message: 'has to be longer than checkMsMax, or two workers do the same check',
+  })
+  .superRefine(({ channels, checkLimits }, context) => {
+    const known = new Set<string>(channels.map(({ channelId }) => channelId));
+    for (const id of Object.keys(checkLimits.channels).filter((each) => !known.has(each))) {
+      const message = `there is no channel ${id} among \`channels\`; its limits would be for nobody`;
+      context.addIssue({ code: 'custom', path: ['checkLimits', 'channels', id], message });
+    }
   });
 export type SyncerConfig = z.output<typeof SyncerConfig>;

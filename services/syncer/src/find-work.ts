@@ -20,6 +20,7 @@ import { type Brownout, type RpcClient, runAsCall } from '@tillmesh/rpc';
 import { gauge, type Log, withoutSpans } from '@tillmesh/telemetry';
 import type { Checked } from './check-payment.ts';
 import type { SyncerConfig } from './config.ts';
+import type { Flows } from './flows.ts';
 import { STAND_IN_MS, type Tier, type Tiers } from './tiers.ts';
 import { itemFromWire } from './wire-item.ts';
 
@@ -43,6 +44,10 @@ const overdueGauge = gauge(
 /** What is added meanwhile is not due before: no step of a plan is shorter. */
 const NEAR_LOOK_EVERY_MS = 200;
 const WATCH_EVERY_MS = 2_000;
+/** Taken from a queue or a database at once. Each is put into its flow or back at once, so that there is always room for more. */
+const TAKEN_MAX = 200;
+/** A sweep that finds as many as it may take goes on at once, so often: what waits for its turn hides nothing behind it. */
+const SWEEPS_MAX = 5;
 
 const ONE_SHARD: Owned = { shards: [0], epoch: undefined };
 const NO_SHARDS: Owned = { shards: [], epoch: undefined };
@@ -56,6 +61,7 @@ export const findWork = (deps: {
   /** Of the queue in Redis; undefined where no Redis is configured. */
   readonly owner: ShardOwner | undefined;
   readonly check: (item: CheckItem) => Promise<Checked>;
+  readonly flows: Pick<Flows, 'show'>;
   readonly report: SweepReport;
   readonly alarms: Pick<Alarms, 'raise' | 'end'>;
   readonly brownout: Pick<Brownout, 'isOn'>;
@@ -63,9 +69,8 @@ export const findWork = (deps: {
   readonly log: Log;
   readonly signal: AbortSignal;
 }): Promise<void>[] => {
-  const { config, orderStore, redis, tiers, owner, check, report, alarms, brownout, clock, log, signal } = deps;
+  const { config, orderStore, redis, tiers, owner, check, flows, report, alarms, brownout, clock, log, signal } = deps;
   const underWay = new Set<string>();
-  const free = () => config.checksMax - underWay.size;
   const slowness = () => (brownout.isOn ? BROWNOUT_FACTOR : 1);
 
   /** Starts a check unless one of it is under way here. What it came to; undefined where none was started. */
@@ -101,7 +106,7 @@ export const findWork = (deps: {
         name: tier === 'near' ? 'check-near' : 'check',
         queue,
         owned: () => (tier === 'near' ? ONE_SHARD : (owner?.owned() ?? NO_SHARDS)),
-        free,
+        free: () => TAKEN_MAX,
         handle: handle(tier),
         visibilityMs: config.queueVisibilityMs,
         lookEveryMs: () => (tier === 'near' ? NEAR_LOOK_EVERY_MS : config.queueEveryMs * slowness()),
@@ -143,12 +148,19 @@ export const findWork = (deps: {
   };
 
   const sweep = async (): Promise<void> => {
+    for (let sweeps = 0; sweeps < SWEEPS_MAX && !signal.aborted; sweeps += 1) {
+      if ((await sweepOnce()) < TAKEN_MAX) return;
+    }
+  };
+
+  /** @returns how many were found. */
+  const sweepOnce = async (): Promise<number> => {
     const withRedis = redis?.isReady() === true;
     const { items, unreachableGroupTags } = await runAsCall(
       { name: 'syncer/sweep', caller: 'syncer', priority: 'query', budgetMs: 5_000, clock },
       () =>
         orderStore.claimDue({
-          limit: Math.max(1, Math.min(200, free())),
+          limit: TAKEN_MAX,
           visibility: durationFromMs(config.visibilityMs),
           // The queue is given its chance first; while it is away nobody else looks.
           overdueBy: durationFromMs(withRedis ? 3_000 : 0),
@@ -164,13 +176,23 @@ export const findWork = (deps: {
     if (unreachableGroupTags.length > 0) log.warn({ groups: unreachableGroupTags }, 'groups that could not be swept');
     for (const { item } of items) {
       const found = itemFromWire(item);
-      if (found === undefined || free() <= 0) continue;
+      if (found === undefined) continue;
       start(found).then(
         (checked) => (checked === undefined ? undefined : tiers.tell(found, checked)),
         (error: unknown) => log.error({ err: error, ...found }, 'a check ended in a way it should not'),
       );
     }
+    return items.length;
   };
+
+  const showFlows = (): Promise<void> =>
+    repeat({
+      clock,
+      everyMs: WATCH_EVERY_MS,
+      signal,
+      task: async () => flows.show(),
+      onError: (error) => log.warn({ err: error }, 'how the flows stand could not be shown'),
+    });
 
   const loop = (what: string, everyMs: () => number, task: () => Promise<void>): Promise<void> =>
     withoutSpans(() =>
@@ -191,6 +213,7 @@ export const findWork = (deps: {
     work('queue'),
     owner === undefined ? Promise.resolve() : owner.keep(signal),
     watch(),
+    showFlows(),
     loop('a sweep', () => (redis?.isReady() === true ? config.sweepEveryMs : config.sweepEveryMsWithoutRedis), sweep),
   ];
 };

@@ -5,13 +5,16 @@ import { CHECK_QUEUE, createCheckQueue, createMemoryQueue, createShardOwner, ope
 import { bindLanes } from '@tillmesh/lane-control';
 import { OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
 import { SyncService } from '@tillmesh/proto/tillmesh/sync/v1/sync_service_pb.ts';
+import { createRateLimiter } from '@tillmesh/rate-limits';
 import { bind, brownout, createClient, runService } from '@tillmesh/rpc';
 import { connectChannels } from './channels.ts';
 import { createItemChecker, type SyncCounts } from './check-item.ts';
+import { limitOf } from './check-limits.ts';
 import { createPaymentChecker } from './check-payment.ts';
 import { createRefundChecker } from './check-refund.ts';
 import { SyncerConfig } from './config.ts';
 import { findWork, type SweepReport } from './find-work.ts';
+import { createFlows } from './flows.ts';
 import { createLanes } from './lanes.ts';
 import { createSyncService } from './sync-service.ts';
 import { createTiers, NEAR_MAX } from './tiers.ts';
@@ -41,8 +44,18 @@ await runService({
     const owner = redis === undefined ? undefined : createShardOwner({ redis, name: CHECK_QUEUE, worker, clock, log });
     const counts: SyncCounts = { inFlight: 0, done: 0, settled: 0, failed: 0 };
     const report: SweepReport = { lastSweepAtMs: undefined, oldestOverdueMs: 0 };
+    const processes = () => Math.max(config.checkLimits.processes, owner?.workers ?? 0);
+    const flows = createFlows({
+      placesMax: config.checksMax,
+      limitOf: (flow) => limitOf(config.checkLimits, flow),
+      limiter: createRateLimiter({ redis, processes, clock }),
+      processes,
+      clock,
+      random: systemRandom,
+    });
     const check = createItemChecker({
       orderStore,
+      flows,
       checkPayment: createPaymentChecker({ orderStore, channels, clock }),
       checkRefund: createRefundChecker({ orderStore, channels, clock }),
       counts,
@@ -55,7 +68,7 @@ await runService({
     let loops: readonly Promise<void>[] = [];
     return {
       services: [
-        bind(SyncService, createSyncService({ orderStore, check, counts, report, redis, tiers, clock, log })),
+        bind(SyncService, createSyncService({ orderStore, check, flows, counts, report, redis, tiers, clock, log })),
         bindAlarms(alarms),
         bindLanes({ service: 'syncer', instance: `${config.server.host}:${config.server.port}`, clock, log }),
       ],
@@ -66,7 +79,8 @@ await runService({
           redis,
           tiers,
           owner,
-          check,
+          check: (item) => check(item, 'scheduled'),
+          flows,
           report,
           alarms,
           brownout,

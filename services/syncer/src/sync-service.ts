@@ -9,6 +9,7 @@ import type { Log } from '@tillmesh/telemetry';
 import type { SyncCounts } from './check-item.ts';
 import type { Checked } from './check-payment.ts';
 import type { SweepReport } from './find-work.ts';
+import type { FlowStatus, Flows, Turn } from './flows.ts';
 import { handToPerson } from './hand-to-person.ts';
 import { runBatch } from './run-batch.ts';
 import type { Tiers } from './tiers.ts';
@@ -26,10 +27,20 @@ const itemOf = (wire: WireItem): CheckItem => {
   return item;
 };
 
+const flowToWire = ({ channelId, kind, inFlight, waiting, longestWaitMs, limit }: FlowStatus) => ({
+  channelId,
+  ofRefunds: kind === 'refund',
+  inFlight,
+  waiting,
+  longestWait: durationFromMs(Math.round(longestWaitMs)),
+  ...(limit === undefined ? {} : { perSecond: limit.perSecond, burst: limit.burst }),
+});
+
 /** The wire's side of the syncer. */
 export const createSyncService = (deps: {
   readonly orderStore: RpcClient<typeof OrderStoreService>;
-  readonly check: (item: CheckItem) => Promise<Checked>;
+  readonly check: (item: CheckItem, turn: Turn) => Promise<Checked>;
+  readonly flows: Pick<Flows, 'status'>;
   readonly counts: SyncCounts;
   readonly report: SweepReport;
   readonly redis: RedisConnection | undefined;
@@ -37,13 +48,15 @@ export const createSyncService = (deps: {
   readonly clock: Clock;
   readonly log: Log;
 }): Implementation<typeof SyncService> => {
-  const { orderStore, check, counts, report, redis, tiers, clock, log } = deps;
+  const { orderStore, check, flows, counts, report, redis, tiers, clock, log } = deps;
   /** The tiers hear what a check came to, for neither of them had asked for it. */
-  const checkNow = async (item: CheckItem): Promise<Checked> => {
-    const checked = await check(item);
-    tiers.tell(item, checked);
-    return checked;
-  };
+  const checkNow =
+    (turn: Turn) =>
+    async (item: CheckItem): Promise<Checked> => {
+      const checked = await check(item, turn);
+      tiers.tell(item, checked);
+      return checked;
+    };
   return {
     getSyncStatus: async () => {
       const redisAvailable = redis?.isReady() === true;
@@ -71,13 +84,14 @@ export const createSyncService = (deps: {
         aboutToBreach: open.aboutToBreach,
         breached: open.breached,
         unreachableGroupTags: open.unreachableGroupTags,
+        flows: flows.status().map(flowToWire),
       };
     },
     retryNow: async ({ item }) => {
-      const { settled, note } = await checkNow(itemOf(item));
+      const { settled, note } = await checkNow('at_once')(itemOf(item));
       return { settled, note };
     },
-    runBatch: (request, call) => runBatch(request, call.signal, { orderStore, check: checkNow, clock, log }),
+    runBatch: (request, call) => runBatch(request, call.signal, { orderStore, check: checkNow('patient'), clock, log }),
     handToPerson: async ({ item, person, reason }) => {
       await handToPerson(itemOf(item), { person, reason }, { orderStore, tiers, log });
       return {};

@@ -106,6 +106,7 @@ const aSyncer = (
     tiers: createTiers({ near: createMemoryQueue(clock), queue }),
     owner: connection === undefined ? undefined : createShardOwner({ redis: connection, name, worker, clock, log }),
     check: work.check,
+    flows: { show: () => undefined },
     alarms: { raise: () => undefined, end: () => undefined },
     report: { lastSweepAtMs: undefined, oldestOverdueMs: 0 },
     brownout: { isOn: false },

@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tillmesh/sync/v1/sync_service.proto.
  */
 export const file_tillmesh_sync_v1_sync_service: GenFile = /*@__PURE__*/
-  fileDesc("CiN0aWxsbWVzaC9zeW5jL3YxL3N5bmNfc2VydmljZS5wcm90bxIQdGlsbG1lc2guc3luYy52MSIWChRHZXRTeW5jU3RhdHVzUmVxdWVzdCL2AwoVR2V0U3luY1N0YXR1c1Jlc3BvbnNlEhEKCWluX2ZsaWdodBgBIAEoDRITCgtjaGVja3NfZG9uZRgCIAEoBBIPCgdzZXR0bGVkGAMgASgEEhUKDWNoZWNrc19mYWlsZWQYBCABKAQSFwoPcmVkaXNfYXZhaWxhYmxlGAUgASgIEhgKEHdhaXRpbmdfaW5fcmVkaXMYBiABKAQSMQoNbGFzdF9zd2VlcF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMQoOb2xkZXN0X292ZXJkdWUYCCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFQoNb3Blbl9wYXltZW50cxgJIAEoBBIUCgxvcGVuX3JlZnVuZHMYCiABKAQSEwoLd2l0aF9wZXJzb24YCyABKAQSNQoRb2xkZXN0X2NyZWF0ZWRfYXQYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhcKD2Fib3V0X3RvX2JyZWFjaBgNIAEoBBIQCghicmVhY2hlZBgOIAEoBBIeChZ1bnJlYWNoYWJsZV9ncm91cF90YWdzGA8gAygNEjAKDXF1ZXVlX3N0b3BwZWQYECABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24icQoPUmV0cnlOb3dSZXF1ZXN0EiYKCG9yZGVyX25vGAEgASgJQhK6SA9yDTILXlswLTldezI1fSRIABInCglyZWZ1bmRfbm8YAiABKAlCErpID3INMgteWzAtOV17MjV9JEgAQg0KBGl0ZW0SBbpIAggBIjEKEFJldHJ5Tm93UmVzcG9uc2USDwoHc2V0dGxlZBgBIAEoCBIMCgRub3RlGAIgASgJIqUBCg9SdW5CYXRjaFJlcXVlc3QSGwoKY2hhbm5lbF9pZBgBIAEoCUIHukgEcgIYIBIcCgttZXJjaGFudF9pZBgCIAEoCUIHukgEcgIYIBIyCg5jcmVhdGVkX2JlZm9yZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHZHJ5X3J1bhgEIAEoCBISCgpldmVyeXRoaW5nGAUgASgIIoQBChBSdW5CYXRjaFJlc3BvbnNlEg8KB21hdGNoZWQYASABKAQSDAoEZG9uZRgCIAEoBBIPCgdzZXR0bGVkGAMgASgEEg4KBmZhaWxlZBgEIAEoBBIeChZ1bnJlYWNoYWJsZV9ncm91cF90YWdzGAUgAygNEhAKCGZpbmlzaGVkGAYgASgIIqwBChNIYW5kVG9QZXJzb25SZXF1ZXN0EiYKCG9yZGVyX25vGAEgASgJQhK6SA9yDTILXlswLTldezI1fSRIABInCglyZWZ1bmRfbm8YAyABKAlCErpID3INMgteWzAtOV17MjV9JEgAEhoKBnJlYXNvbhgCIAEoCUIKukgHcgUQARi0ARIZCgZwZXJzb24YBCABKAlCCbpIBnIEEAEYQEINCgRpdGVtEgW6SAIIASIWChRIYW5kVG9QZXJzb25SZXNwb25zZSLsAgoVU2V0dGxlQnlQZXJzb25SZXF1ZXN0EiYKCG9yZGVyX25vGAEgASgJQhK6SA9yDTILXlswLTldezI1fSRIABInCglyZWZ1bmRfbm8YBiABKAlCErpID3INMgteWzAtOV17MjV9JEgAEhsKCmF0dGVtcHRfbm8YAiABKA1CB7pIBCoCGAkSQwoHb3V0Y29tZRgDIAEoDjIgLnRpbGxtZXNoLnBheW1lbnQudjEuT3V0Y29tZUtpbmRCELpIDYIBChABIAAgAyAEIAUSHAoIZXZpZGVuY2UYBCABKAlCCrpIB3IFEAEY6AcSGQoGcGVyc29uGAUgASgJQgm6SAZyBBABGEASJwoWY2hhbm5lbF90cmFuc2FjdGlvbl9pZBgHIAEoCUIHukgEcgIYQBIvCgtoYXBwZW5lZF9hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCDQoEaXRlbRIFukgCCAEidAoWU2V0dGxlQnlQZXJzb25SZXNwb25zZRIcChRhd2FpdHNfc2Vjb25kX3BlcnNvbhgBIAEoCBIdChVjb250cmFkaWN0aW5nX3BlcnNvbnMYAiADKAkSDwoHY2hhbmdlZBgDIAEoCBIMCgRub3RlGAQgASgJMu8DCgtTeW5jU2VydmljZRJlCg1HZXRTeW5jU3RhdHVzEiYudGlsbG1lc2guc3luYy52MS5HZXRTeW5jU3RhdHVzUmVxdWVzdBonLnRpbGxtZXNoLnN5bmMudjEuR2V0U3luY1N0YXR1c1Jlc3BvbnNlIgOQAgESVgoIUmV0cnlOb3cSIS50aWxsbWVzaC5zeW5jLnYxLlJldHJ5Tm93UmVxdWVzdBoiLnRpbGxtZXNoLnN5bmMudjEuUmV0cnlOb3dSZXNwb25zZSIDkAICElMKCFJ1bkJhdGNoEiEudGlsbG1lc2guc3luYy52MS5SdW5CYXRjaFJlcXVlc3QaIi50aWxsbWVzaC5zeW5jLnYxLlJ1bkJhdGNoUmVzcG9uc2UwARJiCgxIYW5kVG9QZXJzb24SJS50aWxsbWVzaC5zeW5jLnYxLkhhbmRUb1BlcnNvblJlcXVlc3QaJi50aWxsbWVzaC5zeW5jLnYxLkhhbmRUb1BlcnNvblJlc3BvbnNlIgOQAgISaAoOU2V0dGxlQnlQZXJzb24SJy50aWxsbWVzaC5zeW5jLnYxLlNldHRsZUJ5UGVyc29uUmVxdWVzdBooLnRpbGxtZXNoLnN5bmMudjEuU2V0dGxlQnlQZXJzb25SZXNwb25zZSIDkAICYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_tillmesh_payment_v1_outcome]);
+  fileDesc("CiN0aWxsbWVzaC9zeW5jL3YxL3N5bmNfc2VydmljZS5wcm90bxIQdGlsbG1lc2guc3luYy52MSIWChRHZXRTeW5jU3RhdHVzUmVxdWVzdCKiBAoVR2V0U3luY1N0YXR1c1Jlc3BvbnNlEhEKCWluX2ZsaWdodBgBIAEoDRITCgtjaGVja3NfZG9uZRgCIAEoBBIPCgdzZXR0bGVkGAMgASgEEhUKDWNoZWNrc19mYWlsZWQYBCABKAQSFwoPcmVkaXNfYXZhaWxhYmxlGAUgASgIEhgKEHdhaXRpbmdfaW5fcmVkaXMYBiABKAQSMQoNbGFzdF9zd2VlcF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMQoOb2xkZXN0X292ZXJkdWUYCCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFQoNb3Blbl9wYXltZW50cxgJIAEoBBIUCgxvcGVuX3JlZnVuZHMYCiABKAQSEwoLd2l0aF9wZXJzb24YCyABKAQSNQoRb2xkZXN0X2NyZWF0ZWRfYXQYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhcKD2Fib3V0X3RvX2JyZWFjaBgNIAEoBBIQCghicmVhY2hlZBgOIAEoBBIeChZ1bnJlYWNoYWJsZV9ncm91cF90YWdzGA8gAygNEjAKDXF1ZXVlX3N0b3BwZWQYECABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKgoFZmxvd3MYESADKAsyGy50aWxsbWVzaC5zeW5jLnYxLkNoZWNrRmxvdyKrAQoJQ2hlY2tGbG93EhIKCmNoYW5uZWxfaWQYASABKAkSEgoKb2ZfcmVmdW5kcxgCIAEoCBIRCglpbl9mbGlnaHQYAyABKA0SDwoHd2FpdGluZxgEIAEoDRIvCgxsb25nZXN0X3dhaXQYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SEgoKcGVyX3NlY29uZBgGIAEoARINCgVidXJzdBgHIAEoDSJxCg9SZXRyeU5vd1JlcXVlc3QSJgoIb3JkZXJfbm8YASABKAlCErpID3INMgteWzAtOV17MjV9JEgAEicKCXJlZnVuZF9ubxgCIAEoCUISukgPcg0yC15bMC05XXsyNX0kSABCDQoEaXRlbRIFukgCCAEiMQoQUmV0cnlOb3dSZXNwb25zZRIPCgdzZXR0bGVkGAEgASgIEgwKBG5vdGUYAiABKAkipQEKD1J1bkJhdGNoUmVxdWVzdBIbCgpjaGFubmVsX2lkGAEgASgJQge6SARyAhggEhwKC21lcmNoYW50X2lkGAIgASgJQge6SARyAhggEjIKDmNyZWF0ZWRfYmVmb3JlGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdkcnlfcnVuGAQgASgIEhIKCmV2ZXJ5dGhpbmcYBSABKAgihAEKEFJ1bkJhdGNoUmVzcG9uc2USDwoHbWF0Y2hlZBgBIAEoBBIMCgRkb25lGAIgASgEEg8KB3NldHRsZWQYAyABKAQSDgoGZmFpbGVkGAQgASgEEh4KFnVucmVhY2hhYmxlX2dyb3VwX3RhZ3MYBSADKA0SEAoIZmluaXNoZWQYBiABKAgirAEKE0hhbmRUb1BlcnNvblJlcXVlc3QSJgoIb3JkZXJfbm8YASABKAlCErpID3INMgteWzAtOV17MjV9JEgAEicKCXJlZnVuZF9ubxgDIAEoCUISukgPcg0yC15bMC05XXsyNX0kSAASGgoGcmVhc29uGAIgASgJQgq6SAdyBRABGLQBEhkKBnBlcnNvbhgEIAEoCUIJukgGcgQQARhAQg0KBGl0ZW0SBbpIAggBIhYKFEhhbmRUb1BlcnNvblJlc3BvbnNlIuwCChVTZXR0bGVCeVBlcnNvblJlcXVlc3QSJgoIb3JkZXJfbm8YASABKAlCErpID3INMgteWzAtOV17MjV9JEgAEicKCXJlZnVuZF9ubxgGIAEoCUISukgPcg0yC15bMC05XXsyNX0kSAASGwoKYXR0ZW1wdF9ubxgCIAEoDUIHukgEKgIYCRJDCgdvdXRjb21lGAMgASgOMiAudGlsbG1lc2gucGF5bWVudC52MS5PdXRjb21lS2luZEIQukgNggEKEAEgACADIAQgBRIcCghldmlkZW5jZRgEIAEoCUIKukgHcgUQARjoBxIZCgZwZXJzb24YBSABKAlCCbpIBnIEEAEYQBInChZjaGFubmVsX3RyYW5zYWN0aW9uX2lkGAcgASgJQge6SARyAhhAEi8KC2hhcHBlbmVkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEINCgRpdGVtEgW6SAIIASJ0ChZTZXR0bGVCeVBlcnNvblJlc3BvbnNlEhwKFGF3YWl0c19zZWNvbmRfcGVyc29uGAEgASgIEh0KFWNvbnRyYWRpY3RpbmdfcGVyc29ucxgCIAMoCRIPCgdjaGFuZ2VkGAMgASgIEgwKBG5vdGUYBCABKAky7wMKC1N5bmNTZXJ2aWNlEmUKDUdldFN5bmNTdGF0dXMSJi50aWxsbWVzaC5zeW5jLnYxLkdldFN5bmNTdGF0dXNSZXF1ZXN0GicudGlsbG1lc2guc3luYy52MS5HZXRTeW5jU3RhdHVzUmVzcG9uc2UiA5ACARJWCghSZXRyeU5vdxIhLnRpbGxtZXNoLnN5bmMudjEuUmV0cnlOb3dSZXF1ZXN0GiIudGlsbG1lc2guc3luYy52MS5SZXRyeU5vd1Jlc3BvbnNlIgOQAgISUwoIUnVuQmF0Y2gSIS50aWxsbWVzaC5zeW5jLnYxLlJ1bkJhdGNoUmVxdWVzdBoiLnRpbGxtZXNoLnN5bmMudjEuUnVuQmF0Y2hSZXNwb25zZTABEmIKDEhhbmRUb1BlcnNvbhIlLnRpbGxtZXNoLnN5bmMudjEuSGFuZFRvUGVyc29uUmVxdWVzdBomLnRpbGxtZXNoLnN5bmMudjEuSGFuZFRvUGVyc29uUmVzcG9uc2UiA5ACAhJoCg5TZXR0bGVCeVBlcnNvbhInLnRpbGxtZXNoLnN5bmMudjEuU2V0dGxlQnlQZXJzb25SZXF1ZXN0GigudGlsbG1lc2guc3luYy52MS5TZXR0bGVCeVBlcnNvblJlc3BvbnNlIgOQAgJiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_tillmesh_payment_v1_outcome]);
 
 /**
  * No filter.
@@ -151,6 +151,13 @@ export type GetSyncStatusResponse = Message<"tillmesh.sync.v1.GetSyncStatusRespo
    * @generated from field: google.protobuf.Duration queue_stopped = 16;
    */
   queueStopped?: Duration | undefined;
+
+  /**
+   * The checks by channel and kind, as far as this worker has had any since it started.
+   *
+   * @generated from field: repeated tillmesh.sync.v1.CheckFlow flows = 17;
+   */
+  flows: CheckFlow[];
 };
 
 /**
@@ -159,6 +166,69 @@ export type GetSyncStatusResponse = Message<"tillmesh.sync.v1.GetSyncStatusRespo
  */
 export const GetSyncStatusResponseSchema: GenMessage<GetSyncStatusResponse> = /*@__PURE__*/
   messageDesc(file_tillmesh_sync_v1_sync_service, 1);
+
+/**
+ * Checks of one channel and one kind, payments or refunds. None waits for those of another flow.
+ *
+ * @generated from message tillmesh.sync.v1.CheckFlow
+ */
+export type CheckFlow = Message<"tillmesh.sync.v1.CheckFlow"> & {
+  /**
+   * Whose; empty: checks whose channel has to be looked up yet, and those that ask no channel.
+   *
+   * @generated from field: string channel_id = 1;
+   */
+  channelId: string;
+
+  /**
+   * True: of refunds; false: of payments.
+   *
+   * @generated from field: bool of_refunds = 2;
+   */
+  ofRefunds: boolean;
+
+  /**
+   * Under way in this worker.
+   *
+   * @generated from field: uint32 in_flight = 3;
+   */
+  inFlight: number;
+
+  /**
+   * Due, and waiting in this worker's queue for their turn.
+   *
+   * @generated from field: uint32 waiting = 4;
+   */
+  waiting: number;
+
+  /**
+   * How long the first of them has waited.
+   *
+   * @generated from field: google.protobuf.Duration longest_wait = 5;
+   */
+  longestWait?: Duration | undefined;
+
+  /**
+   * How many checks a second all workers together may do; 0: no limit.
+   *
+   * @generated from field: double per_second = 6;
+   */
+  perSecond: number;
+
+  /**
+   * How many they may do at once after a pause; 0: no limit.
+   *
+   * @generated from field: uint32 burst = 7;
+   */
+  burst: number;
+};
+
+/**
+ * Describes the message tillmesh.sync.v1.CheckFlow.
+ * Use `create(CheckFlowSchema)` to create a new message.
+ */
+export const CheckFlowSchema: GenMessage<CheckFlow> = /*@__PURE__*/
+  messageDesc(file_tillmesh_sync_v1_sync_service, 2);
 
 /**
  * What to check.
@@ -195,7 +265,7 @@ export type RetryNowRequest = Message<"tillmesh.sync.v1.RetryNowRequest"> & {
  * Use `create(RetryNowRequestSchema)` to create a new message.
  */
 export const RetryNowRequestSchema: GenMessage<RetryNowRequest> = /*@__PURE__*/
-  messageDesc(file_tillmesh_sync_v1_sync_service, 2);
+  messageDesc(file_tillmesh_sync_v1_sync_service, 3);
 
 /**
  * What came of it.
@@ -223,7 +293,7 @@ export type RetryNowResponse = Message<"tillmesh.sync.v1.RetryNowResponse"> & {
  * Use `create(RetryNowResponseSchema)` to create a new message.
  */
 export const RetryNowResponseSchema: GenMessage<RetryNowResponse> = /*@__PURE__*/
-  messageDesc(file_tillmesh_sync_v1_sync_service, 3);
+  messageDesc(file_tillmesh_sync_v1_sync_service, 4);
 
 /**
  * Which items.
@@ -272,7 +342,7 @@ export type RunBatchRequest = Message<"tillmesh.sync.v1.RunBatchRequest"> & {
  * Use `create(RunBatchRequestSchema)` to create a new message.
  */
 export const RunBatchRequestSchema: GenMessage<RunBatchRequest> = /*@__PURE__*/
-  messageDesc(file_tillmesh_sync_v1_sync_service, 4);
+  messageDesc(file_tillmesh_sync_v1_sync_service, 5);
 
 /**
  * Progress: about one a second, and the last one when all is done.
@@ -328,7 +398,7 @@ export type RunBatchResponse = Message<"tillmesh.sync.v1.RunBatchResponse"> & {
  * Use `create(RunBatchResponseSchema)` to create a new message.
  */
 export const RunBatchResponseSchema: GenMessage<RunBatchResponse> = /*@__PURE__*/
-  messageDesc(file_tillmesh_sync_v1_sync_service, 5);
+  messageDesc(file_tillmesh_sync_v1_sync_service, 6);
 
 /**
  * Which item, and why.
@@ -379,7 +449,7 @@ export type HandToPersonRequest = Message<"tillmesh.sync.v1.HandToPersonRequest"
  * Use `create(HandToPersonRequestSchema)` to create a new message.
  */
 export const HandToPersonRequestSchema: GenMessage<HandToPersonRequest> = /*@__PURE__*/
-  messageDesc(file_tillmesh_sync_v1_sync_service, 6);
+  messageDesc(file_tillmesh_sync_v1_sync_service, 7);
 
 /**
  * Nothing to say.
@@ -394,7 +464,7 @@ export type HandToPersonResponse = Message<"tillmesh.sync.v1.HandToPersonRespons
  * Use `create(HandToPersonResponseSchema)` to create a new message.
  */
 export const HandToPersonResponseSchema: GenMessage<HandToPersonResponse> = /*@__PURE__*/
-  messageDesc(file_tillmesh_sync_v1_sync_service, 7);
+  messageDesc(file_tillmesh_sync_v1_sync_service, 8);
 
 /**
  * What a person found out.
@@ -473,7 +543,7 @@ export type SettleByPersonRequest = Message<"tillmesh.sync.v1.SettleByPersonRequ
  * Use `create(SettleByPersonRequestSchema)` to create a new message.
  */
 export const SettleByPersonRequestSchema: GenMessage<SettleByPersonRequest> = /*@__PURE__*/
-  messageDesc(file_tillmesh_sync_v1_sync_service, 8);
+  messageDesc(file_tillmesh_sync_v1_sync_service, 9);
 
 /**
  * How far persons agree.
@@ -515,7 +585,7 @@ export type SettleByPersonResponse = Message<"tillmesh.sync.v1.SettleByPersonRes
  * Use `create(SettleByPersonResponseSchema)` to create a new message.
  */
 export const SettleByPersonResponseSchema: GenMessage<SettleByPersonResponse> = /*@__PURE__*/
-  messageDesc(file_tillmesh_sync_v1_sync_service, 9);
+  messageDesc(file_tillmesh_sync_v1_sync_service, 10);
 
 /**
  * For operators: how much is open, and how to push it. The work itself needs no call.
