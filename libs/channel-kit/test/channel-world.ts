@@ -20,6 +20,10 @@ export type Fault =
   | 'silent_after_commit'
   /** It is done; the channel says that something is wrong with it. */
   | 'error_after_commit'
+  /** It is done; the state that is told is one that nobody has listed. */
+  | 'novel_state'
+  /** It is done, and told with fields that nobody has listed; nothing is wrong with it. */
+  | 'extra_fields'
   | 'bad_signature'
   | 'unsigned'
   /** A web page in the place of the answer. */

@@ -35,6 +35,8 @@ const ACT_OF: Readonly<Record<Fault, Act>> = {
   lost_after_commit: { do: 'answer_lost_after_commit', how: 'cut' },
   silent_after_commit: { do: 'answer_lost_after_commit', how: 'hang' },
   error_after_commit: { do: 'error_after_commit', code: 'NOVEL_CODE_OF_TOMORROW' },
+  novel_state: { do: 'novel_state' },
+  extra_fields: { do: 'extra_fields' },
   bad_signature: { do: 'bad_signature' },
   unsigned: { do: 'unsigned' },
   web_page: { do: 'garbage', form: 'html', commit: true },

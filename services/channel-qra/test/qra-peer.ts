@@ -135,6 +135,8 @@ export const startPeer = async (merchants: readonly PeerMerchant[]): Promise<Sim
       nonce_str: systemRandom.hex(16),
       ...done,
       ...(fault === 'error_after_commit' ? NOVEL : {}),
+      ...(fault === 'novel_state' ? { [isPayment ? 'pay_result' : 'trade_state']: 'STATE_OF_TOMORROW' } : {}),
+      ...(fault === 'extra_fields' ? { novel_field: 'of tomorrow' } : {}),
     };
     const signature = fault === 'bad_signature' ? '0'.repeat(32) : md5OfSorted(told, merchant.key);
     const whole = xmlOf(fault === 'unsigned' ? told : { ...told, sign: signature });

@@ -109,7 +109,12 @@ export const startPeer = async (merchants: readonly PeerMerchant[]): Promise<Sim
       return;
     }
     const status = fault === 'http_500' ? 500 : done.status;
-    const told = fault === 'error_after_commit' ? { ...done.content, ...NOVEL } : done.content;
+    const told = {
+      ...done.content,
+      ...(fault === 'error_after_commit' ? NOVEL : {}),
+      ...(fault === 'novel_state' ? { code: 'STATE_OF_TOMORROW' } : {}),
+      ...(fault === 'extra_fields' ? { novel_field: 'of tomorrow' } : {}),
+    };
     const whole = JSON.stringify(told);
     const answer = fault === 'truncated' ? whole.slice(0, whole.length / 2) : whole;
     const signature = mac(merchant.key, `${given}\n${status}\n${whole}`);

@@ -1,6 +1,8 @@
-import type { Clock } from '@tillmesh/clock';
+import type { Clock, Random } from '@tillmesh/clock';
+import type { Alteration } from './alter-answer.ts';
 import type { HttpAnswer, HttpReply } from './http-server.ts';
 import type { LimitedExchange } from './limits.ts';
+import { logNormalMs } from './log-normal.ts';
 import type { SignatureMode, WireFaults } from './script.ts';
 import { pageReply } from './web-page.ts';
 
@@ -25,6 +27,7 @@ const isUnseen = ({ createdAtMs }: Seen, { seesLateMs }: WireFaults, nowMs: numb
  *
  * @param limited what the merchant's limits say; a refusal by them is answered where the work would be done.
  * @param seen of a question: the order that it is about; what sees late does not know it yet.
+ * @param alter puts in an answer what a script wants to be new in it.
  * @param isFailure whether an answer is a refusal of the channel's own, which some limits count.
  * @param perform does what was asked, in one synchronous step.
  * @param decline refuses what was asked with a channel's code; may keep that in the order.
@@ -33,6 +36,7 @@ const isUnseen = ({ createdAtMs }: Seen, { seesLateMs }: WireFaults, nowMs: numb
 export const exchangeWithFaults = async <Answer>(options: {
   readonly faults: WireFaults;
   readonly clock: Clock;
+  readonly random: Random;
   readonly signal: AbortSignal;
   readonly durable: () => Promise<void>;
   readonly limited: LimitedExchange;
@@ -41,9 +45,10 @@ export const exchangeWithFaults = async <Answer>(options: {
   readonly decline: (code: string) => Answer;
   readonly errorAnswer: (code: string) => Answer;
   readonly isFailure: (answer: Answer) => boolean;
+  readonly alter: (answer: Answer, alteration: Alteration) => Answer;
   readonly render: (answer: Answer, signature: SignatureMode) => HttpAnswer;
 }): Promise<HttpReply> => {
-  const { faults, clock, signal, limited, seen } = options;
+  const { faults, clock, random, signal, limited, seen } = options;
   if (faults.delayBeforeMs > 0) await clock.sleep(faults.delayBeforeMs, signal);
   if (faults.lost?.when === 'before_commit') return { kind: faults.lost.how };
   if (faults.page?.commit === false) return pageReply(faults.page.status);
@@ -61,9 +66,12 @@ export const exchangeWithFaults = async <Answer>(options: {
   await options.durable();
 
   // The work is done: a client that leaves during this delay does not undo it.
-  if (faults.delayAfterMs > 0) await clock.sleep(faults.delayAfterMs, signal);
+  const latencyMs =
+    faults.latency === undefined ? 0 : logNormalMs(random, faults.latency.medianMs, faults.latency.p99Ms);
+  const delayMs = faults.delayAfterMs + latencyMs;
+  if (delayMs > 0) await clock.sleep(delayMs, signal);
   if (faults.lost?.when === 'after_commit') return { kind: faults.lost.how };
   if (faults.page !== undefined) return pageReply(faults.page.status);
-  const rendered = options.render(answer, faults.signature);
+  const rendered = options.render(options.alter(answer, faults.alteration), faults.signature);
   return faults.truncated === undefined ? rendered : cutInHalf(rendered);
 };

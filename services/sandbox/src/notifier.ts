@@ -2,7 +2,7 @@ import { atWallTime, type Clock } from '@tillmesh/clock';
 import { assert } from '@tillmesh/domain';
 import type { Log } from '@tillmesh/telemetry';
 import { post } from './post.ts';
-import type { ChannelName, NotificationPlan, SignatureMode } from './script.ts';
+import type { ChannelName, NotificationPlan, NotificationSignature } from './script.ts';
 import type { State } from './state.ts';
 
 /** News for a merchant, with how often it was tried. */
@@ -17,7 +17,7 @@ export type Notification = {
   /** What happened, in the channel's own form; the same over all tries. */
   readonly content: string;
   readonly createdAtMs: number;
-  readonly signature: SignatureMode;
+  readonly signature: NotificationSignature;
   readonly copiesLeft: number;
   readonly tries: number;
   readonly state: 'waiting' | 'accepted' | 'given_up';

@@ -1,5 +1,6 @@
 import { z } from '@tillmesh/config';
 import { assertNever } from '@tillmesh/domain';
+import type { Alteration } from './alter-answer.ts';
 
 export const CHANNELS = ['wechat', 'alipay', 'stripe', 'unionpay'] as const;
 export type ChannelName = (typeof CHANNELS)[number];
@@ -56,6 +57,7 @@ export const Act = z.discriminatedUnion('do', [
   z.strictObject({ do: z.literal('sees_late'), seconds }),
   z.strictObject({ do: z.literal('notify_twice') }),
   z.strictObject({ do: z.literal('never_notify') }),
+  z.strictObject({ do: z.literal('sign_test') }),
   z.strictObject({
     do: z.literal('refund_ends'),
     status: z.enum(['SUCCESS', 'ABNORMAL', 'CLOSED']),
@@ -68,6 +70,15 @@ export const Act = z.discriminatedUnion('do', [
     name: z.string().min(1).max(32).default('红包'),
   }),
   z.strictObject({ do: z.literal('terse') }),
+  z.strictObject({ do: z.literal('novel_state'), state: channelCode.default('STATE_OF_TOMORROW') }),
+  z.strictObject({ do: z.literal('extra_fields') }),
+  z
+    .strictObject({
+      do: z.literal('latency'),
+      medianMs: z.number().min(1).max(60_000),
+      p99Ms: z.number().min(1).max(600_000),
+    })
+    .refine(({ medianMs, p99Ms }) => p99Ms >= medianMs, 'p99Ms has to be at least medianMs'),
 ]);
 export type Act = z.output<typeof Act>;
 
@@ -100,11 +111,14 @@ export const refundPlanOf = (acts: readonly Act[]) => acts.find((act) => act.do 
 
 export type SignatureMode = 'right' | 'wrong' | 'none';
 
+/** `probe`: the first try is WeChat Pay's test whether signatures are looked at; the later ones are signed rightly. */
+export type NotificationSignature = SignatureMode | 'probe';
+
 export type NotificationPlan = {
   /** 0: never sent, 2: sent again after it was accepted. */
   readonly copies: 0 | 1 | 2;
   readonly delayMs: number;
-  readonly signature: SignatureMode;
+  readonly signature: NotificationSignature;
 };
 
 /**
@@ -119,7 +133,7 @@ export const notificationPlanOf = (orderActs: readonly Act[], notificationActs: 
   return {
     copies: has(both, 'never_notify') ? 0 : twice,
     delayMs: faults.delayBeforeMs + faults.delayAfterMs,
-    signature: faults.signature,
+    signature: has(notificationActs, 'sign_test') ? 'probe' : faults.signature,
   };
 };
 
@@ -137,6 +151,9 @@ export type WireFaults = {
   readonly signature: SignatureMode;
   /** An order that is younger is not known yet. */
   readonly seesLateMs: number;
+  readonly alteration: Alteration;
+  /** How long it takes after the commit, beside the delays; undefined: no longer. */
+  readonly latency: { readonly medianMs: number; readonly p99Ms: number } | undefined;
 };
 
 const NO_FAULTS: WireFaults = {
@@ -149,6 +166,8 @@ const NO_FAULTS: WireFaults = {
   truncated: undefined,
   signature: 'right',
   seesLateMs: 0,
+  alteration: { novelState: undefined, extraFields: false },
+  latency: undefined,
 };
 
 const withAct = (faults: WireFaults, act: Act): WireFaults => {
@@ -177,11 +196,18 @@ const withAct = (faults: WireFaults, act: Act): WireFaults => {
         : { ...faults, truncated: { commit: act.commit } };
     case 'sees_late':
       return { ...faults, seesLateMs: act.seconds * 1_000 };
+    case 'novel_state':
+      return { ...faults, alteration: { ...faults.alteration, novelState: act.state } };
+    case 'extra_fields':
+      return { ...faults, alteration: { ...faults.alteration, extraFields: true } };
+    case 'latency':
+      return { ...faults, latency: { medianMs: act.medianMs, p99Ms: act.p99Ms } };
     case 'succeed':
     case 'payer_types_password':
     case 'payer_scans':
     case 'notify_twice':
     case 'never_notify':
+    case 'sign_test':
     case 'refund_ends':
     case 'discount':
     case 'terse':

@@ -288,6 +288,24 @@ describe('every notification', () => {
   }
 });
 
+test('of wechat begins with a signature probe when a script says so, and the next is real', async () => {
+  const merchant = await listen({ status: 401, body: '' }, OK);
+  await sandbox.control.post('/scripts', {
+    match: { outTradeNo: 'notify_probe' },
+    operations: ['notification'],
+    script: [{ do: 'sign_test' }],
+  });
+  await payNative('notify_probe', merchant.url);
+  await until(merchant.heard, 1);
+  const probe = firstOf(merchant.heard);
+  expect(String(probe.headers['wechatpay-signature'])).toMatch(/^WECHATPAY\/SIGNTEST\/[0-9A-Za-z+/]{43}=$/);
+  expect(isAuthenticWechat(probe)).toBe(false);
+  await untilState('notify_probe', { tries: 1, state: 'waiting' });
+  await clock.advance(15 * SECOND);
+  await untilState('notify_probe', { tries: 2, state: 'accepted' });
+  expect(merchant.heard.map(isAuthenticWechat)).toEqual([false, true]);
+});
+
 test('waits are scaled by the configured factor', async () => {
   const fast = await runSandbox({ keys, clock, settings: { notifications: { timeScale: 0.001 } } });
   toClose.push(fast.close);

@@ -96,6 +96,34 @@ test('a delay after the commit hides what has happened already', async () => {
   expect((await paying).fields['result_code']).toBe('SUCCESS');
 });
 
+test('a state and fields of tomorrow are signed as they are, and the payer has paid', async () => {
+  const outTradeNo = newOrderNo();
+  const authCode = await freshCode(sandbox, 'wechat', { script: [{ do: 'novel_state' }, { do: 'extra_fields' }] });
+  const got = await wechat.micropay(outTradeNo, authCode);
+  expect(got).toMatchObject({
+    isAuthentic: true,
+    fields: { result_code: 'STATE_OF_TOMORROW', novel_field: 'of tomorrow' },
+  });
+  expect(await ledgerOf(sandbox, outTradeNo)).toMatchObject({ charges: 1 });
+  const orderNo = newOrderNo();
+  const code = await freshCode(sandbox, 'alipay', {
+    script: [{ do: 'novel_state', state: 'NOVEL' }, { do: 'extra_fields' }],
+  });
+  expect(await alipay.pay(orderNo, code)).toMatchObject({ code: 'NOVEL' });
+  expect(await ledgerOf(sandbox, orderNo)).toMatchObject({ charges: 1 });
+});
+
+test('an answer that takes its time is there when that is over', async () => {
+  const outTradeNo = newOrderNo();
+  const script = [{ do: 'latency', medianMs: 3_000, p99Ms: 3_000 }];
+  const paying = wechat.micropay(outTradeNo, await freshCode(sandbox, 'wechat', { script }));
+  await expect.poll(async () => (await wechat.orderquery(outTradeNo)).fields['trade_state']).toBe('SUCCESS');
+  await clock.advance(2_990);
+  expect(clock.waitingCount).toBe(1);
+  await clock.advance(20);
+  expect((await paying).fields['result_code']).toBe('SUCCESS');
+});
+
 test('a client that leaves does not undo what was done', async () => {
   const outTradeNo = newOrderNo();
   const code = await freshCode(sandbox, 'alipay', { script: [{ do: 'answer_lost_after_commit', how: 'hang' }] });

@@ -23,6 +23,7 @@ const FAULTS: readonly (readonly [Fault, Transport])[] = [
   ['lost_after_commit', Transport.MAYBE_SENT],
   ['silent_after_commit', Transport.MAYBE_SENT],
   ['error_after_commit', Transport.ANSWERED],
+  ['novel_state', Transport.ANSWERED],
   ['bad_signature', Transport.ANSWERED],
   ['unsigned', Transport.ANSWERED],
   ['web_page', Transport.ANSWERED],
@@ -101,6 +102,16 @@ export const registerPaymentCodeRules = (world: World): void => {
       expect(outcomeFromWire(await query(world(), order)).kind).toBe('succeeded');
     });
   }
+
+  test('fields that nobody has listed change nothing, in an answer and in that to a query', async () => {
+    const channelOrderNo = newOrderNo();
+    await world().disturb(channelOrderNo, 'pay', 'extra_fields');
+    const code = await world().paymentCode({ kind: 'pays' });
+    const { order, result } = await payByCode(world(), channelOrderNo, code);
+    await world().disturb(channelOrderNo, 'query', 'extra_fields');
+    for (const seen of [result, await query(world(), order)])
+      expect(outcomeFromWire(seen)).toMatchObject({ kind: 'succeeded', paid: { minorUnits: BigInt(AMOUNT_FEN) } });
+  });
 
   test('a channel that cannot be reached: a definite failure of the payment, and nothing of a query', async () => {
     const order = orderOf(world(), newOrderNo(), world().instantKind);

@@ -6,6 +6,7 @@ import { AMOUNT_FEN, cny, eventually, newOrderNo, type Order, paid, present, typ
 const FAULTS = [
   'lost_before_commit',
   'lost_after_commit',
+  'novel_state',
   'bad_signature',
   'unsigned',
   'web_page',

@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import type { Clock, Random } from '@tillmesh/clock';
 import type { Log } from '@tillmesh/telemetry';
+import { alterFields } from '../alter-answer.ts';
 import type { BillBook } from '../bills/bill-book.ts';
 import { exchangeWithFaults } from '../exchange.ts';
 import type { HttpReply, HttpRequest } from '../http-server.ts';
@@ -137,6 +138,7 @@ export const createAlipaySimulator = (deps: {
     return exchangeWithFaults<AlipayAnswer>({
       faults: wireFaultsOf(acts),
       clock,
+      random: deps.random,
       signal: httpRequest.signal,
       durable: deps.state.durable,
       limited: deps.limits.begin(context),
@@ -151,6 +153,8 @@ export const createAlipaySimulator = (deps: {
       perform: () => call.perform(acts),
       decline: (code) => call.decline(code, acts),
       errorAnswer: (code) => failure(code === 'SYSTEM_ERROR' ? 'ACQ.SYSTEM_ERROR' : code),
+      alter: (answer, alteration) =>
+        alterFields(answer, alteration, ['trade_status', 'refund_status', 'code'], 'object'),
       render: (answer, signature) => renderAlipay(answer, signature, by),
     }).finally(over);
   };

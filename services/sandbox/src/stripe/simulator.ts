@@ -1,5 +1,6 @@
 import type { Clock, Random } from '@tillmesh/clock';
 import type { Log } from '@tillmesh/telemetry';
+import { alterFields } from '../alter-answer.ts';
 import type { BillBook } from '../bills/bill-book.ts';
 import { exchangeWithFaults } from '../exchange.ts';
 import type { HttpReply, HttpRequest } from '../http-server.ts';
@@ -132,6 +133,7 @@ export const createStripeSimulator = (deps: {
     return exchangeWithFaults<StripeAnswer>({
       faults: wireFaultsOf(acts),
       clock,
+      random: deps.random,
       signal: httpRequest.signal,
       durable: deps.state.durable,
       limited: deps.limits.begin(context),
@@ -141,6 +143,7 @@ export const createStripeSimulator = (deps: {
       perform: () => once(() => call.perform(acts)),
       decline: (code) => once(() => call.decline(code, acts)),
       errorAnswer: failure,
+      alter: (answer, alteration) => ({ ...answer, body: alterFields(answer.body, alteration, ['status'], 'object') }),
       render,
     }).finally(() => {
       over();

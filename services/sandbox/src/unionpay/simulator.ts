@@ -1,6 +1,7 @@
 import type { Clock, Random } from '@tillmesh/clock';
 import { z } from '@tillmesh/config';
 import type { Log } from '@tillmesh/telemetry';
+import { alterFields } from '../alter-answer.ts';
 import { compactInBeijing, msOfCompact } from '../beijing-time.ts';
 import type { BillBook } from '../bills/bill-book.ts';
 import { exchangeWithFaults } from '../exchange.ts';
@@ -396,6 +397,7 @@ export const createUnionpaySimulator = (deps: {
     return exchangeWithFaults<AcpFields>({
       faults: wireFaultsOf(acts),
       clock,
+      random: deps.random,
       signal: request.signal,
       durable: deps.state.durable,
       limited: deps.limits.begin(context),
@@ -407,6 +409,7 @@ export const createUnionpaySimulator = (deps: {
       perform: () => call.perform(acts),
       decline: (code) => call.decline(code, acts),
       errorAnswer: (code) => says(code === 'SYSTEM_ERROR' ? '01' : code),
+      alter: (answer, alteration) => alterFields(answer, alteration, ['origRespCode', 'respCode'], 'text'),
       render: (answer, signature) => render(fields, answer, signature),
     }).finally(over);
   };

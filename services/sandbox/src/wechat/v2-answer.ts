@@ -1,4 +1,5 @@
 import type { Random } from '@tillmesh/clock';
+import { type Alteration, alterFields } from '../alter-answer.ts';
 import type { HttpAnswer } from '../http-server.ts';
 import type { SignatureMode } from '../script.ts';
 import type { WechatAccount } from './account.ts';
@@ -73,6 +74,13 @@ const businessFields = (answer: V2Answer): Readonly<Record<string, string>> =>
         err_code_des: DESCRIPTIONS[answer.code] ?? answer.code,
         ...answer.fields,
       };
+
+/** An answer to a payment has no state but that it was done. */
+export const alterV2 = (answer: V2Answer, alteration: Alteration): V2Answer => {
+  const stated = answer.kind === 'done' ? { result_code: 'SUCCESS', ...answer.fields } : { ...answer.fields };
+  const fields = alterFields(stated, alteration, ['trade_state', 'refund_status_0', 'result_code'], 'text');
+  return { ...answer, fields };
+};
 
 /**
  * Writes an answer in XML, signed with the request's own sign_type.

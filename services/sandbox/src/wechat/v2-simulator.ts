@@ -9,7 +9,7 @@ import type { ScriptContext, Scripts } from '../scripts.ts';
 import type { State } from '../state.ts';
 import type { Stats } from '../stats.ts';
 import type { WechatAccount } from './account.ts';
-import { notTaken, refuse, renderV2, type V2Answer } from './v2-answer.ts';
+import { alterV2, notTaken, refuse, renderV2, type V2Answer } from './v2-answer.ts';
 import type { V2Call, V2Operation } from './v2-call.ts';
 import { createV2Gate, type V2Passed } from './v2-gate.ts';
 
@@ -82,6 +82,7 @@ export const createV2Simulator = (deps: {
     return exchangeWithFaults<V2Answer>({
       faults: wireFaultsOf(acts),
       clock,
+      random: deps.random,
       signal: request.signal,
       durable: deps.state.durable,
       limited: deps.limits.begin(context),
@@ -91,6 +92,7 @@ export const createV2Simulator = (deps: {
       perform: () => call.perform(acts),
       decline: (code) => call.decline(code, acts),
       errorAnswer: refuse,
+      alter: alterV2,
       render: (answer, signature) => renderV2(answer, signature, by),
     }).finally(over);
   };

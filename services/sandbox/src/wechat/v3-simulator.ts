@@ -1,5 +1,6 @@
 import type { Clock, Random } from '@tillmesh/clock';
 import type { Log } from '@tillmesh/telemetry';
+import { alterFields } from '../alter-answer.ts';
 import { exchangeWithFaults } from '../exchange.ts';
 import type { HttpReply, HttpRequest } from '../http-server.ts';
 import type { Limits } from '../limits.ts';
@@ -128,6 +129,7 @@ export const createV3Simulator = (deps: {
     return exchangeWithFaults({
       faults: wireFaultsOf(acts),
       clock,
+      random: deps.random,
       signal: request.signal,
       durable: deps.state.durable,
       limited: deps.limits.begin(context),
@@ -139,6 +141,10 @@ export const createV3Simulator = (deps: {
       perform: () => call.perform(acts),
       decline: (code) => call.decline?.(code, acts) ?? answerOfError(v3Error(code)),
       errorAnswer: (code) => answerOfError(v3Error(code)),
+      alter: ({ status, body }, alteration) => ({
+        status,
+        body: body && alterFields({ ...body }, alteration, ['trade_state', 'status'], 'object'),
+      }),
       render: (answer, signature) => ({ ...render(answer, signature), onSent: spendNonce }),
     }).finally(over);
   };
