@@ -43,6 +43,7 @@ export const EXCHANGE_FAULTS: readonly Fault[] = [
   fault('half an answer', { do: 'garbage', form: 'truncated', commit: true }),
   fault('wrong signature', { do: 'bad_signature' }),
   fault('no signature', { do: 'unsigned' }),
+  fault('state of tomorrow', { do: 'novel_state' }),
 ];
 
 /** What goes wrong with telling us. */

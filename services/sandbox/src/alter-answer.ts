@@ -8,8 +8,8 @@ export type Alteration = {
 
 type Fields = Readonly<Record<string, unknown>>;
 
-const EXTRA_TEXT: Fields = { novel_field: 'of tomorrow', novel_count: '7' };
-const EXTRA_OBJECT: Fields = { ...EXTRA_TEXT, novel_object: { novel_list: [1, { novel: true }, null] } };
+const TEXT: Fields = { novel_field: 'of tomorrow', novel_count: '7' };
+const EXTRA = { text: TEXT, object: { ...TEXT, novel_object: { novel_list: [1, { novel: true }, null] } } };
 
 /**
  * Alters the fields of an answer.
@@ -21,12 +21,12 @@ export const alterFields = <Answer extends Fields>(
   fields: Answer,
   { novelState, extraFields }: Alteration,
   stateFields: readonly string[],
-  extra: 'text' | 'object',
+  extra: keyof typeof EXTRA,
 ): Answer => {
   const name = stateFields.find((candidate) => fields[candidate] !== undefined);
   return {
     ...fields,
     ...(novelState === undefined || name === undefined ? {} : { [name]: novelState }),
-    ...(extraFields ? (extra === 'text' ? EXTRA_TEXT : EXTRA_OBJECT) : {}),
+    ...(extraFields ? EXTRA[extra] : {}),
   };
 };

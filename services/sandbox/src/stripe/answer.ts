@@ -1,4 +1,5 @@
 import type { Random } from '@tillmesh/clock';
+import { type Alteration, alterFields } from '../alter-answer.ts';
 import type { HttpAnswer } from '../http-server.ts';
 import type { SignatureMode } from '../script.ts';
 
@@ -71,6 +72,13 @@ export const cardDeclined = (declineCode: string, intent?: object): StripeAnswer
     decline_code: declineCode,
     ...(intent === undefined ? {} : { payment_intent: intent }),
   });
+};
+
+/** One object, or each of a list. */
+export const alterStripe = (answer: StripeAnswer, alteration: Alteration): StripeAnswer => {
+  const alter = (body: StripeAnswer['body']) => alterFields(body, alteration, ['status'], 'object');
+  const data = answer.body['data'];
+  return { ...answer, body: { ...alter(answer.body), ...(Array.isArray(data) ? { data: data.map(alter) } : {}) } };
 };
 
 const codeIn = ({ body }: StripeAnswer): string | undefined =>

@@ -1,6 +1,5 @@
 import type { Clock, Random } from '@tillmesh/clock';
 import type { Log } from '@tillmesh/telemetry';
-import { alterFields } from '../alter-answer.ts';
 import type { BillBook } from '../bills/bill-book.ts';
 import { exchangeWithFaults } from '../exchange.ts';
 import type { HttpReply, HttpRequest } from '../http-server.ts';
@@ -13,7 +12,7 @@ import type { Scripts } from '../scripts.ts';
 import type { State } from '../state.ts';
 import type { Stats } from '../stats.ts';
 import type { StripeAccount } from './account.ts';
-import { failure, refusal, renderStripe, type StripeAnswer } from './answer.ts';
+import { alterStripe, failure, refusal, renderStripe, type StripeAnswer } from './answer.ts';
 import { createBalanceTransactions } from './balance-transactions.ts';
 import { isCall, type StripeRoute } from './call.ts';
 import { canonical } from './form.ts';
@@ -143,7 +142,7 @@ export const createStripeSimulator = (deps: {
       perform: () => once(() => call.perform(acts)),
       decline: (code) => once(() => call.decline(code, acts)),
       errorAnswer: failure,
-      alter: (answer, alteration) => ({ ...answer, body: alterFields(answer.body, alteration, ['status'], 'object') }),
+      alter: alterStripe,
       render,
     }).finally(() => {
       over();
