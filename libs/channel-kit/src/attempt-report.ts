@@ -96,7 +96,7 @@ export const codeReport = (
   meaning: CodeMeaning,
   told: { readonly code: string; readonly subCode?: string; readonly message: string; readonly state?: string },
 ): AttemptReport =>
-  attemptReport(facts, outcomeOfMeaning(meaning, `${told.code} ${told.subCode ?? ''}`.trim()), {
+  attemptReport(facts, outcomeOfMeaning(meaning, `${told.code} ${told.subCode ?? ''}`.trim() || 'a code of blanks'), {
     ruleId: meaning.ruleId,
     channelCode: told.code,
     channelSubCode: told.subCode ?? '',

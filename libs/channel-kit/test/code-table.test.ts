@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { codeReport } from '../src/attempt-report.ts';
 import { type AnswerTrust, createCodeTable, meaningOf, unsignedIsCredible } from '../src/code-table.ts';
 
 const table = createCodeTable<'pay' | 'query'>('test', [
@@ -116,4 +117,15 @@ test('no code that nobody listed is ever definite, whatever the answer looks lik
       },
     ),
   );
+});
+
+test('an answer that proves nothing says why, also where its code is made of blanks', () => {
+  const facts = { transport: 'answered', signature: 'verified', host: '', sends: 1, httpStatus: 200 } as const;
+  for (const [code, cause] of [
+    [' ', 'a code of blanks'],
+    ['NOVEL', 'NOVEL'],
+  ] as const) {
+    const { outcome } = codeReport(facts, meaningOf(table, 'pay', code, verified(200)), { code, message: '' });
+    expect(outcome).toEqual({ kind: 'unknown', cause });
+  }
 });
