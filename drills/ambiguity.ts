@@ -14,8 +14,9 @@ import {
 } from './channels/ambiguous-till.ts';
 import type { Drill } from './drill.ts';
 import { AT_REST, closeAccounts, story } from './final-accounts.ts';
-import { readLedger } from './ledger.ts';
+import { readLedger, readMovements } from './ledger.ts';
 import type { Sample } from './payment-stream.ts';
+import { latenessOfPayment, whenKnown } from './truth/lateness.ts';
 
 /** The channels here are simulated: nobody has to wait five real minutes to be sure that an order never arrived. */
 const PLAN_TIME_SCALE = 0.1;
@@ -108,6 +109,10 @@ export const ambiguity: Drill = {
       const samples = all.filter(({ plan }) => !plan.isEndless).map(({ sample }) => sample);
       const accounts = await closeAccounts(mesh, samples, clock, SETTLED_WITHIN_MS);
 
+      const known = whenKnown(await readMovements(mesh));
+      const lateMs = samples.map((sample) => latenessOfPayment(accounts.payments.get(sample), known));
+      const late = lateMs.filter((ms) => ms > SETTLED_WITHIN_MS).length;
+
       const endless = all.filter(({ plan }) => plan.isEndless).map(({ sample }) => sample);
       const endsMs = clock.monotonicMs() + PERSON_WITHIN_MS;
       let ends = await readEnds(mesh, cashier, endless);
@@ -146,6 +151,7 @@ export const ambiguity: Drill = {
           unsettled: accounts.unsettled,
           differing: accounts.differing,
           settled_after_ms: Math.round(accounts.settledAfterMs),
+          late_by_ms_at_most: Math.round(Math.max(...lateMs)),
           never_answered_for: endless.length,
           with_a_person: ends.withPerson,
           ended_rightly_all_the_same: ends.rightly,
@@ -164,6 +170,12 @@ export const ambiguity: Drill = {
           {
             name: `unsettled ${SETTLED_WITHIN_MS / 1_000} s after the last one`,
             measured: accounts.unsettled,
+            op: '==',
+            target: 0,
+          },
+          {
+            name: `without its end ${SETTLED_WITHIN_MS / 1_000} s after the channel knew it, or after its time to pay`,
+            measured: late,
             op: '==',
             target: 0,
           },
