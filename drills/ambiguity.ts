@@ -4,26 +4,16 @@ import { CashierService } from '@tillmesh/proto/tillmesh/cashier/v1/cashier_serv
 import { PaymentState } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
 import { createClient, type RpcClient } from '@tillmesh/rpc';
 import { EXCHANGE_FAULTS, type Plan, WAYS } from './channels/ambiguous-payments.ts';
-import {
-  type Ambiguous,
-  LANE_TIMEOUT_MS,
-  payAmbiguously,
-  planAmbiguous,
-  readPayment,
-  sickLanes,
-} from './channels/ambiguous-till.ts';
+import { ambiguousMesh, PERSON_AFTER_MS, PLAN_TIME_SCALE, playAmbiguously } from './channels/ambiguous-stream.ts';
+import { LANE_TIMEOUT_MS, readPayment } from './channels/ambiguous-till.ts';
 import type { Drill } from './drill.ts';
 import { AT_REST, closeAccounts, story } from './final-accounts.ts';
 import { readLedger, readMovements } from './ledger.ts';
 import type { Sample } from './payment-stream.ts';
+import { timesOf } from './times-of.ts';
 import { latenessOfPayment, whenKnown } from './truth/lateness.ts';
 
-/** The channels here are simulated: nobody has to wait five real minutes to be sure that an order never arrived. */
-const PLAN_TIME_SCALE = 0.1;
 const SETTLED_WITHIN_MS = 60_000;
-const PERSON_AFTER_MS = 20_000;
-/** One payment in so many is never answered for. */
-const ENDLESS_EVERY = 100;
 const PERSON_WITHIN_MS = 30_000;
 
 /** Where payments are that nobody is to answer for. */
@@ -66,19 +56,7 @@ export const ambiguity: Drill = {
   title: 'answers lost, late, doubled and contradictory at every point of every exchange; then the books are compared',
   defaults: { seconds: 1_000, rate: 10 },
   run: async ({ seconds, rate, seed, folder, env, clock, onProgress }) => {
-    const settings = {
-      syncer: { planTimeScale: PLAN_TIME_SCALE, personAfterMs: PERSON_AFTER_MS },
-      ...sickLanes(),
-    };
-    const mesh = await startMesh({
-      folder,
-      env,
-      clock,
-      logLevel: 'warn',
-      settings,
-      notificationTimeScale: 0.05,
-      onProgress,
-    });
+    const mesh = await startMesh({ folder, env, clock, ...ambiguousMesh, onProgress });
     const cashier = createClient(CashierService, {
       target: mesh.target('cashier'),
       caller: 'drill',
@@ -86,25 +64,15 @@ export const ambiguity: Drill = {
       clock,
     });
     try {
-      const random = seededRandom(seed);
-      const all: Ambiguous[] = [];
-      const count = Math.round(rate * seconds);
-      const beganMs = clock.monotonicMs();
-      const running: Promise<void>[] = [];
-      for (let number = 1; number <= count; number += 1) {
-        const waitMs = beganMs + (number * 1_000) / rate - clock.monotonicMs();
-        if (waitMs > 0) await clock.sleep(waitMs);
-        const atMs = clock.monotonicMs() - beganMs;
-        const payment = planAmbiguous(random, number, number % ENDLESS_EVERY === 0, atMs);
-        all.push(payment);
-        running.push(
-          payAmbiguously(mesh, cashier, payment, clock).catch(
-            (error: unknown) => void payment.sample.errors.push(String(error)),
-          ),
-        );
-        if (number % 1_000 === 0) onProgress(`${number} of ${count} payments begun`);
-      }
-      await Promise.all(running);
+      const all = await playAmbiguously({
+        mesh,
+        cashier,
+        seconds,
+        rate,
+        random: seededRandom(seed),
+        clock,
+        onProgress,
+      });
       onProgress('the last payment was begun; waiting for what is on its way');
       const samples = all.filter(({ plan }) => !plan.isEndless).map(({ sample }) => sample);
       const accounts = await closeAccounts(mesh, samples, clock, SETTLED_WITHIN_MS);
@@ -121,20 +89,12 @@ export const ambiguity: Drill = {
         ends = await readEnds(mesh, cashier, endless);
       }
 
-      const met = (of: (plan: Plan) => { readonly name: string } | undefined) => {
-        const counts = new Map<string, number>();
-        for (const { plan } of all) {
-          const name = of(plan)?.name;
-          if (name !== undefined) counts.set(name, (counts.get(name) ?? 0) + 1);
-        }
-        return [...counts].map(([name, times]) => `${name} ${times}`).join(', ');
-      };
-      const errors = new Map<string, number>();
-      for (const error of all.flatMap(({ sample }) => sample.errors)) errors.set(error, (errors.get(error) ?? 0) + 1);
+      const met = (of: (plan: Plan) => { readonly name: string } | undefined) =>
+        timesOf(all.flatMap(({ plan }) => of(plan)?.name ?? []));
       const kinds = new Set(all.map(({ plan }) => `${plan.way.name} ${plan.payFault?.name ?? ''}`));
       return {
         conditions: {
-          payments: count,
+          payments: all.length,
           rate,
           plan_time_scale: PLAN_TIME_SCALE,
           lane_timeout_ms: LANE_TIMEOUT_MS,
@@ -197,7 +157,7 @@ export const ambiguity: Drill = {
             name: 'ways × faults of paying that were met',
             measured: kinds.size,
             op: '>=',
-            target: Math.min(count / 10, WAYS.length * (EXCHANGE_FAULTS.length + 1)),
+            target: Math.min(all.length / 10, WAYS.length * (EXCHANGE_FAULTS.length + 1)),
           },
         ],
         lines: [
@@ -207,7 +167,7 @@ export const ambiguity: Drill = {
           `asking: ${met(({ query }) => query)}`,
           `ending: ${met(({ end }) => end)}`,
           `notifying: ${met(({ notification }) => notification)}`,
-          `errors that tills saw: ${[...errors].map(([error, times]) => `${error} ${times}×`).join(', ') || 'none'}`,
+          `errors that tills saw: ${timesOf(all.flatMap(({ sample }) => sample.errors))}`,
           ...ends.open.map((complaint) => `✗ never answered for, and with nobody: ${complaint}`),
           ...accounts.complaints.map((complaint) => `✗ ${complaint}`),
         ],

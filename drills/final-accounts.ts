@@ -23,6 +23,8 @@ export type FinalAccounts = {
   readonly differing: number;
   /** Declined, failed or closed in our books, while the channel holds the payer's money. */
   readonly wronglyFailed: number;
+  /** Paid in our books, while the channel holds less of the payer's money than that says. */
+  readonly wronglyPaid: number;
   /** Not paid in the end, because what was taken went back. */
   readonly givenBack: number;
   /** How long after the end of the stream the last payment was settled, ms. */
@@ -119,6 +121,7 @@ export const closeAccounts = async (
     chargedTwice: 0,
     differing: 0,
     wronglyFailed: 0,
+    wronglyPaid: 0,
     givenBack: 0,
   };
   for (const sample of samples) {
@@ -151,6 +154,7 @@ export const closeAccounts = async (
       else if (charges > 0) counts.givenBack += 1;
     }
     const shouldHold = paid ? sample.minorUnits - (payment.refunded?.minorUnits ?? 0n) : 0n;
+    if (paid && BigInt(netFen) < shouldHold) counts.wronglyPaid += 1;
     if (AT_REST.has(payment.state) && BigInt(netFen) !== shouldHold) {
       counts.differing += 1;
       complaints.push(`${story(sample, payment)}: should hold ${shouldHold} fen, the channel holds ${netFen}`);

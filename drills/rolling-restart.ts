@@ -3,17 +3,10 @@ import { type Mesh, type RepeatableService, SERVICES, type ServiceName, startMes
 import { PaymentState } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
 import { type ChannelLoad, type ChannelSample, startChannelLoad } from './channels/channel-load.ts';
 import { createScriptControl, slow } from './channels/channel-scripts.ts';
-import type { DrillChannel } from './channels/eight-channels.ts';
-import { percentile } from './channels/hang-phase.ts';
 import type { Drill } from './drill.ts';
-import { closeAccounts, nameOf } from './final-accounts.ts';
+import { closeAccounts } from './final-accounts.ts';
+import { isFailed, p99Of, reasonsOf, SOURCES } from './rolling/rolling-load.ts';
 import { untilItsShare } from './rolling/share-of-new.ts';
-
-/** The channels of the demonstration, and merchants whose payments go there. */
-const SOURCES: readonly DrillChannel[] = [
-  { channelId: 'wechat', wallet: 'wechat', accountId: 'wechat-a', merchantId: 'demo-cafe' },
-  { channelId: 'alipay', wallet: 'alipay', accountId: 'alipay-a', merchantId: 'demo-books' },
-];
 
 /** How much of a mesh is restarted and scaled. */
 export type RollingSize = {
@@ -51,9 +44,6 @@ const HUNG_MS = 3_000;
 const PAUSE_MS = 1_000;
 const SETTLED_WITHIN_MS = 120_000;
 const PLAN_TIME_SCALE = 0.25;
-
-const isFailed = ({ answer }: ChannelSample): boolean =>
-  answer === undefined || (answer.state !== PaymentState.SUCCEEDED && answer.state !== PaymentState.PAYING);
 
 /** Ends each process in order and starts it again, one after the other. @returns how many. */
 const restartAll = async (
@@ -114,26 +104,8 @@ const figuresOf = (samples: readonly ChannelSample[]) => ({
   count: samples.length,
   failed: samples.filter(isFailed).length,
   onTheirWay: samples.filter(({ answer }) => answer?.state === PaymentState.PAYING).length,
-  p99Ms: percentile(
-    samples.map(({ tookMs }) => tookMs),
-    0.99,
-  ),
+  p99Ms: p99Of(samples),
 });
-
-const endOf = ({ errors, answer }: ChannelSample): string => {
-  if (answer === undefined) return errors.join(', ');
-  const attempts = answer.attempts.map(({ accountId, channelCode }) => `${accountId} ${channelCode}`);
-  return `${nameOf(PaymentState, answer.state)} [${attempts.join('; ')}]`;
-};
-
-const reasonsOf = (samples: readonly ChannelSample[]): readonly string[] =>
-  samples
-    .filter(isFailed)
-    .slice(0, 20)
-    .map((sample) => {
-      const { merchantId, merchantOrderNo, atMs, tookMs } = sample;
-      return `✗ ${merchantId} ${merchantOrderNo} at ${Math.round(atMs)} ms, after ${Math.round(tookMs)} ms: ${endOf(sample)}`;
-    });
 
 /** Every process is restarted in order, services go from two processes to five and back, one stands still: no payment fails. */
 export const rollingRestartOf = (size: RollingSize): Drill => ({

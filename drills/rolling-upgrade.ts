@@ -7,21 +7,13 @@ import {
   type ServiceName,
   startMesh,
 } from '@tillmesh/local-mesh';
-import { PaymentState } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
 import { type Rollout, rolloutsOfChart } from '../scripts/chart/rollouts.ts';
-import { type ChannelLoad, type ChannelSample, startChannelLoad } from './channels/channel-load.ts';
+import { type ChannelLoad, startChannelLoad } from './channels/channel-load.ts';
 import { createScriptControl, slow } from './channels/channel-scripts.ts';
-import type { DrillChannel } from './channels/eight-channels.ts';
-import { percentile } from './channels/hang-phase.ts';
 import type { Drill } from './drill.ts';
-import { closeAccounts, nameOf } from './final-accounts.ts';
+import { closeAccounts } from './final-accounts.ts';
 import { countProcessorTime, type ProcessorTime } from './rolling/processor-time.ts';
-
-/** The channels of the demonstration, and merchants whose payments go there. */
-const SOURCES: readonly DrillChannel[] = [
-  { channelId: 'wechat', wallet: 'wechat', accountId: 'wechat-a', merchantId: 'demo-cafe' },
-  { channelId: 'alipay', wallet: 'alipay', accountId: 'alipay-a', merchantId: 'demo-books' },
-];
+import { isFailed, p99Of, reasonsOf, SOURCES } from './rolling/rolling-load.ts';
 
 export type UpgradeSize = {
   /** Which of the chart's services there are and are upgraded; all unless told. */
@@ -43,15 +35,6 @@ const RAMP_STEPS = 8;
 
 const SETTLED_WITHIN_MS = 120_000;
 const P99_RATIO_MAX = 2;
-
-const isFailed = ({ answer }: ChannelSample): boolean =>
-  answer === undefined || (answer.state !== PaymentState.SUCCEEDED && answer.state !== PaymentState.PAYING);
-
-const p99Of = (samples: readonly ChannelSample[]): number =>
-  percentile(
-    samples.map(({ tookMs }) => tookMs),
-    0.99,
-  );
 
 /** All workloads of the chart leave alike; the local mesh has one such setting. */
 const leavingOf = (rollouts: readonly Rollout[]): Leaving => {
@@ -132,12 +115,6 @@ const costLine = ({ ms }: ProcessorTime, payments: number): string => {
   const each = [...ms].toSorted(([, one], [, other]) => other - one);
   const costs = each.map(([name, used]) => `${name} ${(used / Math.max(1, payments)).toFixed(1)}`);
   return `processor time before the upgrade, ms a payment: ${costs.join(', ')}`;
-};
-
-const story = (sample: ChannelSample): string => {
-  const { merchantId, merchantOrderNo, atMs, tookMs, errors, answer } = sample;
-  const end = answer === undefined ? errors.join(', ') : nameOf(PaymentState, answer.state);
-  return `✗ ${merchantId} ${merchantOrderNo} at ${Math.round(atMs)} ms, after ${Math.round(tookMs)} ms: ${end}`;
 };
 
 /**
@@ -249,7 +226,7 @@ export const rollingUpgradeOf = (size: UpgradeSize): Drill => ({
             const own = between(fromMs, toMs);
             return `${service.padEnd(16)} start ${seconds(startMs).padStart(5)} s, ${String(own.length).padStart(5)} payments, p99 ${String(Math.round(p99Of(own))).padStart(5)} ms`;
           }),
-          ...failed.slice(0, 20).map(story),
+          ...reasonsOf(failed),
           ...accounts.complaints.map((complaint) => `✗ ${complaint}`),
         ],
       };

@@ -4,6 +4,7 @@ import type { Drill } from './drill.ts';
 import { closeAccounts } from './final-accounts.ts';
 import { startPaymentStream } from './payment-stream.ts';
 import { type Mark, secondTable } from './second-table.ts';
+import { timesOf } from './times-of.ts';
 
 /** Every process of ours, in the order in which it dies. The sandbox is not ours: it plays the channels. */
 const VICTIMS: readonly ServiceName[] = [
@@ -52,9 +53,6 @@ export const serviceKilled: Drill = {
         (victim) => mesh.services.restartsOf(victim) > 0 && mesh.services.pid(victim) !== undefined,
       );
       const withErrors = stream.samples.filter(({ errors }) => errors.length > 0).length;
-      const reasons = new Map<string, number>();
-      for (const reason of stream.samples.flatMap(({ errors }) => errors))
-        reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
       return {
         conditions: { seconds, rate, victims: VICTIMS.join(' '), plan_time_scale: PLAN_TIME_SCALE },
         figures: {
@@ -92,7 +90,7 @@ export const serviceKilled: Drill = {
             mesh.stack.groups.map(({ tag }) => tag),
             marks,
           ),
-          `errors that tills saw and repeated: ${[...reasons].map(([reason, times]) => `${reason} ${times}×`).join(', ') || 'none'}`,
+          `errors that tills saw and repeated: ${timesOf(stream.samples.flatMap(({ errors }) => errors))}`,
           ...accounts.complaints.map((complaint) => `✗ ${complaint}`),
         ],
       };

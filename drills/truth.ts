@@ -1,23 +1,18 @@
-import { type Clock, seededRandom } from '@tillmesh/clock';
-import { type Mesh, type ServiceName, startMesh } from '@tillmesh/local-mesh';
+import { seededRandom } from '@tillmesh/clock';
+import { type ServiceName, startMesh } from '@tillmesh/local-mesh';
 import { CashierService } from '@tillmesh/proto/tillmesh/cashier/v1/cashier_service_pb.ts';
 import { type Payment, PaymentState } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
 import { RefundState } from '@tillmesh/proto/tillmesh/payment/v1/refund_pb.ts';
 import { ReconcilerService } from '@tillmesh/proto/tillmesh/reconciliation/v1/reconciler_service_pb.ts';
 import { createClient, type RpcClient } from '@tillmesh/rpc';
-import {
-  type Ambiguous,
-  LANE_TIMEOUT_MS,
-  payAmbiguously,
-  planAmbiguous,
-  readPayment,
-  sickLanes,
-} from './channels/ambiguous-till.ts';
+import { ambiguousMesh, PLAN_TIME_SCALE, playAmbiguously } from './channels/ambiguous-stream.ts';
+import { type Ambiguous, LANE_TIMEOUT_MS, readPayment } from './channels/ambiguous-till.ts';
 import { createScriptControl } from './channels/channel-scripts.ts';
 import { percentile } from './channels/hang-phase.ts';
 import type { Drill } from './drill.ts';
 import { closeAccounts, nameOf } from './final-accounts.ts';
 import { readMovements } from './ledger.ts';
+import { timesOf } from './times-of.ts';
 import { type AccountBills, compareBillOf, type FoundOne, findAccounts } from './truth/account-bills.ts';
 import { planRefund, type RefundSample, refundAmbiguously, settleRefunds } from './truth/ambiguous-refunds.ts';
 import { makeFaults } from './truth/faults.ts';
@@ -39,11 +34,6 @@ const VICTIMS: readonly ServiceName[] = [
   'routing',
 ];
 const SERVICES: readonly ServiceName[] = ['sandbox', ...VICTIMS, 'reconciler'];
-/** The channels here are simulated: nobody has to wait five real minutes to be sure that an order never arrived. */
-const PLAN_TIME_SCALE = 0.1;
-const PERSON_AFTER_MS = 20_000;
-/** One payment in so many is never answered for. */
-const ENDLESS_EVERY = 100;
 const PAID_WITHIN_MS = 60_000;
 const ABNORMAL_AFTER_MS = 60_000;
 /** Longer than that, so that what comes late is told from what never comes. */
@@ -67,52 +57,9 @@ const FEES = [
 ];
 
 const settings = {
+  ...ambiguousMesh.settings,
   sandbox: { bills: { timeScale: 0 } },
-  syncer: { planTimeScale: PLAN_TIME_SCALE, personAfterMs: PERSON_AFTER_MS },
   reconciler: { boundaryMs: 0, fees: FEES, schedule: undefined },
-  ...sickLanes(),
-};
-
-/** Plays the stream of payments and refunds; resolves when all tills have done what they do. */
-const play = async (options: {
-  readonly mesh: Mesh;
-  readonly cashier: RpcClient<typeof CashierService>;
-  readonly seconds: number;
-  readonly rate: number;
-  readonly seed: number;
-  readonly clock: Clock;
-  readonly onProgress: (line: string) => void;
-}): Promise<{ readonly payments: readonly Ambiguous[]; readonly refunds: readonly RefundSample[] }> => {
-  const { mesh, cashier, seconds, rate, seed, clock, onProgress } = options;
-  const random = seededRandom(seed);
-  const payments: Ambiguous[] = [];
-  const refunds: RefundSample[] = [];
-  const count = Math.round(rate * seconds);
-  const beganMs = clock.monotonicMs();
-  const running: Promise<void>[] = [];
-  for (let number = 1; number <= count; number += 1) {
-    const waitMs = beganMs + (number * 1_000) / rate - clock.monotonicMs();
-    if (waitMs > 0) await clock.sleep(waitMs);
-    const isEndless = number % ENDLESS_EVERY === 0;
-    const payment = planAmbiguous(random, number, isEndless, clock.monotonicMs() - beganMs);
-    const refund = planRefund(random);
-    payments.push(payment);
-    running.push(
-      (async () => {
-        try {
-          await payAmbiguously(mesh, cashier, payment, clock);
-          if (refund === undefined || isEndless) return;
-          const asked = await refundAmbiguously(mesh, cashier, payment, refund, clock, PAID_WITHIN_MS);
-          if (asked !== undefined) refunds.push(asked);
-        } catch (error) {
-          payment.sample.errors.push(String(error));
-        }
-      })(),
-    );
-    if (number % Math.ceil(count / 10) === 0) onProgress(`${number} of ${count} payments begun`);
-  }
-  await Promise.all(running);
-  return { payments, refunds };
 };
 
 /** Compares the bills of all days that payments have touched, and of the day before. */
@@ -172,10 +119,9 @@ export const truth: Drill = {
       folder,
       env,
       clock,
-      logLevel: 'warn',
+      ...ambiguousMesh,
       services: SERVICES,
       settings,
-      notificationTimeScale: 0.05,
       onProgress,
     });
     const client = { caller: 'drill', clock };
@@ -188,8 +134,18 @@ export const truth: Drill = {
     try {
       const accounts = await findAccounts(mesh, CHANNELS, clock);
       const beganAtMs = clock.nowMs();
-      const [{ payments, refunds }, faults] = await Promise.all([
-        play({ mesh, cashier, seconds, rate, seed, clock, onProgress }),
+      const random = seededRandom(seed);
+      const refunds: RefundSample[] = [];
+      const planToRefund = (payment: Ambiguous) => {
+        const refund = planRefund(random);
+        if (refund === undefined) return undefined;
+        return async () => {
+          const asked = await refundAmbiguously(mesh, cashier, payment, refund, clock, PAID_WITHIN_MS);
+          if (asked !== undefined) refunds.push(asked);
+        };
+      };
+      const [payments, faults] = await Promise.all([
+        playAmbiguously({ mesh, cashier, seconds, rate, random, follow: planToRefund, clock, onProgress }),
         makeFaults({
           mesh,
           victims: VICTIMS,
@@ -218,17 +174,7 @@ export const truth: Drill = {
         if (kind === 'refund' && refundNo !== undefined)
           givenBack.set(refundNo, (givenBack.get(refundNo) ?? 0) + amountFen);
       const judged = judgeRefunds(refunds, givenBack);
-      // Paid in our books, and the channel has not the money; the other way round is `wronglyFailed`.
-      const net = new Map<string, number>();
-      for (const { kind, outTradeNo, amountFen } of movements) {
-        const orderNo = outTradeNo.slice(0, 25);
-        net.set(orderNo, (net.get(orderNo) ?? 0) + (kind === 'charge' ? amountFen : -amountFen));
-      }
       const all = [...books.payments.values()].filter((payment): payment is Payment => payment !== undefined);
-      const wronglyPaid = all.filter(({ state, orderNo, amount, refunded }) => {
-        const should = Number((amount?.minorUnits ?? 0n) - (refunded?.minorUnits ?? 0n));
-        return state === PaymentState.SUCCEEDED && (net.get(orderNo) ?? 0) < should;
-      }).length;
 
       onProgress(`comparing the bills of ${accounts.length} accounts as they are`);
       const times = [beganAtMs, clock.nowMs()];
@@ -270,9 +216,6 @@ export const truth: Drill = {
       );
       const settledByBill = endlessNow.filter((payment) => payment?.state === PaymentState.SUCCEEDED).length;
 
-      const errors = new Map<string, number>();
-      for (const error of [...payments.map(({ sample }) => sample), ...refunds].flatMap((one) => one.errors))
-        errors.set(error, (errors.get(error) ?? 0) + 1);
       const perMillion = (rateOfAll: number): number => Number((rateOfAll * MILLION).toFixed(1));
       const inSeconds = (share: number): number => Number((percentile(lateMs, share) / 1_000).toFixed(2));
       return {
@@ -320,7 +263,7 @@ export const truth: Drill = {
           { name: 'accepted and lost', measured: books.lost, op: '==', target: 0 },
           {
             name: 'guessed: our books say one end, the channel has the other',
-            measured: books.wronglyFailed + wronglyPaid + judged.counts.guessed,
+            measured: books.wronglyFailed + books.wronglyPaid + judged.counts.guessed,
             op: '==',
             target: 0,
           },
@@ -358,7 +301,7 @@ export const truth: Drill = {
         lines: [
           `${lateMs.length} payments and refunds, ${abnormal} abnormal after 60 s: with 95 % confidence at most ${perMillion(bound)} per million`,
           `faults: ${[...faults.names].map(([name, times_]) => `${name} ${times_}×`).join(', ')}`,
-          `errors that tills saw: ${[...errors].map(([error, times_]) => `${error} ${times_}×`).join(', ') || 'none'}`,
+          `errors that tills saw: ${timesOf([...payments.map(({ sample }) => sample), ...refunds].flatMap((one) => one.errors))}`,
           `planted: ${[...kinds].join('; ')}`,
           ...books.complaints.map((complaint) => `✗ ${complaint}`),
           ...judged.complaints.slice(0, SHOWN_MAX).map((complaint) => `✗ ${complaint}`),

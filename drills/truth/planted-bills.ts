@@ -1,6 +1,6 @@
-import { timestampMs } from '@bufbuild/protobuf/wkt';
+import { type Timestamp, timestampMs } from '@bufbuild/protobuf/wkt';
 import type { Mesh } from '@tillmesh/local-mesh';
-import { AttemptState } from '@tillmesh/proto/tillmesh/payment/v1/attempt_pb.ts';
+import { type Attempt, AttemptState } from '@tillmesh/proto/tillmesh/payment/v1/attempt_pb.ts';
 import { type Payment, PaymentState } from '@tillmesh/proto/tillmesh/payment/v1/payment_pb.ts';
 import { type Refund, RefundState } from '@tillmesh/proto/tillmesh/payment/v1/refund_pb.ts';
 import type { AccountBills, FoundOne } from './account-bills.ts';
@@ -36,24 +36,33 @@ const REFUND_WORDS = ['PROCESSING', 'FAIL', 'TOMORROW'] as const;
 const ADDED_FEN = 77;
 const CALL_MS_MAX = 10_000;
 
+/** The line of a payment's attempt, where it is the only one and has these states; undefined otherwise. */
+const lineOfOnly = (
+  payment: Payment,
+  accounts: readonly AccountBills[],
+  states: readonly AttemptState[],
+  when: (attempt: Attempt) => Timestamp | undefined,
+): BookedLine | undefined => {
+  const [attempt] = payment.attempts;
+  const account = accounts.find(({ accountId }) => accountId === attempt?.accountId);
+  if (attempt === undefined || payment.attempts.length > 1 || account === undefined) return undefined;
+  if (!states.includes(attempt.state)) return undefined;
+  const at = when(attempt);
+  return {
+    kind: 'payment',
+    account,
+    channelOrderNo: attempt.channelOrderNo,
+    refundNo: '',
+    minorUnits: Number(payment.amount?.minorUnits ?? 0n),
+    atMs: at === undefined ? 0 : timestampMs(at),
+  };
+};
+
 /** What was paid, of whose payment one attempt alone was made. */
 export const paidLines = (payments: readonly Payment[], accounts: readonly AccountBills[]): readonly BookedLine[] =>
-  payments.flatMap((payment) => {
-    const [attempt] = payment.attempts;
-    const account = accounts.find(({ accountId }) => accountId === attempt?.accountId);
-    if (attempt === undefined || payment.attempts.length > 1 || account === undefined) return [];
-    if (payment.state !== PaymentState.SUCCEEDED || attempt.state !== AttemptState.SUCCEEDED) return [];
-    return [
-      {
-        kind: 'payment',
-        account,
-        channelOrderNo: attempt.channelOrderNo,
-        refundNo: '',
-        minorUnits: Number(payment.amount?.minorUnits ?? 0n),
-        atMs: payment.paidAt === undefined ? 0 : timestampMs(payment.paidAt),
-      } satisfies BookedLine,
-    ];
-  });
+  payments
+    .filter(({ state }) => state === PaymentState.SUCCEEDED)
+    .flatMap((payment) => lineOfOnly(payment, accounts, [AttemptState.SUCCEEDED], () => payment.paidAt) ?? []);
 
 /** Attempts that came to nothing, for which the channel has never moved money. */
 export const unpaidLines = (
@@ -61,23 +70,12 @@ export const unpaidLines = (
   accounts: readonly AccountBills[],
   hasMoved: (orderNo: string) => boolean,
 ): readonly BookedLine[] =>
-  payments.flatMap((payment) => {
-    const [attempt] = payment.attempts;
-    const account = accounts.find(({ accountId }) => accountId === attempt?.accountId);
-    if (attempt === undefined || payment.attempts.length > 1 || account === undefined) return [];
-    if (attempt.state !== AttemptState.FAILED && attempt.state !== AttemptState.CLOSED) return [];
-    if (hasMoved(payment.orderNo)) return [];
-    return [
-      {
-        kind: 'payment',
-        account,
-        channelOrderNo: attempt.channelOrderNo,
-        refundNo: '',
-        minorUnits: Number(payment.amount?.minorUnits ?? 0n),
-        atMs: attempt.startedAt === undefined ? 0 : timestampMs(attempt.startedAt),
-      } satisfies BookedLine,
-    ];
-  });
+  payments
+    .filter(({ orderNo }) => !hasMoved(orderNo))
+    .flatMap(
+      (payment) =>
+        lineOfOnly(payment, accounts, [AttemptState.FAILED, AttemptState.CLOSED], ({ startedAt }) => startedAt) ?? [],
+    );
 
 /** What was given back. */
 export const refundedLines = (

@@ -59,7 +59,7 @@ export const chancesOf = (tiers: readonly (readonly Fitting[])[]): readonly Chan
     const most = Math.max(...tier.map(({ health }) => health.share));
     const weight = sum(tier.map(weightOf));
     if (weight > 0) {
-      chances.push(...tier.map((one) => ({ ...one, chance: (left * most * weightOf(one)) / weight })));
+      chances.push(...tier.map((one) => ({ ...one, chance: left * most * (weightOf(one) / weight) })));
       left *= 1 - most;
     }
   }

@@ -289,6 +289,12 @@ const fractionOf = fc.oneof(
   fc.constantFrom(0, 1 - 2 ** -53),
 );
 
+test('the least share that is not 0 is one', () => {
+  const table = aTable(anAccount('a', {}), anAccount('b', {}));
+  const now = health({ a: SICK, b: { share: Number.MIN_VALUE, cause: '', refuses: false, use: undefined } });
+  expect(chosenOf(chooseAccount(table, now, aQuestion({}), 0))).toBe('b');
+});
+
 describe('whatever table, health and question', () => {
   test('the same decide the same, in whichever order the table lists its accounts', () => {
     fc.assert(

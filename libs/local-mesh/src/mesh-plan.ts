@@ -115,16 +115,26 @@ export const planProcesses = async (options: {
   ];
 };
 
+const portsOf = (processes: readonly MeshProcess[]): ReadonlySet<number> =>
+  new Set(
+    processes.flatMap(({ port, clientPort, metricsPort, httpPort = 0 }) => [port, clientPort, metricsPort, httpPort]),
+  );
+
+/** The plan with edges that leave the mesh's own address to a front. */
+export const planBehindFront = async (processes: readonly MeshProcess[]): Promise<MeshProcess[]> => {
+  const free = (await freePorts(processes.length, portsOf(processes))).values();
+  return processes.map((process) =>
+    process.service === 'edge' ? { ...process, httpPort: free.next().value ?? 0 } : process,
+  );
+};
+
 /** One more process of a service that has some already. */
 export const planFurther = async (
   service: RepeatableService,
   processes: readonly MeshProcess[],
 ): Promise<MeshProcess> => {
   const names = new Set(processes.map(({ name }) => name));
-  const taken = new Set(
-    processes.flatMap(({ port, clientPort, metricsPort, httpPort = 0 }) => [port, clientPort, metricsPort, httpPort]),
-  );
-  const [port = 0, metricsPort = 0, httpPort = 0] = await freePorts(3, taken);
+  const [port = 0, metricsPort = 0, httpPort = 0] = await freePorts(3, portsOf(processes));
   for (let number = 1; number <= INSTANCES_MAX; number += 1) {
     const name = nameOf(service, number);
     if (!names.has(name)) return { ...at(port, metricsPort, { name, service, script: scriptOf(service) }), httpPort };

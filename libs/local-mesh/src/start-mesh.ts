@@ -5,7 +5,6 @@ import type { Clock } from '@tillmesh/clock';
 import {
   type ChildSpec,
   createSupervisor,
-  freePorts,
   type LocalStack,
   type NetworkSwitch,
   ownerOfLocalStack,
@@ -22,6 +21,7 @@ import { readGeneratedKeys } from './generated-keys.ts';
 import {
   type FurtherChannel,
   type MeshProcess,
+  planBehindFront,
   planFurther,
   planProcesses,
   type RepeatableService,
@@ -29,9 +29,10 @@ import {
   type ServiceName,
 } from './mesh-plan.ts';
 import { chooseMeshPorts, type MeshPorts } from './mesh-ports.ts';
+import { configOf } from './process-config.ts';
 import { openRowKey } from './row-key.ts';
 import { runOnce } from './run-once.ts';
-import { accountsOf, configOf, fixedTargetOf, serviceConfigs, watchedProcesses } from './service-configs.ts';
+import { accountsOf, fixedTargetOf, serviceConfigs, watchedProcesses } from './service-configs.ts';
 
 /** How a process leaves that is ended for good, as Kubernetes would have it. */
 export type Leaving = {
@@ -195,7 +196,7 @@ export const startMesh = async (options: MeshOptions): Promise<Mesh> => {
   const ports = await chooseMeshPorts(basePort);
   const planned = await planProcesses({ services, instances, channels, ports });
   const hasFront = leaving !== undefined && services.includes('edge');
-  const processes = hasFront ? await behindFront(planned) : [...planned];
+  const processes = hasFront ? await planBehindFront(planned) : [...planned];
   const logFolder = logFolderOf(folder);
   const leftovers = await stopLeftovers(logFolder, clock);
   if (leftovers.length > 0) onProgress(`stopped services that an earlier start left running: ${leftovers.join(', ')}`);
@@ -308,15 +309,6 @@ export const startMesh = async (options: MeshOptions): Promise<Mesh> => {
     await stop();
     throw error;
   }
-};
-
-/** The plan with edges that leave the mesh's own address to a front. */
-const behindFront = async (processes: readonly MeshProcess[]): Promise<MeshProcess[]> => {
-  const taken = new Set(processes.flatMap(({ port, clientPort, metricsPort }) => [port, clientPort, metricsPort]));
-  const free = (await freePorts(processes.length, taken)).values();
-  return processes.map((process) =>
-    process.service === 'edge' ? { ...process, httpPort: free.next().value ?? 0 } : process,
-  );
 };
 
 const readiness = async ({ name, service, port }: MeshProcess, signal: AbortSignal): Promise<void> => {

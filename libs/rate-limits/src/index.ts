@@ -1,3 +1,3 @@
 export type { Bucket, BucketKind, Limit, Verdict } from './limit.ts';
-export { limitConfig } from './limit-config.ts';
+export { limitConfig, processesConfig } from './limit-config.ts';
 export { createRateLimiter, type RateLimiter, REDIS_REST_MS } from './rate-limiter.ts';

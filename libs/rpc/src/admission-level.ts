@@ -75,8 +75,10 @@ export class AdmissionLevel {
   #answered = 0;
   /** What can be done in a window; 0 while there was never too much. */
   #capacity = 0;
-  #calmWindows = 0;
-  #overloadedWindows = 0;
+  /** Whether there was too much to do in the last window. */
+  #isOverloaded = false;
+  /** How many windows that has been so. */
+  #windowsSo = 0;
 
   constructor(rules: LevelRules) {
     this.#rules = rules;
@@ -123,27 +125,11 @@ export class AdmissionLevel {
     const { delayMsMax, arrivalsMin } = this.#rules;
     const pressed = this.#pressed / Math.max(1, this.#admitted);
     const isOverloaded = (delayMs > delayMsMax || pressed > PRESSED_MAX) && this.#arrivals >= arrivalsMin;
-    if (isOverloaded) {
-      const byDelay = CUT_MIN + (CUT_MAX * Math.max(0, delayMs - delayMsMax)) / (4 * delayMsMax);
-      const cut = Math.max(Math.min(CUT_MAX, byDelay), Math.min(CUT_PRESSED_MAX, pressed));
-      const isLastResort = delayMs > LAST_RESORT * delayMsMax && this.#level <= LEVEL_PAYMENTS;
-      const lowest = isLastResort ? 0 : LEVEL_PAYMENTS;
-      this.#capacity = Math.max(this.#answered - this.#pressed, this.#capacity);
-      this.#overloadedWindows += 1;
-      // One late window says less than what was done in all of those before.
-      const believed = this.#capacity * BELIEVED_IN_OVERLOAD ** this.#overloadedWindows;
-      const wanted = Math.max(this.#admitted * (1 - cut), Math.min(believed, this.#admitted * (1 - CUT_MIN)));
-      this.#level = Math.max(lowest, Math.min(this.#level, this.#levelFor(wanted)));
-      this.#calmWindows = 0;
-    } else {
-      this.#overloadedWindows = 0;
-    }
-    if (!isOverloaded && this.#level < LEVEL_ALL) {
-      this.#calmWindows += 1;
-      const near = RAISE_NEAR * 2 ** Math.floor(this.#calmWindows / DOUBLES_AFTER_WINDOWS);
-      const raise = this.#admitted < this.#capacity * NEAR ? RAISE_FAR : Math.min(RAISE_FAR, near);
-      this.#level = Math.max(this.#level, this.#levelFor(this.#admitted + Math.max(1, this.#admitted * raise)));
-    }
+    if (isOverloaded !== this.#isOverloaded) this.#windowsSo = 0;
+    this.#isOverloaded = isOverloaded;
+    this.#windowsSo += 1;
+    if (isOverloaded) this.#sink(delayMs, pressed);
+    else if (this.#level < LEVEL_ALL) this.#rise();
     this.#capacity *= BELIEVED;
     this.#answered = 0;
     this.#arrived.fill(0);
@@ -151,6 +137,25 @@ export class AdmissionLevel {
     this.#arrivals = 0;
     this.#admitted = 0;
     this.#pressed = 0;
+  }
+
+  /** @param pressed share of the admitted that found no room. */
+  #sink(delayMs: number, pressed: number): void {
+    const { delayMsMax } = this.#rules;
+    const byDelay = CUT_MIN + (CUT_MAX * Math.max(0, delayMs - delayMsMax)) / (4 * delayMsMax);
+    const cut = Math.max(Math.min(CUT_MAX, byDelay), Math.min(CUT_PRESSED_MAX, pressed));
+    const isLastResort = delayMs > LAST_RESORT * delayMsMax && this.#level <= LEVEL_PAYMENTS;
+    this.#capacity = Math.max(this.#answered - this.#pressed, this.#capacity);
+    // One late window says less than what was done in all of those before.
+    const believed = this.#capacity * BELIEVED_IN_OVERLOAD ** this.#windowsSo;
+    const wanted = Math.max(this.#admitted * (1 - cut), Math.min(believed, this.#admitted * (1 - CUT_MIN)));
+    this.#level = Math.max(isLastResort ? 0 : LEVEL_PAYMENTS, Math.min(this.#level, this.#levelFor(wanted)));
+  }
+
+  #rise(): void {
+    const near = RAISE_NEAR * 2 ** Math.floor(this.#windowsSo / DOUBLES_AFTER_WINDOWS);
+    const raise = this.#admitted < this.#capacity * NEAR ? RAISE_FAR : Math.min(RAISE_FAR, near);
+    this.#level = Math.max(this.#level, this.#levelFor(this.#admitted + Math.max(1, this.#admitted * raise)));
   }
 
   /** Of a rank that is admitted in part: evenly, not by chance. @param calls so many of those that were made are to be let in. */

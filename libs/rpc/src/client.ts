@@ -17,7 +17,7 @@ import { channelTargetOf } from './endpoints/targets.ts';
 import { TARGET_OPTION } from './endpoints/watched-balancer.ts';
 import { methodDefinition, qualifiedName } from './method.ts';
 import { queueWaits } from './queue-waits.ts';
-import { createRefusals } from './refusals.ts';
+import { createRefusals, type Refusals } from './refusals.ts';
 import { type ReasonName, RpcError, rpcErrors, TRANSPORT_REASON, toRpcError } from './rpc-error.ts';
 
 const callSeconds = durations('rpc_client_call_duration_seconds', 'Time of calls made, waiting for a lane included.', [
@@ -158,9 +158,12 @@ export const createClient = <Service extends DescService>(
     [TARGET_OPTION]: options.target,
   });
   const told = new ToldLevel(options.clock ?? systemClock);
+  const refusals = createRefusals(`${options.target} has more to do than it can; nothing was sent`);
   const methods = service.methods.map((method) => [
     method.localName,
-    method.methodKind === 'unary' ? unaryMethod(client, method, options, told) : streamMethod(client, method, options),
+    method.methodKind === 'unary'
+      ? unaryMethod(client, method, options, { told, refusals })
+      : streamMethod(client, method, options),
   ]);
   return { ...Object.fromEntries(methods), close: () => client.close() } as RpcClient<Service>;
 };
@@ -215,12 +218,14 @@ const budgetFor = (
   return Math.min(call.capMs ?? options.capMs, parent === undefined ? leftMs : leftMs - answerMarginMs(leftMs));
 };
 
-const unaryMethod = (client: Client, method: DescMethod, options: ClientOptions, told: ToldLevel) => {
+/** What the neighbour has told of itself, and what calls are refused with that it would not take. */
+type Shedding = { readonly told: ToldLevel; readonly refusals: Refusals };
+
+const unaryMethod = (client: Client, method: DescMethod, options: ClientOptions, { told, refusals }: Shedding) => {
   const { clock = systemClock } = options;
   const definition = methodDefinition(method, Number.POSITIVE_INFINITY);
   const name = qualifiedName(method);
   const attributes = { 'rpc.system.name': 'grpc', 'rpc.method': name, 'server.address': options.target };
-  const refusals = createRefusals(`${options.target} has more to do than it can; nothing was sent`);
 
   const send = (request: Message, metadata: Metadata, deadlineMs: number, signal: AbortSignal): Promise<Message> =>
     new Promise((resolve, reject) => {

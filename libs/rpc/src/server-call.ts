@@ -24,8 +24,8 @@ import {
   runInCall,
 } from './call-context.ts';
 import { qualifiedName } from './method.ts';
-import { createRefusals } from './refusals.ts';
-import { type ReasonName, RpcError, rpcErrors, TRANSPORT_REASON, trailersOf } from './rpc-error.ts';
+import { createRefusals, type Refusal, refusalOf } from './refusals.ts';
+import { type ReasonName, RpcError, rpcErrors, TRANSPORT_REASON } from './rpc-error.ts';
 
 const callSeconds = durations('rpc_server_call_duration_seconds', 'Time from headers to status of calls served.', [
   'rpc_method',
@@ -114,7 +114,7 @@ export const createServerInterceptor = (options: {
     let serverCall: ServerCall | undefined;
     let span: Span | undefined;
     let ended = false;
-    let isShedHere = false;
+    let isAdmitted = false;
 
     const end = (code: status) => {
       if (ended) return;
@@ -122,8 +122,10 @@ export const createServerInterceptor = (options: {
       inFlight.count -= 1;
       cancelTimer();
       const failure = serverCall?.failure;
-      if (!isShedHere) admission.finish();
-      if (failure !== undefined && !isShedHere && NO_ROOM.has(failure.reason)) admission.press();
+      if (isAdmitted) {
+        admission.finish();
+        if (failure !== undefined && NO_ROOM.has(failure.reason)) admission.press();
+      }
       const codeName = status[code] ?? String(code);
       callSeconds.record({ rpc_method: name, rpc_status_code: codeName }, (clock.monotonicMs() - beganMs) / 1_000);
       if (failure !== undefined) callErrors.add({ rpc_method: name, reason: failure.reason });
@@ -147,14 +149,6 @@ export const createServerInterceptor = (options: {
             const workMs = budgetMs - answerMarginMs(budgetMs);
             const parent = contextOfTraceparent(textOf(metadata, METADATA.traceparent));
             const caller = textOf(metadata, METADATA.caller);
-            const beginSpan = (): Span => {
-              span = startSpan(name, {
-                kind: SpanKind.SERVER,
-                parent,
-                attributes: { 'rpc.system.name': 'grpc', 'rpc.method': name, 'tillmesh.caller': caller },
-              });
-              return span;
-            };
             const context: CallContext = {
               method: name,
               caller,
@@ -167,27 +161,27 @@ export const createServerInterceptor = (options: {
               context,
               abort: (reason) => abort.abort(reason),
               failure: undefined,
-              run: (work) => runInSpan(span ?? beginSpan(), parent, () => runInCall(context, work)),
+              run: (work) => {
+                const inCall = () => runInCall(context, work);
+                return span === undefined ? inCall() : runInSpan(span, parent, inCall);
+              },
             };
             serverCall = own;
-            const answerWith = (error: RpcError, trailers: Metadata) => {
-              own.failure = error;
-              call.sendStatus({ code: error.code, details: error.message, metadata: trailers });
-            };
             const decide = () => {
               if (ended) return;
-              const standsFor = readStandsFor(textOf(metadata, METADATA.standsFor));
-              if (!isDraining() && !admission.admits(context.priority, context.merchant, standsFor)) {
-                // Without a span of ours: it would cost more than the refusal, and the caller's tells of it.
-                isShedHere = true;
-                const { error, trailers } = refusals[context.priority];
-                answerWith(error, trailers());
-                return;
+              const refusal = refuse(budgetMs, context, textOf(metadata, METADATA.standsFor));
+              // A call that is shed has no span of ours: it would cost more than the refusal, and the caller's tells of it.
+              if (refusal !== refusals[context.priority]) {
+                span = startSpan(name, {
+                  kind: SpanKind.SERVER,
+                  parent,
+                  attributes: { 'rpc.system.name': 'grpc', 'rpc.method': name, 'tillmesh.caller': caller },
+                });
               }
-              beginSpan();
-              const refusal = refuse(budgetMs, context);
               if (refusal !== undefined) {
-                answerWith(refusal, trailersOf(refusal));
+                const { error, trailers } = refusal;
+                own.failure = error;
+                call.sendStatus({ code: error.code, details: error.message, metadata: trailers() });
                 return;
               }
               cancelTimer = clock.after(workMs, () =>
@@ -217,25 +211,32 @@ export const createServerInterceptor = (options: {
       },
     });
 
-    const refuse = (budgetMs: number, { priority }: CallContext): RpcError | undefined => {
-      if (isDraining())
-        return rpcErrors.notReady('the service is draining; another instance answers', { retryAfterMs: 50 });
+    const refuse = (budgetMs: number, { priority, merchant }: CallContext, standsFor: string): Refusal | undefined => {
+      if (isDraining()) {
+        return refusalOf(rpcErrors.notReady('the service is draining; another instance answers', { retryAfterMs: 50 }));
+      }
       if (budgetMs < limits.budgetMsMin) {
-        return rpcErrors.deadlineTooShort(
-          `${Math.max(0, Math.floor(budgetMs))} ms are left and ${limits.budgetMsMin} ms are needed; nothing was done. Call with a longer deadline`,
-          {
-            metadata: {
-              needed_ms: String(limits.budgetMsMin),
-              remaining_ms: String(Math.max(0, Math.floor(budgetMs))),
+        return refusalOf(
+          rpcErrors.deadlineTooShort(
+            `${Math.max(0, Math.floor(budgetMs))} ms are left and ${limits.budgetMsMin} ms are needed; nothing was done. Call with a longer deadline`,
+            {
+              metadata: {
+                needed_ms: String(limits.budgetMsMin),
+                remaining_ms: String(Math.max(0, Math.floor(budgetMs))),
+              },
             },
-          },
+          ),
         );
       }
+      if (!admission.admits(priority, merchant, readStandsFor(standsFor))) return refusals[priority];
+      isAdmitted = true;
       if (!admission.hasRoom(priority, inFlight.count, limits.inFlightMax)) {
-        return rpcErrors.laneFull(`${inFlight.count - 1} calls are under way already; nothing was done`, {
-          retryAfterMs: 200,
-          metadata: { lane: 'server' },
-        });
+        return refusalOf(
+          rpcErrors.laneFull(`${inFlight.count - 1} calls are under way already; nothing was done`, {
+            retryAfterMs: 200,
+            metadata: { lane: 'server' },
+          }),
+        );
       }
       return undefined;
     };

@@ -1,15 +1,10 @@
 import { z } from '@tillmesh/config';
-import { limitConfig as limit } from '@tillmesh/rate-limits';
+import { limitConfig as limit, processesConfig } from '@tillmesh/rate-limits';
 
 /** What callers may ask for. Read again when the file changes; what is not set is not limited. */
 export const RateLimits = z
   .strictObject({
-    processes: z
-      .int()
-      .min(1)
-      .max(256)
-      .default(2)
-      .describe('Cashier processes: while Redis is away each allows its part of every limit.'),
+    processes: processesConfig('Cashier processes'),
     merchant: limit('Calls of a merchant that move money.').optional(),
     merchants: z
       .record(z.string().regex(/^[0-9A-Za-z_-]{1,32}$/, 'is no merchant id'), limit('The same of this merchant.'))

@@ -15,7 +15,7 @@ import { annotate, counter, errorTypeOf, type Log } from '@tillmesh/telemetry';
 import { channelOrderOf } from '@tillmesh/wire';
 import type { Channels } from './channels.ts';
 import type { CheckLater } from './check-later.ts';
-import { type RefundRules, type RefundRuling, ruleOnRefund } from './refund-rules.ts';
+import { type RefundRefusal, type RefundRules, ruleOnRefund } from './refund-rules.ts';
 
 const CHECK_AFTER_CRASH_MS = 10_000;
 /** Wallets ask for at least a moment between a refund and its first query. */
@@ -25,7 +25,7 @@ const CHANNEL_MS_MAX = 15_000;
 
 const refusals = counter('tillmesh_refunds_not_allowed_total', 'Refunds that who asked for may not make.', ['why']);
 
-const MESSAGES: Record<Extract<RefundRuling, { kind: 'refused' }>['why'], string> = {
+const MESSAGES: Record<RefundRefusal, string> = {
   another_day: 'a terminal gives money back on the day of the payment alone',
   another_terminal: 'a terminal gives back what it took itself, and this one did not take the payment',
   says_not_who: 'this merchant’s refunds have to say which terminal asks, or that the back office allows it',

@@ -42,12 +42,15 @@ export type RefundAsked = {
   readonly takenAtMs: number;
 };
 
+/** Why somebody may not. */
+export type RefundRefusal = 'says_not_who' | 'another_terminal' | 'another_day';
+
 export type RefundRuling =
   /** On whose word; for the trajectory. Empty: nobody was named. */
   | { readonly kind: 'allowed'; readonly by: string }
   | {
       readonly kind: 'refused';
-      readonly why: 'says_not_who' | 'another_terminal' | 'another_day';
+      readonly why: RefundRefusal;
       readonly takenOn: string;
       readonly timeZone: string;
     };
@@ -60,7 +63,7 @@ export const ruleOnRefund = (rules: RefundRules, asked: RefundAsked, nowMs: numb
   const own = Object.hasOwn(rules.merchants, merchantId) ? rules.merchants[merchantId] : undefined;
   const zone = own?.timeZone ?? rules.timeZone;
   const takenOn = localDay(zone, takenAtMs);
-  const refused = (why: 'says_not_who' | 'another_terminal' | 'another_day'): RefundRuling => ({
+  const refused = (why: RefundRefusal): RefundRuling => ({
     kind: 'refused',
     why,
     takenOn,

@@ -1,6 +1,6 @@
 import { z } from '@tillmesh/config';
 import type { CheckItem } from '@tillmesh/delay-queue';
-import { type Limit, limitConfig } from '@tillmesh/rate-limits';
+import { type Limit, limitConfig, processesConfig } from '@tillmesh/rate-limits';
 
 const PAYMENTS = 'Checks of payments of one channel.';
 const REFUNDS = 'Checks of refunds of one channel.';
@@ -8,12 +8,7 @@ const REFUNDS = 'Checks of refunds of one channel.';
 /** How fast each channel is asked. */
 export const CheckLimits = z
   .strictObject({
-    processes: z
-      .int()
-      .min(1)
-      .max(256)
-      .default(2)
-      .describe('Syncers: while Redis is away each allows its part of every limit.'),
+    processes: processesConfig('Syncers'),
     payments: limitConfig(PAYMENTS).default({ perSecond: 300, burst: 300 }),
     refunds: limitConfig(REFUNDS).default({ perSecond: 100, burst: 100 }),
     channels: z

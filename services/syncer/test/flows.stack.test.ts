@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { create } from '@bufbuild/protobuf';
 import { type Duration, timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { systemClock, systemRandom } from '@tillmesh/clock';
@@ -9,11 +6,9 @@ import {
   createMemoryQueue,
   createRedisQueue,
   createShardOwner,
-  openRedis,
   type RedisConnection,
 } from '@tillmesh/delay-queue';
 import { formatOrderNo, groupTag } from '@tillmesh/domain';
-import { type LocalStack, startLocalStack } from '@tillmesh/local-stack';
 import { ChannelService } from '@tillmesh/proto/tillmesh/channel/v1/channel_service_pb.ts';
 import type { OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
 import { AttemptState } from '@tillmesh/proto/tillmesh/payment/v1/attempt_pb.ts';
@@ -39,6 +34,7 @@ import { findWork } from '../src/find-work.ts';
 import { createFlows } from '../src/flows.ts';
 import { createLanes } from '../src/lanes.ts';
 import { createTiers } from '../src/tiers.ts';
+import { type LocalRedis, startLocalRedis } from './local-redis.ts';
 
 const clock = systemClock;
 const log = createLog('test', 'silent');
@@ -50,8 +46,7 @@ const STEP_MS = 2_000;
 const amount = { currency: 'CNY', minorUnits: 1_234n };
 const verified = { transport: Transport.ANSWERED, signature: SignatureState.VERIFIED } as const;
 
-let folder: string;
-let stack: LocalStack;
+let local: LocalRedis;
 let redis: RedisConnection;
 const servers: RpcServer[] = [];
 const hanging = new AbortController();
@@ -84,19 +79,14 @@ const channel = async (channelId: string, handlers: Partial<Implementation<typeo
 };
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'tillmesh-flows-'));
-  stack = await startLocalStack({ folder, groupTags: [], redis: true, clock });
-  if (stack.redis === undefined) throw new Error('the stack has no Redis');
-  redis = openRedis({ host: stack.redis.host, port: stack.redis.port, timeoutMs: 1_000 }, log);
-  for (let tries = 0; tries < 100 && !redis.isReady(); tries += 1) await clock.sleep(100);
+  local = await startLocalRedis();
+  ({ redis } = local);
 });
 
 afterAll(async () => {
   hanging.abort();
-  redis.close();
   await Promise.all(servers.map((server) => server.drain(0)));
-  await stack.stop();
-  rmSync(folder, { recursive: true, force: true });
+  await local.close();
 });
 
 const numberOf = (index: number): string =>

@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { systemClock, systemRandom } from '@tillmesh/clock';
 import {
@@ -10,11 +7,9 @@ import {
   createRedisQueue,
   createShardOwner,
   type DelayQueue,
-  openRedis,
   type RedisConnection,
   sizeOf,
 } from '@tillmesh/delay-queue';
-import { type LocalStack, startLocalStack } from '@tillmesh/local-stack';
 import type { OrderStoreService } from '@tillmesh/proto/tillmesh/orderstore/v1/order_store_service_pb.ts';
 import type { RpcClient } from '@tillmesh/rpc';
 import { createLog } from '@tillmesh/telemetry';
@@ -23,6 +18,7 @@ import type { Checked } from '../src/check-payment.ts';
 import { SyncerConfig } from '../src/config.ts';
 import { findWork } from '../src/find-work.ts';
 import { createTiers } from '../src/tiers.ts';
+import { type LocalRedis, startLocalRedis } from './local-redis.ts';
 
 const clock = systemClock;
 const log = createLog('test', 'silent');
@@ -30,22 +26,16 @@ const LOOKS = 3;
 const STEP_MS = 400;
 const VISIBILITY_MS = 5_000;
 
-let folder: string;
-let stack: LocalStack;
+let local: LocalRedis;
 let redis: RedisConnection;
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'tillmesh-tiers-'));
-  stack = await startLocalStack({ folder, groupTags: [], redis: true, clock });
-  if (stack.redis === undefined) throw new Error('the stack has no Redis');
-  redis = openRedis({ host: stack.redis.host, port: stack.redis.port, timeoutMs: 1_000 }, log);
-  for (let tries = 0; tries < 100 && !redis.isReady(); tries += 1) await clock.sleep(100);
+  local = await startLocalRedis();
+  ({ redis } = local);
 });
 
 afterAll(async () => {
-  redis.close();
-  await stack.stop();
-  rmSync(folder, { recursive: true, force: true });
+  await local.close();
 });
 
 /** Rows as the order groups have them: whether open, and when to look next. The truth that the sweep goes by. */
