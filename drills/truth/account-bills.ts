@@ -11,6 +11,7 @@ import {
 import { createClient, type RpcClient, toRpcError } from '@tillmesh/rpc';
 import { nameOf } from '../final-accounts.ts';
 
+const DAY_MS = 86_400_000;
 const CALL_MS_MAX = 20_000;
 const RUN_MS_MAX = 120_000;
 const PAGE = 500;
@@ -21,6 +22,8 @@ export type AccountBills = {
   readonly accountId: string;
   /** yyyy-mm-dd. */
   dayOf(ms: number): string;
+  /** Whether the channel promises a day's bill by then, be it one without lines. */
+  isDue(day: string, ms: number): boolean;
 };
 
 /** One discrepancy that the reconciler has found. */
@@ -54,8 +57,10 @@ export const findAccounts = async (
         const { accountIds, billPlans } = await client.describeChannel({});
         const plan = billPlans.find(({ kind }) => kind === BillKind.TRADE);
         const aheadMs = plan?.dayAheadOfUtc === undefined ? 0 : durationMs(plan.dayAheadOfUtc);
+        const readyMs = plan?.readyAfter === undefined ? 0 : durationMs(plan.readyAfter);
         const dayOf = (ms: number): string => new Date(ms + aheadMs).toISOString().slice(0, 10);
-        return accountIds.map((accountId) => ({ channelId, accountId, dayOf }));
+        const isDue = (day: string, ms: number): boolean => Date.parse(day) - aheadMs + DAY_MS + readyMs <= ms;
+        return accountIds.map((accountId) => ({ channelId, accountId, dayOf, isDue }));
       } finally {
         client.close();
       }

@@ -9,6 +9,7 @@ const accountOf = (channelId: string): AccountBills => ({
   channelId,
   accountId: `${channelId}-a`,
   dayOf: (ms) => new Date(ms).toISOString().slice(0, 10),
+  isDue: () => true,
 });
 
 const lines = (kind: BookedLine['kind'], each: number): BookedLine[] =>
