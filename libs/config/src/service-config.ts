@@ -62,6 +62,22 @@ export const ServerConfig = z
       .describe(
         'Port of the health service for Kubernetes’ probes (startup, readiness, liveness), without TLS; 0 takes a free one. Without it there is none.',
       ),
+    tls: z
+      .strictObject({
+        folder: z
+          .string()
+          .min(1)
+          .describe(
+            'Folder with tls.crt, tls.key and ca.crt: what the service shows callers and neighbours, and whose certificates it takes. Read again every 10 s.',
+          ),
+        serverName: z
+          .string()
+          .regex(/^[0-9A-Za-z.-]{1,253}$/, 'is no host name')
+          .optional()
+          .describe("The name in all neighbours' certificates. Without it that of the host that is called."),
+      })
+      .optional()
+      .describe('Mutual TLS between services. Without it gRPC is spoken without TLS.'),
     reflection: z.boolean().default(false).describe('Offer gRPC server reflection, for grpcurl and the like.'),
     drainMs: z.int().min(0).max(60_000).default(10_000).describe('How long calls under way may take after SIGTERM.'),
     inFlightMax: z.int().min(1).max(10_000).default(512).describe('Calls under way at once; more are refused.'),

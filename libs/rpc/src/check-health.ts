@@ -1,6 +1,7 @@
 import { Client, credentials } from '@grpc/grpc-js';
 import { systemClock } from '@tillmesh/clock';
 import { HEALTH_CHECK, isServingAnswer, serializeHealthRequest } from './endpoints/health-wire.ts';
+import { processIdentity } from './tls/process-identity.ts';
 
 const CHECK_MS_MAX = 1_000;
 
@@ -8,10 +9,14 @@ const CHECK_MS_MAX = 1_000;
  * Asks a gRPC server whether it serves, by the standard health service.
  *
  * @param service at most 127 characters; empty for the server as a whole.
+ * @param identity the process's own unless told.
  */
-export const isServing = (target: string, service = ''): Promise<boolean> =>
+export const isServing = (target: string, service = '', identity = processIdentity()): Promise<boolean> =>
   new Promise((resolve) => {
-    const client = new Client(target, credentials.createInsecure(), { 'grpc.use_local_subchannel_pool': 1 });
+    const client = new Client(target, identity?.channelCredentials ?? credentials.createInsecure(), {
+      'grpc.use_local_subchannel_pool': 1,
+      ...(identity?.serverName === undefined ? {} : { 'grpc.ssl_target_name_override': identity.serverName }),
+    });
     client.makeUnaryRequest(
       HEALTH_CHECK,
       serializeHealthRequest,

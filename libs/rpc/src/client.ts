@@ -19,6 +19,8 @@ import { methodDefinition, qualifiedName } from './method.ts';
 import { queueWaits } from './queue-waits.ts';
 import { createRefusals, type Refusals } from './refusals.ts';
 import { type ReasonName, RpcError, rpcErrors, TRANSPORT_REASON, toRpcError } from './rpc-error.ts';
+import type { MeshIdentity } from './tls/mesh-identity.ts';
+import { processIdentity } from './tls/process-identity.ts';
 
 const callSeconds = durations('rpc_client_call_duration_seconds', 'Time of calls made, waiting for a lane included.', [
   'rpc_method',
@@ -83,6 +85,10 @@ export type ClientOptions = {
   /** The lane that unary calls go through. */
   readonly passage?: Passage;
   readonly clock?: Clock;
+  /** Default: the process's own. */
+  readonly identity?: MeshIdentity;
+  /** The name that the neighbour's certificate has to have, for targets that are addresses. Default: the target's host. */
+  readonly serverName?: string;
 };
 
 assertBalancing(serviceConfig);
@@ -153,10 +159,17 @@ export const createClient = <Service extends DescService>(
   service: Service,
   options: ClientOptions,
 ): RpcClient<Service> => {
-  const client = new Client(channelTargetOf(options.target), credentials.createInsecure(), {
-    ...channelOptions,
-    [TARGET_OPTION]: options.target,
-  });
+  const { identity = processIdentity() } = options;
+  const serverName = identity?.serverName ?? options.serverName;
+  const client = new Client(
+    channelTargetOf(options.target),
+    identity?.channelCredentials ?? credentials.createInsecure(),
+    {
+      ...channelOptions,
+      [TARGET_OPTION]: options.target,
+      ...(serverName === undefined ? {} : { 'grpc.ssl_target_name_override': serverName }),
+    },
+  );
   const told = new ToldLevel(options.clock ?? systemClock);
   const refusals = createRefusals(`${options.target} has more to do than it can; nothing was sent`);
   const methods = service.methods.map((method) => [

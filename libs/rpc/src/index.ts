@@ -47,4 +47,6 @@ export {
   serve,
   type UnaryHandler,
 } from './serve.ts';
+export { type MeshIdentity, openIdentity, type TlsSettings } from './tls/mesh-identity.ts';
+export { setProcessIdentity } from './tls/process-identity.ts';
 export { validateRequest } from './validation.ts';

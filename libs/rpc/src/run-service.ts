@@ -3,6 +3,8 @@ import { counter, createLog, type Log, type LogLevel, serveMetrics, startTelemet
 import { type ProbeServer, serveProbes } from './probe-server.ts';
 import { createReadiness, LOOK_EVERY_MS, type WhyNotReady } from './readiness.ts';
 import { type Binding, type ServeOptions, serve } from './serve.ts';
+import { openIdentity, type TlsSettings } from './tls/mesh-identity.ts';
+import { setProcessIdentity } from './tls/process-identity.ts';
 
 const escaped = counter('tillmesh_escaped_errors_total', 'Errors that no handler caught: bugs to mend.', ['kind']);
 
@@ -27,6 +29,8 @@ export type ServiceSettings = {
     readonly metricsPort: number;
     /** Of Kubernetes' probes; without it there are none. */
     readonly probePort?: number | undefined;
+    /** Without it gRPC is spoken without TLS, to callers and to neighbours. */
+    readonly tls?: TlsSettings | undefined;
     readonly reflection: boolean;
     readonly drainMs: number;
     readonly inFlightMax: number;
@@ -97,8 +101,13 @@ export const runService = async <Settings extends ServiceSettings>(options: {
 
   const stop = new AbortController();
   try {
-    const { host, port, reflection, drainMs, inFlightMax, metricsPort, probePort } = settings.server;
+    const { host, port, reflection, drainMs, inFlightMax, metricsPort, probePort, tls } = settings.server;
     const stopTelemetry = await startTelemetry({ service: name, version, env: process.env, log });
+    if (tls !== undefined) {
+      const identity = await openIdentity(tls, { clock: systemClock, log });
+      setProcessIdentity(identity);
+      void identity.follow(stop.signal);
+    }
     const probes = probePort === undefined ? undefined : await serveProbes({ host, port: probePort });
     const parts = await options.build(settings, log, stop.signal);
     const metrics = await serveMetrics({ host, port: metricsPort });

@@ -25,6 +25,8 @@ import { OversizedRequest, serviceDefinition, UnreadableRequest } from './method
 import { addReflection } from './reflection.ts';
 import { RpcError, rpcErrors, trailersOf } from './rpc-error.ts';
 import { BUDGET_MS_MAX, createServerInterceptor, type ServerCall, serverCallOf } from './server-call.ts';
+import type { MeshIdentity } from './tls/mesh-identity.ts';
+import { processIdentity } from './tls/process-identity.ts';
 import { prepareValidation, validateRequest } from './validation.ts';
 
 /** Answers a unary call. May throw RpcError; anything else that it throws is told as INTERNAL and logged. */
@@ -108,6 +110,8 @@ export type ServeOptions = {
   readonly inFlightMax?: number;
   /** When calls are shed. Default: ADMISSION_DEFAULTS. */
   readonly admission?: AdmissionRules;
+  /** Default: the process's own. With one, callers have to show a certificate. */
+  readonly identity?: MeshIdentity;
 };
 
 export type RpcServer = {
@@ -215,9 +219,12 @@ export const serve = async (options: ServeOptions): Promise<RpcServer> => {
     );
   }
 
+  const { identity = processIdentity() } = options;
   const boundPort = await new Promise<number>((resolve, reject) =>
-    server.bindAsync(`${host}:${port}`, ServerCredentials.createInsecure(), (error, bound) =>
-      error === null ? resolve(bound) : reject(error),
+    server.bindAsync(
+      `${host}:${port}`,
+      identity?.serverCredentials ?? ServerCredentials.createInsecure(),
+      (error, bound) => (error === null ? resolve(bound) : reject(error)),
     ),
   );
 
