@@ -13,9 +13,10 @@ import {
   type SealingKeys,
   sealAccount,
 } from '@tillmesh/channel-kit';
+import { systemClock } from '@tillmesh/clock';
 import { parseConfig, withFiles } from '@tillmesh/config';
 import { ChannelService } from '@tillmesh/proto/tillmesh/channel/v1/channel_service_pb.ts';
-import { createClient } from '@tillmesh/rpc';
+import { createClient, useIdentityOf } from '@tillmesh/rpc';
 import { root } from './run-program.ts';
 
 const HELP = `npm run accounts -- key --key-file <file>
@@ -111,6 +112,7 @@ const reseal = async (): Promise<void> => {
 };
 
 const refresh = async (): Promise<void> => {
+  await useIdentityOf(process.env, systemClock);
   const client = createClient(ChannelService, { target: wanted('target'), caller: 'accounts', capMs: 10_000 });
   try {
     const { accountIds, problems } = await client.refreshAccounts({});

@@ -6,7 +6,7 @@ import { systemClock } from '@tillmesh/clock';
 import { AlarmService, AlarmSeverity } from '@tillmesh/proto/tillmesh/alarm/v1/alarm_service_pb.ts';
 import { OutcomeKind } from '@tillmesh/proto/tillmesh/payment/v1/outcome_pb.ts';
 import { SyncService } from '@tillmesh/proto/tillmesh/sync/v1/sync_service_pb.ts';
-import { createClient, type RpcClient, toRpcError } from '@tillmesh/rpc';
+import { createClient, type RpcClient, toRpcError, useIdentityOf } from '@tillmesh/rpc';
 import { addressIn, meshFolder, targetOf } from './mesh-file.ts';
 
 const HELP = `npm run open -- <command> [options]
@@ -186,6 +186,7 @@ const main = async (): Promise<number> => {
   }
   const target = targetOf(options, 'SyncService', 'a syncer');
   if (target === undefined) return 1;
+  await useIdentityOf(process.env, systemClock);
   const syncer = createClient(SyncService, { target, caller: 'open', capMs: CALL_MS_MAX });
   try {
     if (await run(syncer, target, positionals)) return 0;

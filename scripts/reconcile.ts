@@ -3,6 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { toJson } from '@bufbuild/protobuf';
+import { systemClock } from '@tillmesh/clock';
 import { BillKind } from '@tillmesh/proto/tillmesh/channel/v1/channel_service_pb.ts';
 import {
   type Discrepancy,
@@ -10,7 +11,7 @@ import {
   type Report,
   ReportSchema,
 } from '@tillmesh/proto/tillmesh/reconciliation/v1/reconciler_service_pb.ts';
-import { createClient, type RpcClient, toRpcError } from '@tillmesh/rpc';
+import { createClient, type RpcClient, toRpcError, useIdentityOf } from '@tillmesh/rpc';
 import { tableLines } from './demo/result-table.ts';
 import { meshFolder, targetOf } from './mesh-file.ts';
 import { classText, reportPage, sideText, sumsText } from './reconciliation/report-page.ts';
@@ -99,6 +100,7 @@ const main = async (): Promise<number> => {
   }
   const target = targetOf(options, 'ReconcilerService', 'a reconciler');
   if (target === undefined) return 1;
+  await useIdentityOf(process.env, systemClock);
   const reconciler = createClient(ReconcilerService, { target, caller: 'reconcile', capMs: CALL_MS_MAX });
   const bill = { channelId, accountId, day };
   try {

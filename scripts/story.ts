@@ -2,8 +2,9 @@
 
 import { parseArgs } from 'node:util';
 import { type Timestamp, timestampMs } from '@bufbuild/protobuf/wkt';
+import { systemClock } from '@tillmesh/clock';
 import { QueryService, type TrajectoryLine } from '@tillmesh/proto/tillmesh/query/v1/query_service_pb.ts';
-import { createClient, toRpcError } from '@tillmesh/rpc';
+import { createClient, toRpcError, useIdentityOf } from '@tillmesh/rpc';
 import { tableLines } from './demo/result-table.ts';
 import { meshFolder, targetOf } from './mesh-file.ts';
 
@@ -45,6 +46,7 @@ const factsText = ({ facts }: TrajectoryLine): string =>
 const tell = async (orderNo: string): Promise<number> => {
   const target = targetOf(options, 'QueryService', 'its query service');
   if (target === undefined) return 1;
+  await useIdentityOf(process.env, systemClock);
   const query = createClient(QueryService, { target, caller: 'story', capMs: CALL_MS_MAX });
   try {
     const { lines, isCut, traceId, readFromReplica } = await query.getTrajectory({ orderNo });

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { type Clock, systemClock } from '@tillmesh/clock';
 import { CashierService } from '@tillmesh/proto/tillmesh/cashier/v1/cashier_service_pb.ts';
 import type { Money } from '@tillmesh/proto/tillmesh/money/v1/money_pb.ts';
-import { isServing } from '@tillmesh/rpc';
+import { isServing, useIdentityOf } from '@tillmesh/rpc';
 import { createLog, startTelemetry } from '@tillmesh/telemetry';
 import { type Cashier, connect } from './cashier-client.ts';
 import { tellRefusal } from './refusals.ts';
@@ -76,6 +76,7 @@ export const runProgram = async (
   let cashier: Cashier | undefined;
   try {
     const target = cashierAddress(address, process.env);
+    await useIdentityOf(process.env, systemClock);
     // A client waits for a service that is away; a person who mistyped an address wants to know at once.
     if (!(await isServing(target, CashierService.typeName))) throw new Error(`No cashier answers at ${target}.`);
     cashier = connect(target);

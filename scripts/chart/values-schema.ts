@@ -26,6 +26,7 @@ const oneOf = (values: readonly string[], description: string): Json => ({ enum:
 
 const NAME = '^$|^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$';
 const KEY = '^[-._a-zA-Z0-9]{1,253}$';
+const HOURS = '^[0-9]{1,6}h([0-9]{1,2}m)?([0-9]{1,2}s)?$';
 const CIDR = '^[0-9a-fA-F.:]+/[0-9]{1,3}$';
 
 const cidrs = (description: string): Json => ({ type: 'array', items: text('', { pattern: CIDR }), description });
@@ -58,7 +59,15 @@ const partOf = (schema: z.ZodType, taken: readonly string[]): Json => {
   return strip(jsonSchemaOf(schema), []) as Json;
 };
 
-const SERVER = ['server.host', 'server.port', 'server.metricsPort', 'server.probePort', 'server.drainMs', 'logLevel'];
+const SERVER = [
+  'server.host',
+  'server.port',
+  'server.metricsPort',
+  'server.probePort',
+  'server.tls',
+  'server.drainMs',
+  'logLevel',
+];
 /** What the chart itself sets in a service's configuration, from its own values. */
 export const SET_BY_THE_CHART: Readonly<Record<string, readonly string[]>> = {
   cashier: ['orderStore', 'routing', 'channels', 'redis', 'notifyBaseUrl', 'oneCode'],
@@ -207,7 +216,22 @@ export const valuesSchema = ({ services, channels }: ServiceSchemas): Json => {
       ),
       publicUrl: text('Address of the edge.', { pattern: '^$|^https?://[^?#]+[^/?#]$', maxLength: 31 }),
       discovery: strict({ mode: oneOf(['dns', 'endpointSlices'], 'How clients find instances.') }),
-      tls: strict({ mode: oneOf(['off', 'existingSecret', 'certManager'], 'gRPC between pods.') }),
+      tls: strict({
+        mode: oneOf(['off', 'existingSecret', 'certManager'], 'gRPC between pods; mutual TLS unless off.'),
+        existingSecret: strict({
+          name: text('Secret with tls.crt, tls.key and ca.crt.', { pattern: NAME }),
+          serverName: text('The name in its certificate; empty: the host names of all services.', { pattern: NAME }),
+        }),
+        certManager: strict({
+          issuer: strict({
+            name: text('Who signs.', { pattern: NAME }),
+            kind: text('Issuer, ClusterIssuer or that of another group.', { pattern: '^[A-Za-z]{1,63}$' }),
+            group: text('Its API group.', { pattern: '^[a-z0-9.-]{1,253}$' }),
+          }),
+          duration: text('Of a certificate, such as 2160h0m0s.', { pattern: HOURS }),
+          renewBefore: text('Before its end, such as 720h0m0s.', { pattern: HOURS }),
+        }),
+      }),
       tracing: strict({
         endpoint: text('OTLP/HTTP.', { pattern: '^$|^https?://' }),
         ratio: { type: 'number', minimum: 0, maximum: 1, description: 'Share of payments that are traced.' },

@@ -118,6 +118,8 @@ The configuration of a component, as JSON: what follows from the chart, then wha
 {{- define "tillmesh.config" -}}
 {{- $root := .root -}}{{- $name := .name -}}{{- $component := .component -}}
 {{- $server := dict "host" "0.0.0.0" "port" 50051 "metricsPort" 9464 "probePort" 50052 "drainMs" (mul 1000 ($component.drain.drainSeconds | int)) -}}
+{{- $tls := include "tillmesh.tls" (dict "root" $root) | fromJson -}}
+{{- if $tls -}}{{- $_ := set $server "tls" $tls -}}{{- end -}}
 {{- $config := dict "server" $server "logLevel" $root.Values.logLevel -}}
 {{- $redis := include "tillmesh.redis" $root | fromJson -}}
 {{- $orderStore := dict "target" (include "tillmesh.target" (dict "root" $root "name" "order-store")) -}}

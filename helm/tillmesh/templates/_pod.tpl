@@ -2,6 +2,7 @@
 {{- define "tillmesh.pod" -}}
 {{- $root := .root -}}{{- $name := .name -}}{{- $component := .component -}}
 {{- $secrets := (include "tillmesh.secretSources" . | fromJson).sources -}}
+{{- $tlsSecret := include "tillmesh.tlsSecret" . -}}
 {{- $channelSecret := "" -}}
 {{- if $component.channelId -}}
 {{- $channelSecret = $component.secretName -}}
@@ -120,6 +121,9 @@ spec:
         {{- if $component.ownSecret }}
         - {name: own-secrets, mountPath: /etc/tillmesh/own-secrets, readOnly: true}
         {{- end }}
+        {{- if $tlsSecret }}
+        - {name: tls, mountPath: /etc/tillmesh/tls, readOnly: true}
+        {{- end }}
         {{- if eq $name "routing" }}
         - {name: routing, mountPath: /etc/tillmesh/routing, readOnly: true}
         {{- end }}
@@ -147,6 +151,10 @@ spec:
     {{- end }}
     {{- with $component.ownSecret }}
     - name: own-secrets
+      secret: {secretName: {{ . }}, defaultMode: 288}
+    {{- end }}
+    {{- with $tlsSecret }}
+    - name: tls
       secret: {secretName: {{ . }}, defaultMode: 288}
     {{- end }}
     {{- if eq $name "routing" }}

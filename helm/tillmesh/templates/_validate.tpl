@@ -125,5 +125,12 @@
 {{- range $flag, $api := dict "serviceMonitor" "ServiceMonitor" "prometheusRule" "PrometheusRule" -}}
 {{- if and (index $.Values.monitoring $flag).enabled (not ($.Capabilities.APIVersions.Has (printf "monitoring.coreos.com/v1/%s" $api))) -}}{{- fail (printf "monitoring.%s.enabled is true and the cluster has no %s (monitoring.coreos.com/v1): install the Prometheus operator first, or set it to false" $flag $api) -}}{{- end -}}
 {{- end -}}
-{{- if ne .Values.tls.mode "off" -}}{{- fail (printf "tls.mode is %s: this version's services speak gRPC without TLS. Set off, and let the network policies or a service mesh protect the way between pods" .Values.tls.mode) -}}{{- end -}}
+{{- if and (eq .Values.tls.mode "existingSecret") (not .Values.tls.existingSecret.name) -}}{{- fail "tls.mode is existingSecret and tls.existingSecret.name is empty: name a Secret with tls.crt, tls.key and ca.crt, or set tls.mode to off" -}}{{- end -}}
+{{- if eq .Values.tls.mode "certManager" -}}
+{{- if not .Values.tls.certManager.issuer.name -}}{{- fail "tls.mode is certManager and tls.certManager.issuer.name is empty: name the Issuer that signs the services' certificates, or set tls.mode to off" -}}{{- end -}}
+{{- if not (.Capabilities.APIVersions.Has "cert-manager.io/v1/Certificate") -}}{{- fail "tls.mode is certManager and the cluster has no Certificate (cert-manager.io/v1): install cert-manager first, or set tls.mode to existingSecret" -}}{{- end -}}
+{{- $lasts := regexFind "^[0-9]+" .Values.tls.certManager.duration | int -}}
+{{- $before := regexFind "^[0-9]+" .Values.tls.certManager.renewBefore | int -}}
+{{- if ge $before $lasts -}}{{- fail (printf "tls.certManager.renewBefore is %s and a certificate lasts %s: it would be renewed all the time. Lower renewBefore" .Values.tls.certManager.renewBefore .Values.tls.certManager.duration) -}}{{- end -}}
+{{- end -}}
 {{- end -}}

@@ -48,5 +48,5 @@ export {
   type UnaryHandler,
 } from './serve.ts';
 export { type MeshIdentity, openIdentity, type TlsSettings } from './tls/mesh-identity.ts';
-export { setProcessIdentity } from './tls/process-identity.ts';
+export { setProcessIdentity, useIdentityOf } from './tls/process-identity.ts';
 export { validateRequest } from './validation.ts';

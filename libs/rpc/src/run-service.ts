@@ -104,9 +104,9 @@ export const runService = async <Settings extends ServiceSettings>(options: {
     const { host, port, reflection, drainMs, inFlightMax, metricsPort, probePort, tls } = settings.server;
     const stopTelemetry = await startTelemetry({ service: name, version, env: process.env, log });
     if (tls !== undefined) {
-      const identity = await openIdentity(tls, { clock: systemClock, log });
+      const identity = await openIdentity(tls, systemClock);
       setProcessIdentity(identity);
-      void identity.follow(stop.signal);
+      void identity.follow({ log, signal: stop.signal });
     }
     const probes = probePort === undefined ? undefined : await serveProbes({ host, port: probePort });
     const parts = await options.build(settings, log, stop.signal);

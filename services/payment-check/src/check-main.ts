@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { systemClock } from '@tillmesh/clock';
 import { CashierService } from '@tillmesh/proto/tillmesh/cashier/v1/cashier_service_pb.ts';
-import { createClient } from '@tillmesh/rpc';
+import { createClient, useIdentityOf } from '@tillmesh/rpc';
 import { checkPayment } from './check-payment.ts';
 import type { JaegerTrace } from './trace-faults.ts';
 
@@ -12,7 +12,10 @@ const HELP = `check-main.ts [options]: makes a payment at the sandbox, repeats i
   --cashier <target>    default 127.0.0.1:7000, that of npm start
   --sandbox <host:port> its control API; default 127.0.0.1:7009
   --jaeger <url>        such as http://127.0.0.1:16686; without it the trace is not looked for
-  --merchant <id>       default demo-cafe`;
+  --merchant <id>       default demo-cafe
+
+TILLMESH_TLS_FOLDER: where the mesh speaks TLS, a folder with tls.crt, tls.key and ca.crt; TILLMESH_TLS_SERVER_NAME: the name in its
+certificates, unless it is that of the host.`;
 
 const CALL_MS_MAX = 10_000;
 
@@ -58,6 +61,7 @@ const tracesOf =
 
 if (values.help) say(HELP);
 else {
+  await useIdentityOf(process.env, systemClock);
   const cashier = createClient(CashierService, { target: values.cashier, caller: 'payment-check', capMs: 40_000 });
   try {
     await checkPayment({ cashier, paymentCode, tracesOf, merchantId: values.merchant, clock: systemClock, say });

@@ -15,15 +15,23 @@ export const followProcess = async (options: {
   readonly service: string;
   /** host:port of one process. */
   readonly address: string;
+  /** The name in its certificate. Undefined: its address. */
+  readonly serverName: string | undefined;
   readonly board: LaneBoard;
   readonly clock: Clock;
   readonly signal: AbortSignal;
   /** Called after each reading. */
   readonly onHeard: () => void;
 }): Promise<void> => {
-  const { service, address, board, clock, signal, onHeard } = options;
+  const { service, address, serverName, board, clock, signal, onHeard } = options;
   board.expect(service, address);
-  const client = createClient(LaneService, { target: address, caller: 'watch', capMs: STREAM_MS_MAX, clock });
+  const client = createClient(LaneService, {
+    target: address,
+    caller: 'watch',
+    capMs: STREAM_MS_MAX,
+    clock,
+    ...(serverName === undefined ? {} : { serverName }),
+  });
   try {
     while (!signal.aborted) {
       let pauseMs = PAUSE_MS;

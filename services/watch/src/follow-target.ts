@@ -1,6 +1,6 @@
 import { type Clock, repeat } from '@tillmesh/clock';
 import type { Log } from '@tillmesh/telemetry';
-import { addressesOf, mayChange } from './addresses.ts';
+import { addressesOf, hostOf, mayChange } from './addresses.ts';
 import { followProcess } from './follow-process.ts';
 import type { LaneBoard } from './lane-board.ts';
 
@@ -26,8 +26,8 @@ export const followTarget = async (options: {
     const stop = new AbortController();
     followed.set(address, { stop, namedMs: clock.monotonicMs() });
     const either = AbortSignal.any([signal, stop.signal]);
-    followProcess({ service, address, board, clock, signal: either, onHeard }).catch((error: unknown) =>
-      log.error({ err: error, service, address }, 'a process is not followed any more'),
+    followProcess({ service, address, serverName: hostOf(target), board, clock, signal: either, onHeard }).catch(
+      (error: unknown) => log.error({ err: error, service, address }, 'a process is not followed any more'),
     );
   };
 

@@ -20,7 +20,7 @@ export type MeshIdentity = {
   readonly channelCredentials: ChannelCredentials;
   readonly serverCredentials: ServerCredentials;
   /** Reads the files again and again until the signal is aborted: what is new holds for connections from then on. */
-  follow(signal: AbortSignal): Promise<void>;
+  follow(options: { readonly log: Log; readonly signal: AbortSignal; readonly everyMs?: number }): Promise<void>;
 };
 
 /** A Secret that was changed is seen by the kubelet after a minute at most; this is not to be long beside it. */
@@ -98,17 +98,12 @@ const areSame = (a: Certificates, b: Certificates): boolean =>
  *
  * @throws {Error} naming the file and what to do, where one lacks or they do not fit together.
  */
-export const openIdentity = async (
-  { folder, serverName }: TlsSettings,
-  { clock, log, everyMs = LOOK_EVERY_MS }: { readonly clock: Clock; readonly log: Log; readonly everyMs?: number },
-): Promise<MeshIdentity> => {
+export const openIdentity = async ({ folder, serverName }: TlsSettings, clock: Clock): Promise<MeshIdentity> => {
   const provider = new FittingCertificates(await readCertificates(folder, clock.nowMs()));
   ({ endsAtMs } = provider.certificates);
-  let refusedFor = '';
 
-  const look = async (): Promise<void> => {
+  const look = async (log: Log): Promise<void> => {
     const found = await readCertificates(folder, clock.nowMs());
-    refusedFor = '';
     if (areSame(found, provider.certificates)) return;
     provider.certificates = found;
     ({ endsAtMs } = found);
@@ -120,19 +115,26 @@ export const openIdentity = async (
     serverName,
     channelCredentials: experimental.createCertificateProviderChannelCredentials(provider, provider, {}),
     serverCredentials: experimental.createCertificateProviderServerCredentials(provider, provider, true),
-    follow: (signal) =>
-      repeat({
+    follow: ({ log, signal, everyMs = LOOK_EVERY_MS }) => {
+      let refusedFor = '';
+      const task = async (): Promise<void> => {
+        await look(log);
+        refusedFor = '';
+      };
+      return repeat({
         clock,
         everyMs,
         signal,
-        task: look,
+        task,
         onError: (error) => {
           const why = error instanceof Error ? error.message : String(error);
+          // Once for each fault, not at every look.
           if (why === refusedFor) return;
           refusedFor = why;
           reloads.add({ end: 'refused' });
           log.error({ folder, why }, 'certificates do not fit together; those before are used further');
         },
-      }),
+      });
+    },
   };
 };

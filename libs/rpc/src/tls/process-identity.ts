@@ -1,4 +1,5 @@
-import type { MeshIdentity } from './mesh-identity.ts';
+import type { Clock } from '@tillmesh/clock';
+import { type MeshIdentity, openIdentity } from './mesh-identity.ts';
 
 let identity: MeshIdentity | undefined;
 
@@ -9,3 +10,14 @@ export const setProcessIdentity = (own: MeshIdentity | undefined): void => {
 
 /** Undefined: this process speaks without TLS. */
 export const processIdentity = (): MeshIdentity | undefined => identity;
+
+/**
+ * For commands of people: with TILLMESH_TLS_FOLDER this process has the certificate there, and TILLMESH_TLS_SERVER_NAME is the name in
+ * that of the mesh, unless it is the host's.
+ *
+ * @throws {Error} naming the file and what to do, where one lacks or they do not fit together.
+ */
+export const useIdentityOf = async (env: NodeJS.ProcessEnv, clock: Clock): Promise<void> => {
+  const { TILLMESH_TLS_FOLDER: folder, TILLMESH_TLS_SERVER_NAME: serverName } = env;
+  if (folder !== undefined && folder !== '') setProcessIdentity(await openIdentity({ folder, serverName }, clock));
+};

@@ -20,9 +20,9 @@ const of = (issuer: Issued, commonName = 'service'): Issued => issueCertificate(
 const anIdentity = async (own: Issued, authorities: readonly Issued[], serverName?: string) => {
   const folder = mkdtempSync(join(tmpdir(), 'tillmesh-tls-'));
   mountSecret(folder, tlsSecret(own, authorities));
-  const identity = await openIdentity({ folder, serverName }, { clock: systemClock, log: QUIET, everyMs: LOOK_MS });
+  const identity = await openIdentity({ folder, serverName }, systemClock);
   const stop = new AbortController();
-  const following = identity.follow(stop.signal);
+  const following = identity.follow({ log: QUIET, signal: stop.signal, everyMs: LOOK_MS });
   onTestFinished(async () => {
     stop.abort();
     await following;
@@ -189,7 +189,7 @@ test('a process without certificates that fit does not start', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'tillmesh-tls-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   mountSecret(folder, tlsSecret(of(stranger), [authority]));
-  await expect(openIdentity({ folder }, { clock: systemClock, log: QUIET })).rejects.toThrow(
+  await expect(openIdentity({ folder }, systemClock)).rejects.toThrow(
     'tls.crt is issued by none of the authorities in ca.crt',
   );
 });
