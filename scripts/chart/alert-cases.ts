@@ -35,6 +35,8 @@ const LANE = series('tillmesh_lane_open', { lane: 'channel:wechat' });
 const SHED = series('tillmesh_admission_shed_total', { priority: 'payment' });
 const IN_FLIGHT = series('tillmesh_rpc_in_flight');
 const ESCAPED = series('tillmesh_escaped_errors_total', { kind: 'rejection' });
+const CERTIFICATE_REFUSED = series('tillmesh_tls_reloads_total', { end: 'refused' });
+const CERTIFICATE_ENDS = series('tillmesh_tls_certificate_ends_seconds');
 const AVOIDED = series('tillmesh_order_group_avoided', { group: '1' });
 const FINDINGS = series('tillmesh_node_findings', { node: 'a', finding: 'read_only' });
 const LAG = series('tillmesh_projection_lag_ms', { group: '2' });
@@ -58,6 +60,9 @@ export const HEALTHY: Series = {
   [IN_FLIGHT]: `100x${LONG}`,
   [series('tillmesh_rpc_in_flight_max')]: `400x${LONG}`,
   [ESCAPED]: `2x${LONG}`,
+  [series('tillmesh_tls_reloads_total', { end: 'taken' })]: `_x30 1x${LONG}`,
+  // promtool's time begins at 1970: thirty days later.
+  [CERTIFICATE_ENDS]: `${30 * 86_400}x${LONG}`,
   [AVOIDED]: `0x${LONG}`,
   [FINDINGS]: `0x${LONG}`,
   [LAG]: `800x${LONG}`,
@@ -143,6 +148,20 @@ export const alertCases: readonly AlertCase[] = [
     why: 'the first of a process, which had no such series before',
     series: { [ESCAPED]: `_x60 1x${LONG}` },
     afterMinutes: WRONG + 5,
+    labels: { pod: POD },
+  },
+  {
+    alert: 'TillmeshCertificateRefused',
+    why: 'new files of which one is another one’s',
+    series: { [CERTIFICATE_REFUSED]: `_x60 1x${LONG}` },
+    afterMinutes: WRONG + 5,
+    labels: { pod: POD },
+  },
+  {
+    alert: 'TillmeshCertificateEnds',
+    why: 'less than a day is left, and nobody has renewed it',
+    series: { [CERTIFICATE_ENDS]: `${90 * 60}x${LONG}` },
+    afterMinutes: WRONG + 10,
     labels: { pod: POD },
   },
   {

@@ -26,8 +26,8 @@ const burns = (factor: number, short: string, long: string): string =>
  * Whether something was counted in the last ten minutes. A process has no such series before it counts for the first time, and `increase`
  * sees no growth in a series that begins: that first time is the one to be told of.
  */
-const counted = (metric: string, by?: string): string => {
-  const series = `${metric}{${HERE}}`;
+const counted = (metric: string, by?: string, only = ''): string => {
+  const series = `${metric}{${[HERE, only].filter((label) => label !== '').join(',')}}`;
   const sum = by === undefined ? 'sum' : `sum by (${by})`;
   return `${sum} (increase(${series}[10m])) > 0 or ${sum} (${series} unless ${series} offset 10m) > 0`;
 };
@@ -117,6 +117,22 @@ export const alerts = (): {
           '0m',
           'An error that no handler caught: a bug to mend.',
           'docs/operating.md#reading-the-logs',
+        ),
+        alert(
+          'TillmeshCertificateRefused',
+          'ticket',
+          counted('tillmesh_tls_reloads_total', 'pod', 'end="refused"'),
+          '0m',
+          'New certificates do not fit together: the process goes on with those before.',
+          'docs/operating.md#tls',
+        ),
+        alert(
+          'TillmeshCertificateEnds',
+          'page',
+          `min by (pod) (tillmesh_tls_certificate_ends_seconds{${HERE}}) - time() < 86400`,
+          '5m',
+          'The certificate of a process ends within a day: then no neighbour speaks with it any more.',
+          'docs/operating.md#tls',
         ),
       ],
     },

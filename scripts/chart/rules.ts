@@ -53,6 +53,9 @@ const portsOf = (pod: Pod): readonly (string | number)[] =>
 const probePort = (probe: Part): string | number | undefined =>
   probe?.grpc?.port ?? probe?.httpGet?.port ?? probe?.tcpSocket?.port;
 
+/** Hosts that services call by gRPC, in their configuration. */
+const GRPC_TARGETS = /(?:dns|kubernetes):\/\/\/([^:"]+):(?:50051|grpc)/g;
+
 /** Every rule. */
 export const rules: readonly Rule[] = [
   inPods('run-as-non-root', ({ spec }) => (spec.securityContext?.runAsNonRoot === true ? [] : ['may run as root'])),
@@ -200,6 +203,22 @@ export const rules: readonly Rule[] = [
             .map((item: Part): [Manifest, string] => [owner, `${item.key} is not in its config map ${name}`]);
         }),
       ]);
+    },
+  },
+  {
+    name: 'certificate-names',
+    find: ({ manifests }) => {
+      const certificates = manifests.filter(({ kind }) => kind === 'Certificate');
+      const names = new Set(certificates.flatMap((each) => each['spec'].dnsNames as string[]));
+      if (certificates.length === 0) return [];
+      return manifests
+        .filter(({ kind }) => kind === 'ConfigMap')
+        .flatMap((map): [Manifest, string][] =>
+          Object.values((map['data'] ?? {}) as Record<string, string>)
+            .flatMap((text) => [...text.matchAll(GRPC_TARGETS)].map(([, host = '']) => host))
+            .filter((host) => !names.has(host))
+            .map((host) => [map, `${host} is called by TLS, and stands in no certificate`]),
+        );
     },
   },
   {

@@ -105,6 +105,15 @@ const SAMPLES: Readonly<Record<string, () => readonly Manifest[]>> = {
       all.push({ ...structuredClone(object), metadata: { ...object.metadata, name: 'again' } }),
     ),
   'existing-objects': () => cashier((pod) => (pod.volumes[0].configMap.name = 'nothing')),
+  'certificate-names': () =>
+    broken('Deployment', 'pay-cashier', (_object, all) =>
+      all.push({
+        apiVersion: 'cert-manager.io/v1',
+        kind: 'Certificate',
+        metadata: { name: 'pay-cashier-tls' },
+        spec: { dnsNames: ['pay-cashier.payments'] },
+      }),
+    ),
   'disruption-budget': () =>
     broken('PodDisruptionBudget', 'pay-cashier', (object) => delete object.spec.unhealthyPodEvictionPolicy),
   'network-policy': () =>

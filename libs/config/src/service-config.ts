@@ -68,7 +68,7 @@ export const ServerConfig = z
           .string()
           .min(1)
           .describe(
-            'Folder with tls.crt, tls.key and ca.crt: what the service shows callers and neighbours, and whose certificates it takes. Read again every 10 s.',
+            'Folder with tls.crt, tls.key and ca.crt: what the service shows callers and neighbours, and whose certificates it takes. Read again every 5 s.',
           ),
         serverName: z
           .string()

@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { systemClock } from '@tillmesh/clock';
 import { loadConfig } from '@tillmesh/config';
 import { createGroupAdministration } from '@tillmesh/order-groups';
+import { useIdentityOf } from '@tillmesh/rpc';
 import { createLog } from '@tillmesh/telemetry';
 import { AdministrationConfig } from './config.ts';
 import { createGroupMapClient } from './group-map-client.ts';
@@ -50,6 +51,7 @@ const run = async (): Promise<void> => {
   const config = loadConfig(AdministrationConfig, process.env);
   const clock = systemClock;
   const log = createLog('groups', 'fatal');
+  await useIdentityOf(process.env, clock);
   const store = config.orderStore && createGroupMapClient(config.orderStore.target, clock);
   const administration = await createGroupAdministration({ config: config.orders, clock, log });
   const screen = createProgressScreen({ stream: process.stdout, clock });

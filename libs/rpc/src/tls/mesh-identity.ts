@@ -24,7 +24,7 @@ export type MeshIdentity = {
 };
 
 /** A Secret that was changed is seen by the kubelet after a minute at most; this is not to be long beside it. */
-const LOOK_EVERY_MS = 10_000;
+const LOOK_EVERY_MS = 5_000;
 
 const reloads = counter('tillmesh_tls_reloads_total', 'Certificates that were found changed: taken, or refused.', [
   'end',
