@@ -145,6 +145,10 @@ const median = (values: readonly number[]): number => percentile(values, 0.5);
 const mean = ([a, b]: Round['saturation'], of: (run: Phase) => number): number => (of(a) + of(b)) / 2;
 const goodputOf = ({ flood, saturation }: Round): number =>
   flood.perSecond / mean(saturation, ({ perSecond }) => perSecond);
+/** What can be done moves between two phases by more than what a flood may cost: over all rounds that evens out, in a median of five it does not. */
+const goodputOfAll = (rounds: readonly Round[]): number =>
+  rounds.reduce((sum, { flood }) => sum + flood.perSecond, 0) /
+  rounds.reduce((sum, { saturation }) => sum + mean(saturation, ({ perSecond }) => perSecond), 0);
 const p99RatioOf = ({ flood, saturation }: Round): number => p99(flood) / mean(saturation, p99);
 const isAnswered = ({ answer }: ChannelSample): boolean => answer !== undefined;
 
@@ -201,8 +205,8 @@ export const overload: Drill = {
         const payments = of(factor).flatMap(({ flood }) => flood.payments);
         return [
           {
-            name: `${factor}×: goodput against saturation, median of ${ROUNDS}`,
-            measured: Number(median(of(factor).map(goodputOf)).toFixed(3)),
+            name: `${factor}×: goodput against saturation, all ${ROUNDS} rounds`,
+            measured: Number(goodputOfAll(of(factor)).toFixed(3)),
             op: '>=' as const,
             target: 0.95,
           },
@@ -242,6 +246,7 @@ export const overload: Drill = {
               return [
                 [`${factor}x_asked`, floods.reduce((sum, { asked }) => sum + asked, 0)],
                 [`${factor}x_answered`, floods.reduce((sum, { questions }) => sum + questions.answered, 0)],
+                [`${factor}x_goodput_median`, Number(median(of(factor).map(goodputOf)).toFixed(3))],
                 [`${factor}x_goodput_min`, Number(Math.min(...of(factor).map(goodputOf)).toFixed(3))],
                 [`${factor}x_goodput_max`, Number(Math.max(...of(factor).map(goodputOf)).toFixed(3))],
                 [`${factor}x_p99_ms`, Math.round(median(floods.map(p99)))],
