@@ -38,7 +38,7 @@ const aClient = (target: string, identity: MeshIdentity, serverName = '') => {
   const client = createClient(QueryService, {
     target,
     caller: 'test',
-    capMs: 1_000,
+    capMs: 2_000,
     identity,
     ...(serverName === '' ? {} : { serverName }),
   });
@@ -182,7 +182,7 @@ test('what does not fit together changes nothing', async () => {
   }
   const later = tlsSecret(of(stranger), [stranger]);
   change(later);
-  await expect.poll(() => callOf(port, of(stranger), [stranger])).toBe('answered');
+  await expect.poll(() => callOf(port, of(stranger), [stranger]), { timeout: 15_000 }).toBe('answered');
 });
 
 test('a process without certificates that fit does not start', async () => {
