@@ -13,7 +13,7 @@ import {
   ReconcilerService,
   type Report,
 } from '@tillmesh/proto/tillmesh/reconciliation/v1/reconciler_service_pb.ts';
-import { createClient, type RpcClient } from '@tillmesh/rpc';
+import { createClient, type RpcClient, toRpcError } from '@tillmesh/rpc';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createSandboxControl, type SandboxControl } from '../../scripts/demo/sandbox-control.ts';
 
@@ -114,8 +114,6 @@ const compareOnce = async (day: string): Promise<Report | undefined> => {
   return last;
 };
 
-const reasonOf = (error: unknown): string => (error instanceof Error && 'reason' in error ? String(error.reason) : '');
-
 /** Asks again while the schedule's own comparisons have all places. */
 const compare = async (day: string): Promise<Report | undefined> => {
   const endMs = clock.monotonicMs() + 30_000;
@@ -123,7 +121,7 @@ const compare = async (day: string): Promise<Report | undefined> => {
     try {
       return await compareOnce(day);
     } catch (error) {
-      if (reasonOf(error) !== 'LANE_FULL' || clock.monotonicMs() > endMs) throw error;
+      if (toRpcError(error).reason !== 'LANE_FULL' || clock.monotonicMs() > endMs) throw error;
       await clock.sleep(200);
     }
 };

@@ -2,7 +2,6 @@
 {{- define "tillmesh.pod" -}}
 {{- $root := .root -}}{{- $name := .name -}}{{- $component := .component -}}
 {{- $secrets := (include "tillmesh.secretSources" . | fromJson).sources -}}
-{{- $tlsSecret := include "tillmesh.tlsSecret" . -}}
 {{- $channelSecret := "" -}}
 {{- if $component.channelId -}}
 {{- $channelSecret = $component.secretName -}}
@@ -121,8 +120,8 @@ spec:
         {{- if $component.ownSecret }}
         - {name: own-secrets, mountPath: /etc/tillmesh/own-secrets, readOnly: true}
         {{- end }}
-        {{- if $tlsSecret }}
-        - {name: tls, mountPath: /etc/tillmesh/tls, readOnly: true}
+        {{- with include "tillmesh.tls" (dict "root" $root) | fromJson }}
+        - {name: tls, mountPath: {{ .folder }}, readOnly: true}
         {{- end }}
         {{- if eq $name "routing" }}
         - {name: routing, mountPath: /etc/tillmesh/routing, readOnly: true}
@@ -153,7 +152,7 @@ spec:
     - name: own-secrets
       secret: {secretName: {{ . }}, defaultMode: 288}
     {{- end }}
-    {{- with $tlsSecret }}
+    {{- with include "tillmesh.tlsSecret" . }}
     - name: tls
       secret: {secretName: {{ . }}, defaultMode: 288}
     {{- end }}

@@ -11,8 +11,10 @@
 {{- define "tillmesh.tls" -}}
 {{- $tls := .root.Values.tls -}}
 {{- if eq $tls.mode "off" -}}null
-{{- else if and (eq $tls.mode "existingSecret") $tls.existingSecret.serverName -}}{{- toJson (dict "folder" "/etc/tillmesh/tls" "serverName" $tls.existingSecret.serverName) -}}
-{{- else -}}{{- toJson (dict "folder" "/etc/tillmesh/tls") -}}
+{{- else -}}
+{{- $setting := dict "folder" "/etc/tillmesh/tls" -}}
+{{- if and (eq $tls.mode "existingSecret") $tls.existingSecret.serverName -}}{{- $_ := set $setting "serverName" $tls.existingSecret.serverName -}}{{- end -}}
+{{- toJson $setting -}}
 {{- end -}}
 {{- end -}}
 

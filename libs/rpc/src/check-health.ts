@@ -1,6 +1,7 @@
-import { Client, credentials } from '@grpc/grpc-js';
+import { Client } from '@grpc/grpc-js';
 import { systemClock } from '@tillmesh/clock';
 import { HEALTH_CHECK, isServingAnswer, serializeHealthRequest } from './endpoints/health-wire.ts';
+import { channelSecurity } from './tls/channel-security.ts';
 import { processIdentity } from './tls/process-identity.ts';
 
 const CHECK_MS_MAX = 1_000;
@@ -13,10 +14,8 @@ const CHECK_MS_MAX = 1_000;
  */
 export const isServing = (target: string, service = '', identity = processIdentity()): Promise<boolean> =>
   new Promise((resolve) => {
-    const client = new Client(target, identity?.channelCredentials ?? credentials.createInsecure(), {
-      'grpc.use_local_subchannel_pool': 1,
-      ...(identity?.serverName === undefined ? {} : { 'grpc.ssl_target_name_override': identity.serverName }),
-    });
+    const { credentials, options } = channelSecurity(identity);
+    const client = new Client(target, credentials, { ...options, 'grpc.use_local_subchannel_pool': 1 });
     client.makeUnaryRequest(
       HEALTH_CHECK,
       serializeHealthRequest,

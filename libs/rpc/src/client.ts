@@ -7,7 +7,7 @@ import {
   type MessageInitShape,
   type MessageShape,
 } from '@bufbuild/protobuf';
-import { Client, credentials, type CallOptions as GrpcCallOptions, Metadata, status } from '@grpc/grpc-js';
+import { Client, type CallOptions as GrpcCallOptions, Metadata, status } from '@grpc/grpc-js';
 import { type Clock, systemClock } from '@tillmesh/clock';
 import { activeTraceparent, durations, type Span, SpanKind, traceparentOf, withSpan } from '@tillmesh/telemetry';
 import { ToldLevel } from './admission.ts';
@@ -19,6 +19,7 @@ import { methodDefinition, qualifiedName } from './method.ts';
 import { queueWaits } from './queue-waits.ts';
 import { createRefusals, type Refusals } from './refusals.ts';
 import { type ReasonName, RpcError, rpcErrors, TRANSPORT_REASON, toRpcError } from './rpc-error.ts';
+import { channelSecurity } from './tls/channel-security.ts';
 import type { MeshIdentity } from './tls/mesh-identity.ts';
 import { processIdentity } from './tls/process-identity.ts';
 
@@ -159,17 +160,12 @@ export const createClient = <Service extends DescService>(
   service: Service,
   options: ClientOptions,
 ): RpcClient<Service> => {
-  const { identity = processIdentity() } = options;
-  const serverName = identity?.serverName ?? options.serverName;
-  const client = new Client(
-    channelTargetOf(options.target),
-    identity?.channelCredentials ?? credentials.createInsecure(),
-    {
-      ...channelOptions,
-      [TARGET_OPTION]: options.target,
-      ...(serverName === undefined ? {} : { 'grpc.ssl_target_name_override': serverName }),
-    },
-  );
+  const security = channelSecurity(options.identity ?? processIdentity(), options.serverName);
+  const client = new Client(channelTargetOf(options.target), security.credentials, {
+    ...channelOptions,
+    ...security.options,
+    [TARGET_OPTION]: options.target,
+  });
   const told = new ToldLevel(options.clock ?? systemClock);
   const refusals = createRefusals(`${options.target} has more to do than it can; nothing was sent`);
   const methods = service.methods.map((method) => [
